@@ -1,0 +1,1 @@
+"""Training and evaluation data: sources, sprites, scenes, masks, shards."""

@@ -1,0 +1,182 @@
+"""The errors of retouch: one class for each thing a caller can act on.
+
+    RetouchError                  internal            500   exit 1
+    ├── BadInput                  bad_input           422   exit 2
+    │   ├── InvalidField          invalid_field       422
+    │   ├── ImageError            image_invalid       422
+    │   │   ├── ImageFormatError  image_format        415
+    │   │   └── ImageTooLarge     image_too_large     413
+    │   ├── MaskError             mask_invalid        422
+    │   │   ├── MaskSizeError     mask_size           422
+    │   │   └── MaskEmpty         mask_empty          422
+    │   └── MissingExtra          missing_extra       501
+    ├── ModelError                model_error         500   exit 2
+    │   ├── ModelNotFound         model_not_found     404
+    │   ├── ModelUnsafe           model_unsafe        422
+    │   └── ModelUnsupported      model_unsupported   422
+    ├── Blocked                   blocked             422   exit 3
+    ├── GenerationFailed          generation_failed   500   exit 1
+    │   ├── NonFinite             non_finite          500
+    │   └── OutOfMemory           out_of_memory       503
+    ├── Unavailable               unavailable         503   exit 1
+    │   ├── QueueFull             queue_full          429
+    │   └── EngineClosed          engine_closed       503
+    ├── DeadlineExceeded          deadline_exceeded   504   exit 1
+    └── Cancelled                 cancelled           499   exit 130
+
+This module is the only table of codes, HTTP statuses and exit codes.
+"""
+
+from typing import ClassVar
+
+
+class RetouchError(Exception):
+    """What went wrong (the message), and what to do about it (`hint`)."""
+
+    code: ClassVar[str] = "internal"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class BadInput(RetouchError):
+    """The caller's input cannot be used as it is."""
+
+    code, status, exit_code = "bad_input", 422, 2
+
+
+class InvalidField(BadInput):
+    """A field of a request is out of its range; `field` names it."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, message: str, *, hint: str = "") -> None:
+        super().__init__(f"{field}: {message}", hint=hint)
+        self.field = field
+
+
+class ImageError(BadInput):
+    """The bytes are not a picture that can be decoded whole."""
+
+    code = "image_invalid"
+
+
+class ImageFormatError(ImageError):
+    """The file is of a kind that is not on the allow-list."""
+
+    code, status = "image_format", 415
+
+
+class ImageTooLarge(ImageError):
+    """The picture is over a limit of bytes, pixels or side."""
+
+    code, status = "image_too_large", 413
+
+
+class MaskError(BadInput):
+    """The mask cannot be read as one."""
+
+    code = "mask_invalid"
+
+
+class MaskSizeError(MaskError):
+    """The mask has another size than the picture, or a side that does not divide."""
+
+    code = "mask_size"
+
+
+class MaskEmpty(MaskError):
+    """The mask marks no pixel for repainting."""
+
+    code = "mask_empty"
+
+
+class MissingExtra(BadInput):
+    """The work needs an optional extra of the package that is not installed."""
+
+    code, status = "missing_extra", 501
+
+
+class ModelError(RetouchError):
+    """A checkpoint cannot be used."""
+
+    code, exit_code = "model_error", 2
+
+
+class ModelNotFound(ModelError):
+    """There is no checkpoint, or not the whole of it, where it was looked for."""
+
+    code, status = "model_not_found", 404
+
+
+class ModelUnsafe(ModelError):
+    """The checkpoint holds something that would run code, or sizes that are lies."""
+
+    code, status = "model_unsafe", 422
+
+
+class ModelUnsupported(ModelError):
+    """The checkpoint is whole, but of a family that retouch does not run."""
+
+    code, status = "model_unsupported", 422
+
+
+class Blocked(RetouchError):
+    """The safety policy is `error`, and it refused the prompt, the input or the picture."""
+
+    code, status, exit_code = "blocked", 422, 3
+
+
+class GenerationFailed(RetouchError):
+    """The work itself failed."""
+
+    code = "generation_failed"
+
+
+class NonFinite(GenerationFailed):
+    """The model produced NaN or infinity: an error, never taken for an unsafe picture."""
+
+    code = "non_finite"
+
+
+class OutOfMemory(GenerationFailed):
+    """The device has not enough memory even for the smallest call."""
+
+    code, status = "out_of_memory", 503
+
+
+class Unavailable(RetouchError):
+    """The work cannot be taken now; `retry_after_s` says when to come again, where it is known."""
+
+    code, status = "unavailable", 503
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class QueueFull(Unavailable):
+    """The engine's queue is at its limit."""
+
+    code, status = "queue_full", 429
+
+
+class EngineClosed(Unavailable):
+    """The engine was closed."""
+
+    code = "engine_closed"
+
+
+class DeadlineExceeded(RetouchError):
+    """The work was not done in the time that the request gave it."""
+
+    code, status = "deadline_exceeded", 504
+
+
+class Cancelled(RetouchError):
+    """The caller withdrew the work."""
+
+    code, status, exit_code = "cancelled", 499, 130

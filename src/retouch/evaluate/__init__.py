@@ -1,0 +1,1 @@
+"""Metrics and reports on the quality of fills."""

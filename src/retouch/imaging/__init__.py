@@ -1,0 +1,1 @@
+"""Pixels: decoding untrusted bytes, masks, regions, compositing, encoding."""

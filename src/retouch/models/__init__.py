@@ -1,0 +1,1 @@
+"""Checkpoints: finding, checking and loading them into a `ModelBundle`."""

@@ -1,0 +1,77 @@
+"""`ModelBundle`: a loaded checkpoint, and the facts about it that the engine plans by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+Kind = Literal["concat", "blend"]
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """What the checkpoint's makers advise where a request is silent (`retouch.json` in its folder)."""
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelBundle:
+    """The components of one Stable Diffusion checkpoint, on one device.
+
+    The components are diffusers' and transformers' own objects, in evaluation mode. Everything else is read
+    from their configs, never assumed.
+
+    Attributes:
+        name: what the user called it (a path, a hub id, `pocket`).
+        path: its folder or file; None for components that were handed over in memory.
+        kind: `concat` takes 9 channels (latents, mask, masked image), `blend` takes the latents alone.
+        latent_channels: channels of the VAE's latents (4).
+        vae_factor: image pixels per latent cell, along one side.
+        native_size: side in pixels of the square that the weights were trained on.
+        size_multiple: image sides must divide by it (VAE factor times the UNet's downsampling).
+        scaling_factor: latents = (VAE latents - shift_factor) * scaling_factor.
+        prediction_type: what the UNet predicts.
+        scheduler_class: class name of the checkpoint's own scheduler.
+        scheduler_config: its original config as it stands on disk; every sampler is made from it.
+        preview_matrix: (latent_channels + 1, 3) fp32, latents (and 1) to RGB in [-1, 1].
+        content_hash: SHA-256 over the weight files, hexadecimal.
+        row_cap: most rows in one UNet call.
+        row_knee: rows of a call beyond which more rows gain nothing on this device.
+        vocabulary: the words that a small model knows, lower case; None for models of open vocabulary.
+    """
+
+    name: str
+    path: Path | None
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    kind: Kind
+    latent_channels: int
+    vae_factor: int
+    native_size: int
+    size_multiple: int
+    scaling_factor: float
+    shift_factor: float
+    prediction_type: PredictionType
+    scheduler_class: str
+    scheduler_config: Mapping[str, Any]
+    preview_matrix: torch.Tensor
+    content_hash: str
+    device: torch.device
+    dtype: torch.dtype
+    vae_dtype: torch.dtype
+    row_cap: int
+    row_knee: int
+    safety_checker: Any | None = None
+    feature_extractor: Any | None = None
+    vocabulary: frozenset[str] | None = None
+    recommended: Recommended = field(default_factory=Recommended)
+    adapters: tuple[str, ...] = ()
+    licence: str = ""

@@ -1,0 +1,197 @@
+"""What a caller may ask: the fields of a request, their defaults and limits (the only home of defaults)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+from retouch.errors import InvalidField
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+    from retouch.imaging.picture import Picture
+
+    ImageLike = Picture | Image | NDArray[np.generic] | str | PathLike[str] | bytes
+
+Polarity = Literal["white", "black", "transparent", "opaque"]
+RegionMode = Literal["auto", "whole", "masked"]
+LatentMask = Literal["cover", "nearest"]
+MaskedContent = Literal["original", "fill", "noise", "zeros"]
+SafetyPolicy = Literal["black", "blur", "error", "off"]
+
+MAX_SEED = 2**32 - 1
+DEFAULT_NUM_INFERENCE_STEPS = 30
+DEFAULT_GUIDANCE_SCALE = 7.5
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a request may be at most; deployers widen or narrow it.
+
+    Attributes:
+        image_bytes: size of an encoded picture or mask.
+        image_pixels: width times height of a picture, checked before it is decoded.
+        image_side: longer side of a picture, in pixels.
+        image_min_side: shorter side of a picture, in pixels.
+        num_inference_steps: steps of one picture.
+        num_images_per_prompt: pictures of one request.
+        prompt_chars: characters of the prompt, and of the negative prompt.
+        guidance_scale: the largest guidance.
+    """
+
+    image_bytes: int = 64 * 2**20
+    image_pixels: int = 50_000_000
+    image_side: int = 16_384
+    image_min_side: int = 1
+    num_inference_steps: int = 150
+    num_images_per_prompt: int = 16
+    prompt_chars: int = 2_000
+    guidance_scale: float = 30.0
+
+
+DEFAULT_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InpaintRequest:
+    """One picture to repaint in one place, in any number of variants.
+
+    Attributes:
+        prompt: what the masked part shall show.
+        image: a `Picture`, Pillow image, array, path or encoded bytes.
+        mask_image: the same kinds; None takes the transparency of `image` for the mask.
+        negative_prompt: what it shall not show.
+        num_inference_steps: denoising steps, 1..`Limits.num_inference_steps`; None is the checkpoint's own
+            recommendation, else `DEFAULT_NUM_INFERENCE_STEPS`.
+        guidance_scale: classifier-free guidance, 0..`Limits.guidance_scale`; at 1 and below it is off. None is
+            the checkpoint's own recommendation, else `DEFAULT_GUIDANCE_SCALE`.
+        strength: (0, 1]; 1 forgets what the hole held.
+        seed: 0..2**32 - 1; None draws one, which the result names.
+        num_images_per_prompt: variants, with the seeds `seed`, `seed + 1`, ...
+        scheduler: a diffusers class name or a name from A1111; None is the checkpoint's own.
+        mask_polarity: which pixels of the mask are repainted.
+        mask_threshold: (0, 1]; at or above it a mask sample counts as marked.
+        grow_px: pixels by which the mask grows on all sides.
+        feather_px: width of the blend from kept to repainted, inwards only: kept pixels never change.
+        fill_holes: repaint what the mask encloses, too.
+        region: `whole` picture, a crop around the `masked` part, or `auto`.
+        padding_px: context around the mask in region `masked`, in source pixels; None picks it from its size.
+        latent_mask: `cover` repaints a latent cell if any of its pixels is marked, `nearest` if its first is.
+        masked_content: what the hole holds before noise is added.
+        match_colors: shift the fill's colours so that it meets the kept pixels around it.
+        safety: what happens to a picture that the checker refuses.
+        reference: the numbers of diffusers' own pipeline (see the design of reference mode in the docs).
+        deadline_s: seconds from submission after which the work is given up; None waits for ever.
+    """
+
+    prompt: str
+    image: "ImageLike"
+    mask_image: "ImageLike | None" = None
+    negative_prompt: str = ""
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    strength: float = 1.0
+    seed: int | None = None
+    num_images_per_prompt: int = 1
+    scheduler: str | None = None
+    mask_polarity: Polarity = "white"
+    mask_threshold: float = 0.5
+    grow_px: int = 0
+    feather_px: int = 0
+    fill_holes: bool = False
+    region: RegionMode = "auto"
+    padding_px: int | None = None
+    latent_mask: LatentMask = "cover"
+    masked_content: MaskedContent = "original"
+    match_colors: bool = False
+    safety: SafetyPolicy = "black"
+    reference: bool = False
+    deadline_s: float | None = None
+
+    def with_fields(self, **changes: Any) -> Self:
+        """Return a copy with some fields replaced; an unknown name is an error.
+
+        Raises:
+            InvalidField: a name is not a field of a request.
+        """
+        known = {field.name for field in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise InvalidField(name, "is not a field of a request", hint=f"known: {', '.join(sorted(known))}")
+        return replace(self, **changes)
+
+
+def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
+    """Check every field of a request that can be judged without its pictures or a model.
+
+    Raises:
+        InvalidField: a field is outside its range or of another type; the message names both.
+    """
+    for name in ("prompt", "negative_prompt"):
+        _check_text(name, getattr(request, name), limits.prompt_chars)
+    if request.num_inference_steps is not None:
+        _check_int("num_inference_steps", request.num_inference_steps, 1, limits.num_inference_steps)
+    if request.guidance_scale is not None:
+        _check_float("guidance_scale", request.guidance_scale, 0.0, limits.guidance_scale)
+    _check_float("strength", request.strength, 0.0, 1.0, above=True)
+    if request.seed is not None:
+        _check_int("seed", request.seed, 0, MAX_SEED)
+    _check_int("num_images_per_prompt", request.num_images_per_prompt, 1, limits.num_images_per_prompt)
+    _check_float("mask_threshold", request.mask_threshold, 0.0, 1.0, above=True)
+    _check_int("grow_px", request.grow_px, 0, limits.image_side)
+    _check_int("feather_px", request.feather_px, 0, limits.image_side)
+    if request.padding_px is not None:
+        _check_int("padding_px", request.padding_px, 0, limits.image_side)
+    if request.deadline_s is not None:
+        _check_float("deadline_s", request.deadline_s, 0.0, math.inf, above=True)
+    for name, kind in _CHOICES.items():
+        _check_choice(name, getattr(request, name), get_args(kind))
+    for name in ("fill_holes", "match_colors", "reference"):
+        if not isinstance(getattr(request, name), bool):
+            raise InvalidField(name, f"must be true or false, not {getattr(request, name)!r}")
+    if request.scheduler is not None:
+        _check_text("scheduler", request.scheduler, 100)
+
+
+_CHOICES: Mapping[str, Any] = {
+    "mask_polarity": Polarity,
+    "region": RegionMode,
+    "latent_mask": LatentMask,
+    "masked_content": MaskedContent,
+    "safety": SafetyPolicy,
+}
+
+
+def seeds_of(seed: int, count: int) -> tuple[int, ...]:
+    """Return the seeds of a request's variants: consecutive, wrapping at 2**32."""
+    return tuple((seed + k) % (MAX_SEED + 1) for k in range(count))
+
+
+def _check_text(name: str, value: object, limit: int) -> None:
+    if not isinstance(value, str):
+        raise InvalidField(name, f"must be text, not {type(value).__name__}")
+    if len(value) > limit:
+        raise InvalidField(name, f"has {len(value)} characters, at most {limit} are allowed")
+
+
+def _check_int(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidField(name, f"must be a whole number, not {value!r}")
+    if not low <= value <= high:
+        raise InvalidField(name, f"is {value}, must be {low} to {high}")
+
+
+def _check_float(name: str, value: object, low: float, high: float, *, above: bool = False) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidField(name, f"must be a finite number, not {value!r}")
+    if not low <= value <= high or (above and value == low):
+        raise InvalidField(name, f"is {value}, must be {'above' if above else 'from'} {low} to {high}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidField(name, f"is {value!r}", hint=f"one of: {', '.join(choices)}")

@@ -1,0 +1,1 @@
+"""Screening of what comes in, verdicts on what goes out."""
