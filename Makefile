@@ -1,0 +1,47 @@
+# make demo   sets everything up, repaints the bundled sample, prints where the pictures are
+# make test   sets everything up, lints, checks types and layers, runs the tests
+#
+# TORCH_INDEX  where PyTorch comes from. The default index may serve a CUDA build of several gigabytes;
+#              TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the CPU-only build instead.
+# PYTHON       the interpreter that makes the virtual environment (3.11 to 3.13).
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+.PHONY: demo test test-all lint clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.installed
+	$(BIN)/retouch inpaint --image examples/sample.png --mask examples/sample-mask.png \
+		--prompt "a red apple" --seed 7 --output demo/result.png --grid demo/grid.png
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -m "not slow and not gpu"
+
+test-all: $(VENV)/.installed-dev lint
+	$(BIN)/python -m pytest -m "not gpu"
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP_INSTALL) torch
+	$(PIP_INSTALL) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP_INSTALL) --editable ".[dev,train,evaluate]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo
