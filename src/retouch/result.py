@@ -1,0 +1,96 @@
+"""What a caller gets: pictures, seeds, verdicts, and how the mask was read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.imaging.picture import Picture
+from retouch.imaging.report import MaskReport
+from retouch.request import InpaintRequest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fill:
+    """One picture of a result.
+
+    Attributes:
+        picture: the whole picture, at the input's size and depth.
+        seed: gives this picture again, alone and in any company.
+        nsfw_content_detected: None where no check was made, never False for it.
+        safety: the checker's name, version and threshold, and the decision; empty where no check was made.
+        kept_pixels_identical: measured against the decoded input; None where the policy replaced the picture.
+        metadata: what `save` embeds and `replay` reads.
+    """
+
+    picture: Picture
+    seed: int
+    nsfw_content_detected: bool | None
+    safety: Mapping[str, Any]
+    kept_pixels_identical: bool | None
+    metadata: Mapping[str, Any]
+
+    def to_image(self) -> "Image":
+        """Return the picture as an 8-bit Pillow image."""
+        from retouch.imaging.encode import to_pillow
+
+        return to_pillow(self.picture)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InpaintResult:
+    """The answer to one request: `num_images_per_prompt` fills of the same hole.
+
+    Attributes:
+        request: the request as it was run, with model, seed, steps and guidance settled.
+        fills: the pictures with their seeds and verdicts, in the order of their seeds.
+        mask_report: how the mask was read.
+        warnings: what a person should know; nothing that stopped the work.
+        timings_s: seconds by stage.
+    """
+
+    request: InpaintRequest
+    fills: tuple[Fill, ...]
+    mask_report: MaskReport
+    warnings: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def images(self) -> list["Image"]:
+        """The pictures as 8-bit Pillow images; `save` keeps the full depth."""
+        return [fill.to_image() for fill in self.fills]
+
+    @property
+    def image(self) -> "Image":
+        return self.fills[0].to_image()
+
+    @property
+    def seeds(self) -> list[int]:
+        return [fill.seed for fill in self.fills]
+
+    @property
+    def nsfw_content_detected(self) -> list[bool | None]:
+        return [fill.nsfw_content_detected for fill in self.fills]
+
+    @property
+    def kept_pixels_identical(self) -> bool | None:
+        """Whether every fill kept every kept pixel; None where a policy replaced one of them."""
+        measured = [fill.kept_pixels_identical for fill in self.fills]
+        return None if None in measured else all(measured)
+
+    def save(self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True) -> tuple[str, ...]:
+        """Write one picture at full depth, atomically; the format follows from the suffix.
+
+        Returns:
+            Warnings, such as that the format is lossy.
+        Raises:
+            ImageFormatError: the suffix names no format that can be written.
+        """
+        from retouch.imaging.encode import save_picture
+
+        fill = self.fills[index]
+        return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)
