@@ -1,0 +1,83 @@
+"""Every field of a request has a range, and a message that names it."""
+
+import math
+from typing import Any
+
+import pytest
+
+from retouch.errors import InvalidField
+from retouch.request import MAX_SEED, InpaintRequest, Limits, seeds_of, validate
+
+
+def _request(**fields: Any) -> InpaintRequest:
+    return InpaintRequest(prompt="a red apple", image=b"").with_fields(**fields)
+
+
+def test_the_defaults_are_valid() -> None:
+    validate(_request())
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", 7),
+        ("prompt", "x" * 2001),
+        ("negative_prompt", None),
+        ("num_inference_steps", 0),
+        ("num_inference_steps", 151),
+        ("num_inference_steps", 2.5),
+        ("num_inference_steps", True),
+        ("guidance_scale", -0.1),
+        ("guidance_scale", 31),
+        ("guidance_scale", math.nan),
+        ("guidance_scale", "7"),
+        ("strength", 0.0),
+        ("strength", 1.01),
+        ("strength", math.inf),
+        ("seed", -1),
+        ("seed", MAX_SEED + 1),
+        ("num_images_per_prompt", 0),
+        ("num_images_per_prompt", 17),
+        ("mask_threshold", 0.0),
+        ("grow_px", -1),
+        ("feather_px", -1),
+        ("padding_px", -1),
+        ("deadline_s", 0.0),
+        ("mask_polarity", "gray"),
+        ("region", "crop"),
+        ("latent_mask", "bilinear"),
+        ("masked_content", "telea"),
+        ("safety", "none"),
+        ("reference", 1),
+        ("fill_holes", "yes"),
+        ("scheduler", 3),
+    ],
+)
+def test_a_value_outside_its_range_is_refused_by_name(field: str, value: object) -> None:
+    with pytest.raises(InvalidField, match=f"^{field}: "):
+        validate(_request(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("strength", 1), ("strength", 0.01), ("seed", 0), ("seed", MAX_SEED), ("guidance_scale", 0), ("prompt", "")],
+)
+def test_the_ends_of_a_range_are_allowed(field: str, value: object) -> None:
+    validate(_request(**{field: value}))
+
+
+def test_limits_are_the_deployers_choice() -> None:
+    validate(_request(num_inference_steps=400), Limits(num_inference_steps=500))
+    with pytest.raises(InvalidField, match="at most 10 are allowed"):
+        validate(_request(prompt="x" * 11), Limits(prompt_chars=10))
+
+
+def test_an_unknown_field_is_an_error_that_lists_the_known_ones() -> None:
+    with pytest.raises(InvalidField, match="steps: is not a field") as caught:
+        _request(steps=20)
+    assert "num_inference_steps" in caught.value.hint
+
+
+def test_variants_take_consecutive_seeds_and_wrap() -> None:
+    assert seeds_of(7, 3) == (7, 8, 9)
+    assert seeds_of(MAX_SEED, 2) == (MAX_SEED, 0)
