@@ -1,0 +1,108 @@
+"""Captions for composed scenes, from 'cat' to a sentence with colour, place, style."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from retouch.data.vocabulary import COLOUR_WORDS, Concept, Place
+
+Rng = np.random.Generator
+
+_SHORT = ("{thing}", "{a} {thing}", "{a} {thing}", "the {thing}")
+_MEDIUM = (
+    "a photo of {a} {thing}",
+    "a picture of {a} {thing}",
+    "an image of {a} {thing}",
+    "a close-up of {a} {thing}",
+    "a 3d render of {a} {thing}",
+    "{a} {thing}, high resolution",
+    "photo of {a} {thing}, high quality",
+)
+_PLACED = (
+    "{a} {thing} {place}",
+    "{a} {thing} {place}",
+    "a photo of {a} {thing} {place}",
+    "a picture of {a} {thing} {place}, high resolution",
+    "{place}, {a} {thing}",
+    "a photo of {a} {thing} {pose} {place}, high resolution",
+    "{a} {thing} {pose} {place}",
+)
+_PLACE_ONLY = (
+    "{place}",
+    "a photo taken {place}",
+    "an empty place {place}",
+    "the background {place}",
+    "background",
+    "empty background",
+    "a photo {place}, high resolution",
+)
+_PLURALS = ("cherries", "grapes", "trousers", "jeans", "pants", "boots", "glasses", "spectacles")
+_PLURALS += ("scissors", "flowers in a vase")
+_SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
+_POSES = {"animal": ("sitting", "standing", "looking at the camera")}
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """What a caption speaks of: the concept, its colour if it was recoloured, its place."""
+
+    concept: Concept
+    colour: str | None
+    place: Place
+
+
+def article(word: str) -> str:
+    """Return 'a' or 'an' by the first letter, or nothing before a plural."""
+    if word.endswith(_PLURALS) and " of " not in word:
+        return ""
+    return "an" if word[0] in "aeiou" and not word.startswith(("uni", "one")) else "a"
+
+
+def pick(rng: Rng, options: tuple[str, ...]) -> str:
+    """Choose one of several strings."""
+    return options[int(rng.integers(len(options)))]
+
+
+def name_thing(rng: Rng, concept: Concept, colour: str | None) -> str:
+    """Return the thing with its colour: 'yellow cat', 'face of a yellow cat'."""
+    synonyms = concept.synonyms
+    name = pick(rng, synonyms) if synonyms and rng.random() < 0.35 else concept.name
+    if colour is None:
+        return name
+    word = pick(rng, COLOUR_WORDS[colour])
+    if " of a " in name:
+        head, tail = name.split(" of a ", 1)
+        return f"{head} of {article(word)} {word} {tail}"
+    return f"{word} {name}"
+
+
+def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
+    """Write a caption for an object; `place_share` of them name the place too."""
+    thing = name_thing(rng, naming.concept, naming.colour)
+    poses = _POSES.get(naming.concept.category, ("",))
+    fields = {
+        "a": article(thing),
+        "thing": thing,
+        "place": pick(rng, naming.place.phrases),
+        "pose": pick(rng, poses),
+    }
+    draw = rng.random()
+    if draw < place_share:
+        template = pick(rng, _PLACED)
+    elif draw < place_share + 0.55 * (1 - place_share) + 0.1:
+        template = pick(rng, _SHORT)
+    else:
+        template = pick(rng, _MEDIUM)
+    if fields["place"] == "on a park bench":
+        fields["pose"] = fields["pose"] or "lying"
+    text = " ".join(template.format(**fields).split())
+    if " of the " in text or "high" in text or rng.random() > 0.06:
+        return text
+    return text + pick(rng, _SUFFIXES)
+
+
+def describe_place(rng: Rng, place: Place) -> str:
+    """Write a caption that names the place alone."""
+    return pick(rng, _PLACE_ONLY).format(place=pick(rng, place.phrases))

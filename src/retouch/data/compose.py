@@ -1,0 +1,245 @@
+"""Scenes for training and evaluation: an object in a place, a mask over it, a caption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from retouch.data import masks
+from retouch.data.backgrounds import Background, BackgroundPool
+from retouch.data.captions import Naming, describe, describe_place
+from retouch.data.colour import COLOURS
+from retouch.data.sprites import SpritePack
+from retouch.data.vocabulary import COLOUR_WORDS, PLACES, Concept, concepts
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Rng = np.random.Generator
+Split = Literal["train", "validation"]
+Tier = Literal["core", "full"]
+
+HELD_OUT_PERCENT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One example.
+
+    `image` (H, W, 3) bytes; `mask` (H, W), True = repaint; `object_alpha` (H, W) bytes, the
+    object's opacity; `box` its (left, top, right, bottom). Without an object `concept`, `colour`
+    and `box` are None; `colour` is None as well where the object keeps its own.
+    """
+
+    image: U8
+    mask: NDArray[np.bool_]
+    caption: str
+    concept: str | None
+    colour: str | None
+    place: str | None
+    box: tuple[int, int, int, int] | None
+    object_alpha: U8
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Shares of the kinds of example (the rest is background only), and of recoloured objects."""
+
+    around_object: float = 0.65
+    full_mask: float = 0.25
+    recoloured: float = 0.65
+
+
+def is_held_out(concept: str, colour: str, group: str) -> bool:
+    """Whether a combination of concept, colour, group of places is for validation alone."""
+    digest = hashlib.sha256(f"{concept}|{colour}|{group}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+
+
+class SceneComposer:
+    """Composes scenes from packed sprites and backgrounds; every draw comes from the caller's rng."""
+
+    def __init__(
+        self,
+        pack: SpritePack,
+        backgrounds: BackgroundPool,
+        *,
+        size: int = 128,
+        split: Split = "train",
+        tier: Tier = "core",
+    ) -> None:
+        self.size = size
+        self.split = split
+        self.mixture = Mixture()
+        self._pack, self._backgrounds = pack, backgrounds
+        self._sprites = pack.by_concept(split)
+        self._places = backgrounds.of_split(split)
+        self.concepts: tuple[Concept, ...] = tuple(
+            concept
+            for concept in concepts()
+            if concept.name in self._sprites and (tier == "full" or concept.tier == "core")
+        )
+
+    @classmethod
+    def open(
+        cls, folder: Path | str, *, size: int = 128, split: Split = "train", tier: Tier = "core"
+    ) -> SceneComposer:
+        """Open a data folder made by `retouch data build`."""
+        path = Path(folder)
+        return cls(SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier)
+
+    def scene(self, rng: Rng) -> Scene:
+        """Compose one scene."""
+        background = self._background(rng)
+        ground = _crop(rng, background.pixels, self.size)
+        draw = rng.random()
+        if draw >= self.mixture.around_object + self.mixture.full_mask:
+            return self._empty_scene(rng, ground, background)
+        return self._object_scene(rng, ground, background, is_full=draw >= self.mixture.around_object)
+
+    def _background(self, rng: Rng) -> Background:
+        return self._backgrounds.background(self._places[int(rng.integers(len(self._places)))])
+
+    def _choose(self, rng: Rng, group: str) -> tuple[Concept, str | None]:
+        """Choose a concept, and a colour that this split may show in this group of places."""
+        while True:
+            concept = self.concepts[int(rng.integers(len(self.concepts)))]
+            if not concept.is_recoloured or rng.random() >= self.mixture.recoloured:
+                return concept, None
+            held = self.split == "validation"
+            colours = [c for c in COLOURS if is_held_out(concept.name, c, group) == held]
+            if colours:
+                return concept, colours[int(rng.integers(len(colours)))]
+
+    def _empty_scene(self, rng: Rng, ground: F32, background: Background) -> Scene:
+        size = (self.size, self.size)
+        if rng.random() < 0.5:
+            mask = masks.irregular(rng, size, "medium" if rng.random() < 0.6 else "thick")
+        elif rng.random() < 0.75:
+            mask = masks.random_box(rng, size)
+        else:
+            mask = masks.random_ellipse(rng, size)
+        return Scene(
+            image=_bytes(ground),
+            mask=mask,
+            caption=describe_place(rng, background.place),
+            concept=None,
+            colour=None,
+            place=background.place.name,
+            box=None,
+            object_alpha=np.zeros(size, dtype=np.uint8),
+        )
+
+    def _object_scene(self, rng: Rng, ground: F32, background: Background, *, is_full: bool) -> Scene:
+        concept, colour = self._choose(rng, background.place.group)
+        numbers = self._sprites[concept.name]
+        sprite = self._pack.sprite(numbers[int(rng.integers(len(numbers)))])
+        painted = sprite.painted(colour, variant=int(rng.integers(0, 9)))
+        layer = _place(rng, painted, self.size, is_full=is_full)
+        alpha = layer[..., 3]
+        mask = (
+            masks.full(alpha.shape) if is_full else masks.around_object(rng, alpha, float(rng.uniform(0.04, 0.13)))
+        )
+        image = _blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
+        naming = Naming(concept, colour, background.place)
+        return Scene(
+            image=image,
+            mask=mask,
+            caption=describe(rng, naming, place_share=0.45 if is_full else 0.28),
+            concept=concept.name,
+            colour=colour,
+            place=background.place.name,
+            box=masks.bounding_box(alpha > 8),
+            object_alpha=alpha,
+        )
+
+
+def _bytes(picture: F32) -> U8:
+    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
+
+
+def _crop(rng: Rng, pixels: U8, size: int) -> F32:
+    """Cut a random square (75-100 % of the side), mirror it half the time, scale it to `size`."""
+    side = pixels.shape[0]
+    cut = side * float(rng.uniform(0.75, 1.0))
+    left, top = rng.uniform(0, side - cut, 2)
+    picture = Image.fromarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
+    box = (float(left), float(top), float(left + cut), float(top + cut))
+    small = picture.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None)
+    return np.asarray(small, dtype=np.float32) * np.float32(rng.uniform(0.88, 1.08))
+
+
+def _place(rng: Rng, rgba: U8, size: int, *, is_full: bool) -> U8:
+    """Turn, mirror and scale a sprite, then set it into an empty (size, size, 4) layer."""
+    picture = Image.fromarray(rgba[:, ::-1] if rng.random() < 0.5 else rgba).convert("RGBa")
+    angle = float(np.clip(rng.normal(0, 4), -8, 8))
+    picture = picture.rotate(angle, Image.Resampling.BILINEAR, expand=True)
+    picture = picture.crop(picture.getbbox())
+    share = rng.uniform(0.55, 0.92) if is_full else rng.uniform(0.35, 0.85)
+    scale = size * float(share) / max(picture.size)
+    w, h = (max(4, round(side * scale)) for side in picture.size)
+    small = picture.resize((w, h), Image.Resampling.BOX if scale < 0.6 else Image.Resampling.HAMMING)
+    free_x, free_y = size - w, size - h
+    if is_full:
+        # About the centre: with nothing to see, the model cannot know where else it should be.
+        x = free_x / 2 + float(rng.uniform(-0.35, 0.35)) * free_x
+        y = free_y * float(rng.uniform(0.35, 0.75))
+    else:
+        x, y = free_x * float(rng.uniform(0.02, 0.98)), free_y * float(rng.uniform(0.02, 0.98))
+    layer = Image.new("RGBa", (size, size), (0, 0, 0, 0))
+    layer.paste(small, (round(x), round(y)))
+    return np.asarray(layer)
+
+
+def _shadow(alpha: U8, mask: NDArray[np.bool_], strength: float) -> F32:
+    """A soft contact shadow below the object, kept inside the mask: (H, W) in 0..1."""
+    left, _, right, bottom = masks.bounding_box(alpha > 8)
+    size = alpha.shape
+    height = max(2, round((right - left) * 0.10))
+    bounds = (left, bottom - height, right, bottom + height // 2 + 1)
+    spot = Image.fromarray(masks.ellipse(size, bounds).astype(np.uint8) * 255)
+    soft = np.asarray(spot.filter(ImageFilter.GaussianBlur(max(1.0, height * 0.4))))
+    inside = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(1))
+    return soft.astype(np.float32) / 255 * np.asarray(inside, dtype=np.float32) / 255 * strength
+
+
+def _blend(rng: Rng, ground: F32, layer: U8, mask: NDArray[np.bool_], *, tint: float) -> U8:
+    """Lay a premultiplied layer over the ground, with a shadow and the ground's light on it."""
+    alpha = layer[..., 3].astype(np.float32)[..., None] / 255
+    mean = ground.mean(axis=(0, 1))
+    level = float(mean.mean())
+    light = 1 + tint * (mean / max(level, 1) - 1)
+    bright = 1 + 0.10 * (level / 128 - 1)
+    shade = _shadow(layer[..., 3], mask, float(rng.uniform(0.2, 0.5)))
+    below = ground * (1 - shade[..., None])
+    lit = layer[..., :3].astype(np.float32) * (light * bright)
+    return _bytes(np.asarray(below * (1 - alpha) + lit, dtype=np.float32))
+
+
+def sample_captions(composer: SceneComposer, count: int, *, seed: int = 0) -> Iterator[str]:
+    """Yield captions as training sees them, without drawing pictures; for a tokenizer."""
+    rng = np.random.default_rng(seed)
+    places = list(PLACES.values())
+    for _ in range(count):
+        place = places[int(rng.integers(len(places)))]
+        if rng.random() < 0.1:
+            yield describe_place(rng, place)
+            continue
+        concept = composer.concepts[int(rng.integers(len(composer.concepts)))]
+        colour = COLOURS[int(rng.integers(len(COLOURS)))] if concept.is_recoloured else None
+        yield describe(rng, Naming(concept, colour if rng.random() < 0.65 else None, place))
+
+
+def all_caption_words(composer: SceneComposer) -> list[str]:
+    """Return every word that the composer's captions can hold, sorted."""
+    texts = [name for concept in composer.concepts for name in concept.names]
+    texts += [phrase for place in PLACES.values() for phrase in place.phrases]
+    texts += [word for words in COLOUR_WORDS.values() for word in words]
+    texts += sample_captions(composer, 20_000)
+    return sorted({word for text in texts for word in text.replace(",", " ").lower().split()})

@@ -1,0 +1,105 @@
+"""The words of the embedded model's data: concepts, colours, places."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from retouch.data.colour import COLOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A thing that can be painted.
+
+    `tier` is 'core' (the embedded model's own words) or 'extra'; `sprites` are 'source:name'
+    keys, `synonyms` other names.
+    """
+
+    name: str
+    category: str
+    tier: str
+    is_recoloured: bool
+    synonyms: tuple[str, ...]
+    sprites: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name, then its synonyms."""
+        return (self.name, *self.synonyms)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A kind of background: its captions' phrases, and a coarse `group` for hold-outs."""
+
+    name: str
+    group: str
+    phrases: tuple[str, ...]
+
+
+PLACES: dict[str, Place] = {
+    place.name: place
+    for place in (
+        Place("room", "indoor", ("in a room", "in an empty room", "in a living room", "indoors")),
+        Place("bedroom", "indoor", ("in a bedroom", "in a hotel room", "in a room")),
+        Place("corridor", "indoor", ("in a corridor", "in a hallway")),
+        Place("mall", "indoor", ("in a shopping mall", "in a mall")),
+        Place("hall", "indoor", ("in a hall", "in a large hall")),
+        Place("laboratory", "indoor", ("in a laboratory", "in a lab")),
+        Place("warehouse", "indoor", ("in a warehouse", "in a garage")),
+        Place("workshop", "indoor", ("in a workshop", "in a factory")),
+        Place("studio", "plain", ("in a photo studio", "in a studio")),
+        Place("street", "city", ("on a street", "in a city", "on a road", "in the city")),
+        Place("square", "city", ("on a square", "in an old town", "in a city")),
+        Place("courtyard", "city", ("in a courtyard", "in a yard")),
+        Place("waterfront", "city", ("by the sea", "on the waterfront")),
+        Place("forest", "nature", ("in a forest", "in the woods", "among trees")),
+        Place("park", "nature", ("in a park", "at the park", "on the grass", "on a park bench")),
+        Place("garden", "nature", ("in a garden", "on a path", "in a park", "on a park bench")),
+        Place("field", "nature", ("in a field", "in a meadow", "on the grass")),
+        Place("desert", "nature", ("in the desert", "on rocky ground", "in the mountains")),
+        Place("sky", "sky", ("in the sky", "among clouds")),
+        Place("grass", "nature", ("on the grass", "on a lawn", "on green grass")),
+        Place("sand", "nature", ("on the beach", "on sand", "at the beach")),
+        Place("snow", "nature", ("in the snow", "on snow")),
+        Place("sea", "sky", ("on the sea", "on the water", "at sea")),
+        Place("brick", "plain", ("in front of a brick wall", "before a brick wall")),
+        Place("wood", "indoor", ("on a wooden table", "on a table")),
+        Place("tiles", "indoor", ("on a tiled floor", "on the floor")),
+        Place("plain", "plain", ("on a plain background", "in front of a wall")),
+    )
+}
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    **{colour: (colour,) for colour in COLOURS},
+    "grey": ("grey", "gray"),
+}
+
+
+def parse_concepts(lines: Iterable[str]) -> tuple[Concept, ...]:
+    """Read the concept table (TSV: concept, category, tier, recolour, synonyms, sprites)."""
+
+    def words(text: str) -> tuple[str, ...]:
+        return tuple(word for word in text.split(",") if word)
+
+    return tuple(
+        Concept(
+            name=row["concept"],
+            category=row["category"],
+            tier=row["tier"],
+            is_recoloured=row["recolour"] == "1",
+            synonyms=words(row["synonyms"]),
+            sprites=words(row["sprites"]),
+        )
+        for row in csv.DictReader(lines, delimiter="\t")
+    )
+
+
+@lru_cache(maxsize=1)
+def concepts() -> tuple[Concept, ...]:
+    """The shipped concepts, in the table's order."""
+    text = files("retouch.data").joinpath("vocabulary.tsv").read_text(encoding="utf-8")
+    return parse_concepts(text.splitlines())
