@@ -1,0 +1,73 @@
+"""What a person, or a script, is told when a command fails."""
+
+import hashlib
+import json
+import sys
+import traceback
+from dataclasses import dataclass
+from typing import Self
+
+import typer
+
+from retouch.errors import RetouchError
+
+
+@dataclass(slots=True)
+class Session:
+    """How the running command line wants its failures told; options of commands switch it.
+
+    Attributes:
+        debug: show tracebacks.
+        as_json: also print the error as one JSON object on stdout.
+    """
+
+    debug: bool = False
+    as_json: bool = False
+
+    @classmethod
+    def of(cls, ctx: typer.Context) -> Self:
+        """Return the session of a context; a fresh one where a command runs without the root."""
+        found = ctx.find_object(cls)
+        return cls() if found is None else found
+
+
+def explain(error: Exception, session: Session) -> int:
+    """Tell what went wrong on stderr, with a hint; return the exit code of the process."""
+    told = _told(error)
+    if session.debug:
+        traceback.print_exception(error)
+    typer.echo(f"error: {told.message}", err=True)
+    if told.hint:
+        typer.echo(f"hint: {told.hint}", err=True)
+    if session.as_json:
+        body = {"code": told.code, "message": told.message, "hint": told.hint}
+        typer.echo(json.dumps({"error": body}))
+    sys.stdout.flush()
+    return told.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    message: str
+    hint: str = ""
+    code: str = RetouchError.code
+    exit_code: int = RetouchError.exit_code
+
+
+def _told(error: Exception) -> _Told:
+    if isinstance(error, RetouchError):
+        return _Told(str(error), error.hint, error.code, error.exit_code)
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return _Told(f"{place}{error.strerror}")
+    if isinstance(error, MemoryError):
+        return _Told("not enough memory", "try a smaller picture or `--region masked`")
+    name = type(error).__name__
+    return _Told(f"unexpected {name} (id {_fingerprint(error)})", "run `retouch --debug ...` to see the traceback")
+
+
+def _fingerprint(error: Exception) -> str:
+    """Name the place of a defect: the same defect has the same id on every machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    trail = [f"{frame.name}:{frame.lineno}" for frame in frames]
+    return hashlib.sha256(" ".join([type(error).__name__, *trail]).encode()).hexdigest()[:8]

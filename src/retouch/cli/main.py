@@ -1,0 +1,89 @@
+"""The entry point `retouch`: finds a command's module when the command is called, not before."""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from retouch.cli.failures import Session, explain
+
+COMMANDS = {
+    "inpaint": "Repaint the masked part of a picture.",
+    "models": "List, show and download checkpoints.",
+    "replay": "Make a saved result again and say whether it is identical.",
+    "doctor": "Show what is installed, and test that a fill works here.",
+    "data": "Build training data from packages with free licences.",
+    "train": "Train or fine-tune an inpainting checkpoint.",
+    "evaluate": "Measure a checkpoint, and compare two.",
+}
+"""Name and one-line help of each command; its module is `retouch.cli.<name>`, with a typer `app`."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that lists its commands from a table, and imports only the one that runs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
+        """Return a stand-in that carries the name and help alone."""
+        return TyperCommand(cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return name, command and remaining arguments, with the real command in the stand-in's place."""
+        name, stand_in, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else stand_in, rest
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run a command line; every failure ends here, as a message and an exit code."""
+        session = Session()
+        try:
+            return super().main(*args, obj=session, **extra)
+        except Exception as error:  # noqa: BLE001 - the command line's one handler
+            sys.exit(explain(error, session))
+
+
+def load(name: str) -> Any:
+    """Import the module of a command and return the click command of its `app`."""
+    return typer.main.get_command(import_module(f"retouch.cli.{name}").app)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,  # rich would triple the time that --help takes
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the work failed, 2 bad usage or input, 3 blocked by safety, 130 interrupted.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from retouch import __version__
+
+        typer.echo(f"retouch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Text-guided image inpainting: repaint exactly the masked part of a picture."""
+    if debug:
+        Session.of(ctx).debug = True
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    try:
+        app()
+    except KeyboardInterrupt:  # before typer's own handler stands
+        sys.exit(130)
