@@ -90,8 +90,8 @@ def sprite_records(table: tuple[Concept, ...], licences: LicencePolicy) -> Itera
     """Yield a record for each sprite; the last of three or more is held out for validation."""
     admitted = allowed(licences)
     for concept in table:
-        keys = [key.split(":", 1) for key in concept.sprites]
-        keys = [(source, name) for source, name in keys if source in admitted]
+        parts = (key.partition(":") for key in concept.sprites)
+        keys = [(source, name) for source, _, name in parts if source in admitted]
         for i, (source, name) in enumerate(keys):
             is_held = len(keys) >= 3 and i == len(keys) - 1
             yield {

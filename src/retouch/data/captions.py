@@ -38,8 +38,10 @@ _PLACE_ONLY = (
     "empty background",
     "a photo {place}, high resolution",
 )
-_PLURALS = ("cherries", "grapes", "trousers", "jeans", "pants", "boots", "glasses", "spectacles")
-_PLURALS += ("scissors", "flowers in a vase")
+_PLURALS = (
+    *("cherries", "grapes", "trousers", "jeans", "pants", "boots"),
+    *("glasses", "spectacles", "scissors", "flowers in a vase"),
+)
 _SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
 _POSES = {"animal": ("sitting", "standing", "looking at the camera")}
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 _RGB_TO_LMS = np.array(
     [
@@ -93,12 +95,12 @@ def hue_and_chroma(lab: F32) -> tuple[F32, F32]:
     return hue.astype(np.float32), np.hypot(lab[..., 1], lab[..., 2]).astype(np.float32)
 
 
-def _lch(lightness: F32, chroma: F32, hue_degrees: float) -> F32:
+def _lch(lightness: Floats, chroma: Floats, hue_degrees: float) -> F32:
     angle = np.radians(hue_degrees)
     return np.stack([lightness, chroma * np.cos(angle), chroma * np.sin(angle)], -1).astype(np.float32)
 
 
-def _fit_chroma(lightness: F32, chroma: F32, hue: float) -> F32:
+def _fit_chroma(lightness: Floats, chroma: Floats, hue: float) -> Floats:
     """Reduce chroma (N,) until every colour lies inside sRGB, by bisection."""
     low = np.zeros_like(chroma)
     high = chroma.copy()
@@ -108,7 +110,7 @@ def _fit_chroma(lightness: F32, chroma: F32, hue: float) -> F32:
         inside = np.all((linear > -1e-3) & (linear < 1 + 1e-3), axis=-1)
         low = np.where(inside, middle, low)
         high = np.where(inside, high, middle)
-    return low.astype(np.float32)
+    return low
 
 
 @lru_cache(maxsize=512)

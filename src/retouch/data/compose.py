@@ -172,7 +172,8 @@ def _crop(rng: Rng, pixels: U8, size: int) -> F32:
     picture = Image.fromarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
     box = (float(left), float(top), float(left + cut), float(top + cut))
     small = picture.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None)
-    return np.asarray(small, dtype=np.float32) * np.float32(rng.uniform(0.88, 1.08))
+    light = np.float32(rng.uniform(0.88, 1.08))
+    return np.asarray(np.asarray(small, dtype=np.float32) * light, dtype=np.float32)
 
 
 def _place(rng: Rng, rgba: U8, size: int, *, is_full: bool) -> U8:
@@ -206,7 +207,8 @@ def _shadow(alpha: U8, mask: NDArray[np.bool_], strength: float) -> F32:
     spot = Image.fromarray(masks.ellipse(size, bounds).astype(np.uint8) * 255)
     soft = np.asarray(spot.filter(ImageFilter.GaussianBlur(max(1.0, height * 0.4))))
     inside = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(1))
-    return soft.astype(np.float32) / 255 * np.asarray(inside, dtype=np.float32) / 255 * strength
+    shade = soft.astype(np.float32) * np.asarray(inside, dtype=np.float32) * (strength / 255**2)
+    return np.asarray(shade, dtype=np.float32)
 
 
 def _blend(rng: Rng, ground: F32, layer: U8, mask: NDArray[np.bool_], *, tint: float) -> U8:

@@ -77,10 +77,13 @@ def sky(rng: Rng, side: int) -> F32:
 def _field(rng: Rng, side: int, near: tuple[int, int, int], far: tuple[int, int, int]) -> F32:
     horizon = rng.uniform(0.2, 0.5)
     _, _, ground = _perspective(side, horizon)
-    fine = noise(rng, side, 24, octaves=4)
     depth = np.clip((_vertical(side) - horizon) / (1 - horizon), 0, 1)
     soil = _mix(np.broadcast_to(_colour(rng, far), (side, side, 3)), _colour(rng, near), depth)
-    soil = soil * (1 + (fine[..., None] - 0.5) * (0.15 + 0.35 * depth[..., None]))
+    # Blades and grains are coarser near by; hills and hollows stay faint.
+    fine, coarse = noise(rng, side, side // 2, octaves=2), noise(rng, side, side // 6, octaves=3)
+    texture = (fine - 0.5) * (1 - depth) * 0.3 + (coarse - 0.5) * depth * 0.55
+    texture = texture + (noise(rng, side, 3, octaves=2) - 0.5) * 0.18
+    soil = soil * (1 + texture[..., None])
     return np.asarray(np.where(ground[..., None], soil, sky(rng, side)), dtype=np.float32)
 
 

@@ -22,18 +22,21 @@ IrregularKind = Literal["thin", "medium", "thick"]
 
 @dataclass(frozen=True, slots=True)
 class Irregular:
-    """Stroke and box settings in pixels of a 512 px picture; ranges are inclusive."""
+    """Stroke and box settings in pixels of a 512 px picture; ranges are inclusive.
+
+    `box_weight` is the odds of boxes against strokes (1).
+    """
 
     strokes: tuple[int, int]
     width_px: int
     length_px: int
-    box_share: float
-    boxes: tuple[int, int]
-    box_px: tuple[int, int]
+    box_weight: float = 0.0
+    boxes: tuple[int, int] = (0, 0)
+    box_px: tuple[int, int] = (0, 0)
 
 
 IRREGULAR: dict[IrregularKind, Irregular] = {
-    "thin": Irregular((4, 70), 20, 100, 0.0, (0, 0), (0, 0)),
+    "thin": Irregular((4, 70), 20, 100),
     "medium": Irregular((4, 10), 100, 200, 0.3, (1, 5), (30, 150)),
     "thick": Irregular((1, 5), 250, 450, 0.3, (1, 4), (30, 300)),
 }
@@ -96,39 +99,52 @@ def random_ellipse(rng: Rng, size: tuple[int, int]) -> Mask:
     return ellipse(size, (int(bounds[0]), int(bounds[1]), int(bounds[2]), int(bounds[3])))
 
 
-def irregular(rng: Rng, size: tuple[int, int], kind: IrregularKind = "medium") -> Mask:
-    """Free-form strokes, with boxes now and then."""
-    settings = IRREGULAR[kind]
+def irregular(rng: Rng, size: tuple[int, int], kind: IrregularKind = "medium", *, max_area: float = 1.0) -> Mask:
+    """Free-form strokes, or boxes now and then.
+
+    Args:
+        max_area: masks that cover more than this share are drawn again (LaMa's evaluation
+            uses 0.5); after 20 attempts a box of at most that area stands in.
+    """
+    for _ in range(20):
+        mask = _draw_irregular(rng, size, IRREGULAR[kind])
+        if 0 < mask.mean() <= max_area:
+            return mask
+    side = min(0.3, float(np.sqrt(max_area)) * 0.9)
+    return random_box(rng, size, (side * 0.5, side))
+
+
+def _draw_irregular(rng: Rng, size: tuple[int, int], settings: Irregular) -> Mask:
     height, width = size
     scale = min(size) / 512
     canvas = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(canvas)
-    # As published: a coin settles boxes or strokes, so neither mask lacks its own character.
-    if rng.random() < settings.box_share:
+    if rng.random() < settings.box_weight / (1 + settings.box_weight):
         for _ in range(int(rng.integers(settings.boxes[0], settings.boxes[1] + 1))):
-            w, h = (max(1, round(scale * rng.integers(*settings.box_px))) for _ in range(2))
-            x, y = int(rng.integers(0, max(width - w, 1))), int(rng.integers(0, max(height - h, 1)))
+            w, h = (max(1, round(scale * int(rng.integers(*settings.box_px)))) for _ in range(2))
+            x = int(rng.integers(0, max(width - w, 1)))
+            y = int(rng.integers(0, max(height - h, 1)))
             draw.rectangle((x, y, x + w - 1, y + h - 1), fill=255)
     else:
-        for _ in range(int(rng.integers(settings.strokes[0], settings.strokes[1] + 1))):
-            _stroke(rng, draw, size, settings, scale)
-    mask = np.asarray(canvas) > 0
-    return mask if mask.any() else random_box(rng, size, (0.1, 0.3))
+        for number in range(int(rng.integers(settings.strokes[0], settings.strokes[1] + 1))):
+            _stroke(rng, draw, size, settings, mirrored=number % 2 == 0)
+    return np.asarray(canvas) > 0
 
 
-def _stroke(rng: Rng, draw: ImageDraw.ImageDraw, size: tuple[int, int], settings: Irregular, scale: float) -> None:
+def _stroke(
+    rng: Rng, draw: ImageDraw.ImageDraw, size: tuple[int, int], settings: Irregular, *, mirrored: bool
+) -> None:
+    """Draw one to five joined segments; mirrored strokes turn the other way."""
     height, width = size
+    scale = min(size) / 512
     x, y = float(rng.integers(0, width)), float(rng.integers(0, height))
-    for segment in range(int(rng.integers(1, 6))):
-        # Every other segment turns back, which makes strokes scribble instead of spiral.
-        angle = 0.01 + rng.uniform(0, 4) + (2 * np.pi / 2 if segment % 2 else 0)
-        length = scale * rng.uniform(10, settings.length_px)
-        thickness = max(1, round(scale * rng.uniform(5, max(settings.width_px, 6))))
+    for _ in range(int(rng.integers(1, 6))):
+        angle = float(rng.uniform(0, 4)) * (-1 if mirrored else 1)
+        length = scale * (10 + float(rng.uniform(0, settings.length_px)))
+        thickness = max(1, round(scale * (5 + float(rng.uniform(0, settings.width_px)))))
         nx = float(np.clip(x + length * np.sin(angle), 0, width))
         ny = float(np.clip(y + length * np.cos(angle), 0, height))
         draw.line([(x, y), (nx, ny)], fill=255, width=thickness)
-        r = thickness / 2
-        draw.ellipse((nx - r, ny - r, nx + r, ny + r), fill=255)
         x, y = nx, ny
 
 

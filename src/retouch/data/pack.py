@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,10 @@ def decode(data: bytes, mode: str) -> NDArray[np.uint8]:
 
 
 def write_pack(path: Path, blobs: Sequence[bytes], records: Sequence[Record]) -> None:
-    """Write `path` (.npz) and, beside it, the same records as readable JSON."""
+    """Write `path` (.npz) and, beside it, the same records as readable JSON.
+
+    The file appears whole or not at all, so that a running reader never opens half of it.
+    """
     if len(blobs) != len(records):
         raise ValueError(f"{len(blobs)} pictures but {len(records)} records")
     hashed = [
@@ -38,12 +42,14 @@ def write_pack(path: Path, blobs: Sequence[bytes], records: Sequence[Record]) ->
     ]
     text = json.dumps(hashed, indent=1, ensure_ascii=False)
     offsets = np.cumsum([0, *map(len, blobs)], dtype=np.int64)
+    partial = path.with_name(f".{path.name}.partial.npz")
     np.savez(
-        path,
+        partial,
         data=np.frombuffer(b"".join(blobs), dtype=np.uint8),
         offsets=offsets,
         records=np.frombuffer(text.encode(), dtype=np.uint8),
     )
+    partial.replace(path)
     path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
@@ -58,5 +64,5 @@ def read_pack(path: Path) -> tuple[list[bytes], list[Record]]:
         records: list[Record] = json.loads(archive["records"].tobytes())
     if len(offsets) != len(records) + 1 or int(offsets[-1]) != len(data):
         raise ValueError(f"{path.name} is damaged: its index does not fit its data")
-    blobs = [data[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+    blobs = [data[a:b] for a, b in pairwise(offsets.tolist())]
     return blobs, records

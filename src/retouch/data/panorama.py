@@ -48,8 +48,10 @@ def read_exr(path: Path) -> F32:
             else:
                 pixels = np.stack([channels[name].pixels for name in "RGB"], axis=-1)
             linear = np.asarray(pixels, dtype=np.float32)[..., :3]
-    # The sun overflows half precision; what is not a number there is simply very bright.
-    return np.clip(np.nan_to_num(linear, nan=60000, posinf=60000), 0, 60000)
+    linear = np.clip(np.nan_to_num(linear, posinf=60000), 0, 60000)
+    # Around the sun the compression leaves single channels hundreds of times over the others.
+    middle = np.median(linear, axis=-1, keepdims=True)
+    return np.asarray(np.clip(linear, middle / 4, middle * 4), dtype=np.float32)
 
 
 def develop(linear: F32, *, key: float = 0.2) -> U8:

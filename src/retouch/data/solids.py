@@ -107,7 +107,9 @@ def revolve(
     normal = np.stack([nx, ny, nz], -1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     diffuse = np.clip(normal @ _LIGHT, 0, 1)
-    gloss = np.clip(normal @ (_LIGHT + [0, 0, 1]) / np.linalg.norm(_LIGHT + [0, 0, 1]), 0, 1) ** 40
+    # Blinn's highlight: the half vector lies between the light and the viewer (0, 0, 1).
+    half = _LIGHT + np.array([0.0, 0.0, 1.0])
+    gloss = np.clip(normal @ half / np.linalg.norm(half), 0, 1) ** 40
     base = np.broadcast_to(np.array(colour, dtype=float), (*nx.shape, 3)).copy()
     for start, stop, ring in bands:
         base[(rows >= start) & (rows < stop)] = ring
