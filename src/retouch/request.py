@@ -3,23 +3,20 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from retouch.errors import InvalidField
+from retouch.imaging import choices
+from retouch.imaging.limits import DecodeLimits
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+    from retouch.imaging import decode
 
-    from retouch.imaging.picture import Picture
+    ImageLike = decode.ImageLike
 
-    ImageLike = Picture | Image | NDArray[np.generic] | str | PathLike[str] | bytes
-
-Polarity = Literal["white", "black", "transparent", "opaque"]
-RegionMode = Literal["auto", "whole", "masked"]
-LatentMask = Literal["cover", "nearest"]
+Polarity = choices.Polarity
+RegionMode = choices.RegionMode
+LatentMask = choices.LatentMask
 MaskedContent = Literal["original", "fill", "noise", "zeros"]
 SafetyPolicy = Literal["black", "blur", "error", "off"]
 
@@ -29,24 +26,16 @@ DEFAULT_GUIDANCE_SCALE = 7.5
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """What a request may be at most; deployers widen or narrow it.
+class Limits(DecodeLimits):
+    """What a request may be at most; deployers widen or narrow it. Those of pictures are `DecodeLimits`'.
 
     Attributes:
-        image_bytes: size of an encoded picture or mask.
-        image_pixels: width times height of a picture, checked before it is decoded.
-        image_side: longer side of a picture, in pixels.
-        image_min_side: shorter side of a picture, in pixels.
         num_inference_steps: steps of one picture.
         num_images_per_prompt: pictures of one request.
         prompt_chars: characters of the prompt, and of the negative prompt.
         guidance_scale: the largest guidance.
     """
 
-    image_bytes: int = 64 * 2**20
-    image_pixels: int = 50_000_000
-    image_side: int = 16_384
-    image_min_side: int = 1
     num_inference_steps: int = 150
     num_images_per_prompt: int = 16
     prompt_chars: int = 2_000

@@ -1,0 +1,172 @@
+"""From a picture as the caller has it to a `Picture`: the only door for untrusted bytes.
+
+The format comes from the magic bytes and must be on the list; size and number of pixels are compared with the
+limits before any decoder runs; a file that is cut short is an error, never half a picture. No text of a decoder
+reaches the error, because it may tell addresses and paths.
+"""
+
+import io
+import struct
+import zlib
+from dataclasses import replace
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from retouch.errors import ImageError, ImageFormatError
+from retouch.imaging.arrays import picture_of_array
+from retouch.imaging.from_pillow import samples_of
+from retouch.imaging.headers import Header, check_size, read_header
+from retouch.imaging.limits import DEFAULT_DECODE_LIMITS, DecodeLimits
+from retouch.imaging.orientation import clean_exif, turn
+from retouch.imaging.picture import Picture, Samples
+from retouch.imaging.png_chunks import MAX_ICC_BYTES, LeanPng, lean_png
+from retouch.imaging.sixteen_bit import decode_png16, decode_tiff16
+from retouch.imaging.sources import Readable, read_bytes
+
+ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | str | PathLike[str] | bytes | Readable
+
+_FIRST_ONLY = "the file holds several pictures; the first one is used"
+_DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    LookupError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+"""All that Pillow's readers are known to let out on broken files."""
+
+
+def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> Picture:
+    """Decode a picture whole and at full depth, turned as its EXIF orientation says.
+
+    Args:
+        source: a `Picture`, a Pillow image, an array (see `picture_of_array`), a path, encoded bytes or an open
+            binary file. PNG, JPEG, WebP, AVIF, TIFF and BMP are read; of several frames, the first.
+        limits: bytes, pixels and sides; checked before decoding.
+
+    Raises:
+        ImageFormatError: not one of those formats, or samples that are neither 8 nor 16 bits.
+        ImageTooLarge: over a limit.
+        ImageError: broken, cut short, empty, or not there.
+    """
+    if isinstance(source, Picture):
+        check_size(source.width, source.height, limits)
+        return source
+    if isinstance(source, np.ndarray):
+        picture = picture_of_array(source)
+        check_size(picture.width, picture.height, limits)
+        return picture
+    if isinstance(source, Image.Image):
+        check_size(source.width, source.height, limits)
+        return _picture_of_image(source)
+    data = read_bytes(source, limits.image_bytes)
+    header = read_header(data)
+    check_size(header.width, header.height, limits)
+    picture = _decode(data, header, limits)
+    return replace(picture, source_format=header.format)
+
+
+def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
+    if header.format == "PNG":
+        return _decode_png(lean_png(data), header, limits)
+    if header.tiff is not None and max(header.bits, *header.tiff.bits) == 16:
+        return _decode_tiff16(data, header)
+    picture = _decode_with_pillow(data, header, limits)
+    if header.format == "AVIF" and header.bits > 8:
+        picture = _warn(picture, f"the file's {header.bits} or more bits a sample were read as 8")
+    return _warn(picture, _FIRST_ONLY) if header.is_animated else picture
+
+
+def _decode_png(lean: LeanPng, header: Header, limits: DecodeLimits) -> Picture:
+    if lean.bits == 16:
+        pixels, alpha = decode_png16(lean.data, header.height, header.width)
+        mode = "I;16" if pixels.ndim == 2 else "RGB;16"
+    else:
+        plain = _decode_with_pillow(lean.data, header, limits)
+        pixels, alpha, mode = plain.pixels, plain.alpha, plain.source_mode
+    if lean.colour_key is not None:
+        alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
+    warnings = (_FIRST_ONLY,) if lean.is_animated else ()
+    return _oriented(Picture(pixels, alpha, lean.icc, lean.exif, mode, warnings=warnings))
+
+
+def _alpha_of_key(pixels: Samples, key: tuple[int, ...], bits: int) -> Samples:
+    """Return alpha 0 where the samples equal the colour key of a file of `bits` a sample, else the peak."""
+    peak = int(np.iinfo(pixels.dtype).max)
+    scale = peak // (2**bits - 1)
+    wanted = np.array([(value & (2**bits - 1)) * scale for value in key], pixels.dtype)
+    same = (pixels == wanted).all(axis=2) if pixels.ndim == 3 else pixels == wanted[0]
+    return np.where(same, 0, peak).astype(pixels.dtype)
+
+
+def _decode_tiff16(data: bytes, header: Header) -> Picture:
+    tiff = header.tiff
+    assert tiff is not None
+    if set(tiff.bits) != {16}:
+        raise ImageFormatError("the TIFF file mixes depths", hint="save it with 8 or 16 bits a sample")
+    pixels, alpha = decode_tiff16(data, tiff)
+    pixels = turn(pixels, tiff.orientation)
+    alpha = None if alpha is None else turn(alpha, tiff.orientation)
+    mode = "I;16" if pixels.ndim == 2 else "RGB;16"
+    warnings = (_FIRST_ONLY,) if header.is_animated else ()
+    return Picture(pixels, alpha, _limited_icc(tiff.icc), None, mode, warnings=warnings)
+
+
+def _decode_with_pillow(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
+    try:
+        with Image.open(io.BytesIO(data), formats=[header.format]) as image:
+            check_size(image.width, image.height, limits)
+            picture = _picture_of_image(image)
+    except _DECODER_ERRORS as error:
+        raise ImageError(
+            f"the {header.format} file is broken or cut short", hint="save the picture again"
+        ) from error
+    stored = {(header.height, header.width), (header.width, header.height)}
+    if (picture.height, picture.width) not in stored:
+        raise ImageError("the picture is not what its header says", hint="save the picture again")
+    return picture
+
+
+def _picture_of_image(image: Image.Image) -> Picture:
+    """Make a picture of a Pillow image, which is loaded here where it was opened lazily."""
+    try:
+        image.load()
+        pixels, alpha = samples_of(image)
+        # TIFF files come out of `load` turned already, and their EXIF is the file's own directory.
+        is_tiff = image.format == "TIFF"
+        exif = None if is_tiff else image.info.get("exif")
+    except _DECODER_ERRORS as error:
+        raise ImageError("the picture is broken or cut short", hint="save it again") from error
+    icc = None if image.mode == "CMYK" else _limited_icc(image.info.get("icc_profile"))
+    return _oriented(Picture(pixels, alpha, icc, exif, image.mode))
+
+
+def _oriented(picture: Picture) -> Picture:
+    exif, orientation = clean_exif(picture.exif)
+    alpha = None if picture.alpha is None else turn(picture.alpha, orientation)
+    return replace(picture, pixels=turn(picture.pixels, orientation), alpha=alpha, exif=exif)
+
+
+def _limited_icc(icc: object) -> bytes | None:
+    if not isinstance(icc, bytes) or not icc:
+        return None
+    if len(icc) > MAX_ICC_BYTES:
+        raise ImageError("the colour profile is too large", hint="save the picture without it")
+    return icc
+
+
+def _warn(picture: Picture, text: str) -> Picture:
+    return replace(picture, warnings=(*picture.warnings, text))

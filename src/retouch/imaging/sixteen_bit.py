@@ -1,0 +1,74 @@
+"""Pictures of 16 bits a sample, which Pillow would narrow to 8 in silence, decoded by `imagecodecs`."""
+
+import imagecodecs
+import numpy as np
+
+from retouch.errors import ImageError, ImageFormatError
+from retouch.imaging.picture import Samples
+from retouch.imaging.tiff_header import TiffHeader
+
+_TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
+"""None, LZW, deflate (both numbers) and PackBits."""
+
+Sixteen = tuple[Samples, Samples | None]
+
+
+def decode_png16(data: bytes, height: int, width: int) -> Sixteen:
+    """Decode a PNG file of 16-bit samples whose size was checked: pixels and alpha, uint16.
+
+    Raises:
+        ImageError: the file is cut short or broken.
+    """
+    try:
+        samples = imagecodecs.png_decode(data)
+    except (RuntimeError, ValueError, MemoryError) as error:
+        raise ImageError("the PNG file is broken", hint="save the picture again") from error
+    return _split(np.asarray(samples), height, width)
+
+
+def decode_tiff16(data: bytes, header: TiffHeader) -> Sixteen:
+    """Decode the first page of a TIFF file of 16-bit samples whose size was checked, without turning it.
+
+    Raises:
+        ImageFormatError: a compression or colour model that is not known to keep 16 bits.
+        ImageError: the file is cut short or broken.
+    """
+    if header.compression not in _TIFF_COMPRESSIONS or header.photometric not in (0, 1, 2):
+        raise ImageFormatError(
+            "this kind of 16-bit TIFF cannot be read", hint="save it as RGB or grey with LZW or deflate, or as PNG"
+        )
+    try:
+        samples = np.asarray(imagecodecs.tiff_decode(data, index=0))
+    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+        raise ImageError("the TIFF file is broken", hint="save the picture again") from error
+    if header.planar == 2 and samples.ndim == 3:
+        samples = np.moveaxis(samples, 0, -1)
+    pixels, alpha = _split(samples, header.height, header.width)
+    if header.photometric == 0:
+        pixels = np.asarray(65_535 - pixels, dtype=np.uint16)
+    if alpha is not None and header.extra[:1] == (1,):
+        pixels = _unpremultiply(pixels, alpha)
+    return pixels, alpha
+
+
+def _split(samples: np.ndarray, height: int, width: int) -> Sixteen:
+    if samples.dtype != np.uint16 or samples.shape[:2] != (height, width) or samples.ndim not in (2, 3):
+        raise ImageError("the picture is not what its header says", hint="save the picture again")
+    if samples.ndim == 2:
+        return samples, None
+    channels = samples.shape[2]
+    if channels not in (1, 2, 3, 4):
+        raise ImageFormatError(f"pictures of {channels} channels cannot be read", hint="save it as RGB or RGBA")
+    colours = 1 if channels < 3 else 3
+    pixels = samples[..., 0] if colours == 1 else samples[..., :3]
+    alpha = samples[..., colours] if channels > colours else None
+    return np.ascontiguousarray(pixels), None if alpha is None else np.ascontiguousarray(alpha)
+
+
+def _unpremultiply(pixels: Samples, alpha: Samples) -> Samples:
+    """Divide by alpha, as the rest of the program expects; fully transparent pixels become black."""
+    weight = alpha.astype(np.float32) / 65_535
+    if pixels.ndim == 3:
+        weight = weight[..., None]
+    divided = np.divide(pixels, weight, out=np.zeros(pixels.shape, np.float32), where=weight > 0)
+    return np.minimum(np.rint(divided), 65_535).astype(np.uint16)
