@@ -1,0 +1,176 @@
+"""Checks of weight files that come from strangers, before a byte of them is loaded."""
+
+import json
+import math
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file
+
+from retouch.errors import ModelError, ModelNotFound, ModelUnsafe
+
+WeightFormat = Literal["safetensors", "pickle"]
+
+MAX_HEADER_BYTES = 16 * 2**20
+MAX_TENSORS = 20_000
+PICKLE_TORCH = (2, 10)
+_DTYPE_BYTES = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """What a safetensors header says of one tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def weight_format(path: Path) -> WeightFormat:
+    """Tell the format of a weight file by its first bytes; the name does not count.
+
+    Raises:
+        ModelNotFound: there is no such file, or only a Git LFS pointer to it.
+        ModelUnsafe: the bytes are of no known weight format.
+    """
+    if not path.is_file():
+        raise ModelNotFound(f"there is no weight file at {path}")
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head.startswith(b"version https://git-lfs"):
+        raise ModelNotFound(
+            f"{path.name} is a Git LFS pointer, not the weights", hint="run `git lfs pull` in its repository"
+        )
+    if head.startswith((b"PK\x03\x04", b"\x80")):
+        return "pickle"
+    if len(head) > 8 and head[8:9] == b"{":
+        return "safetensors"
+    raise ModelUnsafe(
+        f"{path.name} is no weight file that retouch knows",
+        hint="expected safetensors, or a PyTorch checkpoint with --allow-pickle",
+    )
+
+
+def safetensors_header(path: Path) -> dict[str, TensorInfo]:
+    """Read and check the header of a safetensors file; no tensor is loaded.
+
+    The header must fit its limits, every tensor's bytes must be what its shape and dtype need, and together
+    they must cover the file without gap or overlap (https://github.com/huggingface/safetensors#format).
+
+    Raises:
+        ModelUnsafe: a claim of the header does not fit the file.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > min(MAX_HEADER_BYTES, size - 8):
+            raise ModelUnsafe(f"{path.name}: the header claims {length} bytes")
+        try:
+            header = json.loads(file.read(length))
+        except (ValueError, RecursionError) as error:
+            raise ModelUnsafe(f"{path.name}: the header is not JSON") from error
+    if not isinstance(header, dict) or len(header) > MAX_TENSORS:
+        raise ModelUnsafe(f"{path.name}: the header is not a table of at most {MAX_TENSORS} tensors")
+    header.pop("__metadata__", None)
+    spans = []
+    infos = {}
+    for name, entry in header.items():
+        infos[name], span = _tensor_entry(path, name, entry)
+        spans.append(span)
+    _check_cover(path, spans, size - 8 - length)
+    return infos
+
+
+def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, torch.Tensor]:
+    """Load the tensors of one weight file to the CPU, as they are stored.
+
+    Args:
+        path: a safetensors file, or a PyTorch checkpoint (also one that keeps them under `state_dict`,
+            or under `string_to_param` as textual inversions do).
+        allow_pickle: read a PyTorch checkpoint, with the unpickler that builds nothing but tensors.
+    Raises:
+        ModelNotFound: there is no such file.
+        ModelUnsafe: it is a pickle and pickles are not allowed, or it holds more than weights, or its sizes
+            are lies.
+    """
+    if weight_format(path) == "safetensors":
+        safetensors_header(path)
+        return load_file(path)
+    check_pickle(path, allow_pickle=allow_pickle)
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # The unpickler fails in many classes; whatever it was, nothing of the file is used.
+        raise ModelUnsafe(
+            f"{path.name} holds more than weights, so it is not loaded",
+            hint="convert it to safetensors on a machine that you can lose",
+        ) from error
+    for wrapper in ("state_dict", "string_to_param"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict):
+        raise ModelError(f"{path.name} does not hold a table of weights")
+    return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+
+
+def check_pickle(path: Path, *, allow_pickle: bool) -> None:
+    """Let a pickled checkpoint pass only where that was asked for and its container is plain.
+
+    Raises:
+        ModelUnsafe: pickles are not allowed, torch is too old for them (CVE-2025-32434, CVE-2026-24747), or
+            the file is not an uncompressed PyTorch archive.
+    """
+    if not allow_pickle:
+        raise ModelUnsafe(
+            f"{path.name} is a pickle, a format that can carry code",
+            hint="prefer a .safetensors file; or pass --allow-pickle to read its weights only",
+        )
+    if torch_version() < PICKLE_TORCH:
+        raise ModelUnsafe(
+            f"pickles are not read with torch {torch.__version__}",
+            hint="torch 2.10 or later closes known holes of its unpickler; or use safetensors",
+        )
+    if not zipfile.is_zipfile(path):
+        raise ModelUnsafe(f"{path.name} is a pickle of the old kind", hint="convert it to safetensors")
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    if len(members) > MAX_TENSORS or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ModelUnsafe(f"{path.name} is not a plain PyTorch archive: compressed, or too many members")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise ModelUnsafe(f"{path.name}: its members claim more bytes than the file has")
+
+
+def torch_version() -> tuple[int, int]:
+    """Return major and minor of the torch that runs."""
+    major, minor = torch.__version__.split(".")[:2]
+    return int(major), int(minor)
+
+
+def _tensor_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("shape"), list):
+        raise ModelUnsafe(f"{path.name}: {name!r} is not described as a tensor")
+    shape, offsets, dtype = entry["shape"], entry.get("data_offsets"), entry.get("dtype")
+    if not all(type(side) is int and 0 <= side < 2**40 for side in shape) or len(shape) > 8:
+        raise ModelUnsafe(f"{path.name}: {name!r} has an impossible shape")
+    if dtype not in _DTYPE_BYTES:
+        raise ModelUnsafe(f"{path.name}: {name!r} has the unknown dtype {dtype!r}")
+    if not (isinstance(offsets, list) and len(offsets) == 2 and all(type(offset) is int for offset in offsets)):
+        raise ModelUnsafe(f"{path.name}: {name!r} has no place in the file")
+    if offsets[1] - offsets[0] != math.prod(shape) * _DTYPE_BYTES[dtype]:
+        raise ModelUnsafe(f"{path.name}: {name!r} claims another size than its shape needs")
+    return TensorInfo(dtype, tuple(shape)), (offsets[0], offsets[1])
+
+
+def _check_cover(path: Path, spans: list[tuple[int, int]], size: int) -> None:
+    position = 0
+    for start, end in sorted(spans):
+        if start != position:
+            raise ModelUnsafe(f"{path.name}: its tensors overlap or leave gaps")
+        position = end
+    if position != size:
+        raise ModelUnsafe(f"{path.name} should hold {position} bytes of tensors, it holds {size}: cut off?")

@@ -1,0 +1,93 @@
+"""`Components`: a checkpoint's parts as loaded, before the facts about them are derived."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from retouch.errors import ModelUnsupported
+from retouch.models.bundle import Recommended
+from retouch.models.layout import read_json
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What the makers of a checkpoint say about it in `retouch.json`, a file beside `model_index.json`.
+
+    Attributes:
+        recommended: settings for requests that are silent.
+        vocabulary: the words that a small model knows, lower case; None for open vocabulary.
+        licence: a name or an SPDX identifier.
+    """
+
+    recommended: Recommended = field(default_factory=Recommended)
+    vocabulary: frozenset[str] | None = None
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Components:
+    """The parts of one checkpoint.
+
+    Attributes:
+        scheduler_config: the scheduler's config as it stands on disk, `_class_name` included.
+        content_hash: SHA-256 over the weights.
+    """
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    scheduler_config: Mapping[str, Any]
+    content_hash: str
+    safety_checker: Any | None = None
+    feature_extractor: Any | None = None
+    notes: Notes = field(default_factory=Notes)
+    adapters: tuple[str, ...] = ()
+
+
+def read_notes(folder: Path) -> Notes:
+    """Read `retouch.json` of a folder; where there is none, nothing is recommended.
+
+    Raises:
+        ModelUnsafe: the file is no JSON object.
+        ModelUnsupported: a value is of the wrong kind.
+    """
+    path = folder / "retouch.json"
+    if not path.is_file():
+        return Notes()
+    content = read_json(path)
+    advice, words = content.get("recommended", {}), content.get("vocabulary")
+    if not isinstance(advice, dict) or not (words is None or isinstance(words, list)):
+        raise ModelUnsupported("retouch.json: `recommended` must be an object and `vocabulary` a list")
+    steps, guidance, scheduler = (
+        advice.get(name) for name in ("num_inference_steps", "guidance_scale", "scheduler")
+    )
+    if not (steps is None or (type(steps) is int and steps > 0)):
+        raise ModelUnsupported(f"retouch.json: num_inference_steps is {steps!r}")
+    if not (guidance is None or (type(guidance) in (int, float) and guidance >= 0)):
+        raise ModelUnsupported(f"retouch.json: guidance_scale is {guidance!r}")
+    if not (scheduler is None or isinstance(scheduler, str)):
+        raise ModelUnsupported(f"retouch.json: scheduler is {scheduler!r}")
+    return Notes(
+        recommended=Recommended(steps, None if guidance is None else float(guidance), scheduler),
+        vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
+        licence=str(content.get("licence", "")),
+    )
+
+
+def write_notes(folder: Path, notes: Notes) -> None:
+    """Write `retouch.json` into a folder, for `read_notes`."""
+    advice = notes.recommended
+    content: dict[str, Any] = {
+        "recommended": {
+            "num_inference_steps": advice.num_inference_steps,
+            "guidance_scale": advice.guidance_scale,
+            "scheduler": advice.scheduler,
+        },
+        "licence": notes.licence,
+    }
+    if notes.vocabulary is not None:
+        content["vocabulary"] = sorted(notes.vocabulary)
+    (folder / "retouch.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,155 @@
+"""Loading of single-file checkpoints in the original Stable Diffusion layout, without the network."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from retouch.errors import ModelError, ModelUnsupported
+from retouch.models.checks import read_weights
+from retouch.models.clip_tokenizer import clip_tokenizer
+from retouch.models.components import Components, read_notes
+from retouch.models.folder import check_config, load_tokenizer, read_scheduler
+from retouch.models.hashing import hash_files
+from retouch.models.layout import read_json
+from retouch.models.options import LoadOptions
+
+CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
+_TEXT_1 = "cond_stage_model.transformer."
+_TEXT_2 = "cond_stage_model.model."
+_TEXT_WIDTH = ".attn2.to_k.weight"
+
+
+def load_single_file(path: Path, options: LoadOptions) -> Components:
+    """Load a checkpoint of the original layout to the CPU in float32.
+
+    The file holds weights alone. Its family is read from their names and shapes; configs and tokenizer come from
+    `options.config_from`, or are those of Stable Diffusion 1.5 and 2 that the package carries.
+
+    Raises:
+        ModelUnsafe: it is a pickle that is not allowed, or holds more than weights, or lies about sizes.
+        ModelUnsupported: it is of another family, or does not tell what it predicts.
+        ModelError: weights are missing.
+    """
+    weights = _normalise(read_weights(path, allow_pickle=options.allow_pickle))
+    family = detect_family(weights, path.name)
+    home = options.config_from or Path(str(files("retouch.models") / "configs" / family))
+    for component in ("unet", "vae", "text_encoder"):
+        check_config(component, read_json(home / component / "config.json"))
+    scheduler = _scheduler(home, weights, options, family)
+    return Components(
+        unet=_model("unet", weights, home, **_unet_overrides(weights, scheduler, options)),
+        vae=_model("vae", weights, home),
+        text_encoder=_text_encoder(weights, home),
+        tokenizer=_tokenizer(home),
+        scheduler_config=scheduler,
+        content_hash=hash_files([("checkpoint", path)]),
+        notes=read_notes(home),
+    )
+
+
+def detect_family(weights: Mapping[str, torch.Tensor], name: str) -> str:
+    """Tell the family of a checkpoint by the names of its weights: `sd1` or `sd2`.
+
+    Raises:
+        ModelUnsupported: it is of another family, or no whole checkpoint; the hint says what it seems to be.
+    """
+    if any(key.startswith("conditioner.") or ".label_emb." in key for key in weights):
+        raise ModelUnsupported(f"{name} is a Stable Diffusion XL checkpoint", hint="retouch runs SD 1.x and 2.x")
+    if CONV_IN not in weights:
+        hint = "expected the original layout (model.diffusion_model..., first_stage_model..., cond_stage_model...)"
+        if any("lora" in key for key in weights):
+            hint = "it is a LoRA: load a checkpoint and add this file with --lora"
+        elif any(key.startswith("down_blocks.") for key in weights):
+            hint = "it is one component of a diffusers folder: give the folder"
+        raise ModelUnsupported(f"{name} is no Stable Diffusion checkpoint", hint=hint)
+    if any(key.startswith(_TEXT_2) for key in weights):
+        return "sd2"
+    if any(key.startswith(_TEXT_1) for key in weights):
+        return "sd1"
+    raise ModelUnsupported(f"{name} has no text encoder", hint="it was pruned; use a whole checkpoint")
+
+
+def _normalise(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights in float32, with the text encoder's names as Stable Diffusion 1.5 has them."""
+    result = {}
+    for key, tensor in weights.items():
+        if key.startswith(_TEXT_1) and not key.startswith(_TEXT_1 + "text_model."):
+            key = _TEXT_1 + "text_model." + key.removeprefix(_TEXT_1)
+        if not key.startswith("model_ema."):
+            result[key] = tensor.float() if tensor.is_floating_point() else tensor
+    return result
+
+
+def _unet_overrides(
+    weights: Mapping[str, torch.Tensor], scheduler: Mapping[str, Any], options: LoadOptions
+) -> dict[str, Any]:
+    overrides: dict[str, Any] = {"in_channels": int(weights[CONV_IN].shape[1])}
+    width = next((tensor.shape[1] for key, tensor in weights.items() if key.endswith(_TEXT_WIDTH)), 0)
+    if options.config_from is None and width == 1024 and scheduler["prediction_type"] == "v_prediction":
+        overrides["sample_size"] = 96  # Stable Diffusion 2 predicts v in its 768 px version only
+    return overrides
+
+
+def _scheduler(
+    home: Path, weights: Mapping[str, torch.Tensor], options: LoadOptions, family: str
+) -> dict[str, Any]:
+    config = read_scheduler(home)
+    is_plain_2 = family == "sd2" and weights[CONV_IN].shape[1] == 4
+    if is_plain_2 and options.config_from is None and options.prediction_type is None:
+        raise ModelUnsupported(
+            "a Stable Diffusion 2 file does not tell whether it predicts epsilon (512 px) or v (768 px)",
+            hint="pass --prediction-type epsilon|v_prediction, or --config-from a diffusers folder",
+        )
+    if options.prediction_type is not None:
+        config["prediction_type"] = options.prediction_type
+    return config
+
+
+def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overrides: Any) -> Any:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    model_class = UNet2DConditionModel if component == "unet" else AutoencoderKL
+    try:
+        model = model_class.from_single_file(
+            weights, config=str(home), subfolder=component, local_files_only=True, **overrides
+        )
+    except Exception as error:
+        # diffusers' converters fail in many classes, KeyError and its own among them.
+        raise ModelError(
+            f"the {component} of this file does not fit its config: {str(error).partition(chr(10))[0][:200]}",
+            hint="for an unusual checkpoint pass --config-from, a diffusers folder of the same shape",
+        ) from error
+    return _whole(component, model)
+
+
+def _text_encoder(weights: dict[str, torch.Tensor], home: Path) -> Any:
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+    from transformers import CLIPTextModel
+
+    try:
+        model = create_diffusers_clip_model_from_ldm(
+            CLIPTextModel, weights, subfolder="text_encoder", config=str(home), local_files_only=True
+        )
+    except Exception as error:
+        raise ModelError(
+            f"the text encoder of this file does not fit its config: {str(error).partition(chr(10))[0][:200]}"
+        ) from error
+    return _whole("text_encoder", model)
+
+
+def _whole(component: str, model: Any) -> Any:
+    missing = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
+    if missing:
+        raise ModelError(f"the file lacks {len(missing)} weights of the {component}, such as {missing[0]}")
+    return model.float()
+
+
+def _tokenizer(home: Path) -> Any:
+    if (home / "tokenizer" / "vocab.json").is_file():
+        return load_tokenizer(home / "tokenizer")
+    path = home / "tokenizer" / "tokenizer_config.json"
+    pad = read_json(path).get("pad_token") if path.is_file() else None
+    return clip_tokenizer(pad) if isinstance(pad, str) else clip_tokenizer()
