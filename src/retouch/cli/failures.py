@@ -56,7 +56,8 @@ class _Told:
 
 def _told(error: Exception) -> _Told:
     if isinstance(error, RetouchError):
-        return _Told(str(error), error.hint, error.code, error.exit_code)
+        where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
+        return _Told(f"{where}{error}", error.hint, error.code, error.exit_code)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return _Told(f"{place}{error.strerror}")

@@ -1,0 +1,89 @@
+"""`retouch inpaint`: one picture, one hole, any number of variants."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from retouch.cli import inputs, options
+from retouch.cli.loading import Checkpoint
+from retouch.cli.outcome import write
+from retouch.cli.outputs import Destination
+from retouch.cli.progress import watching
+from retouch.request import InpaintRequest, validate
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(name="inpaint")
+def inpaint(
+    *,
+    image: options.Image,
+    mask_image: options.MaskImage = None,
+    prompt: options.Prompt,
+    output: options.Output,
+    negative_prompt: options.NegativePrompt = None,
+    num_inference_steps: options.Steps = None,
+    guidance_scale: options.Guidance = None,
+    strength: options.Strength = None,
+    seed: options.Seed = None,
+    num_images_per_prompt: options.Variants = None,
+    scheduler: options.Scheduler = None,
+    safety: options.Safety = None,
+    reference: options.Reference = None,
+    deadline_s: options.Deadline = None,
+    mask_polarity: options.MaskPolarity = None,
+    mask_threshold: options.MaskThreshold = None,
+    grow_px: options.Grow = None,
+    feather_px: options.Feather = None,
+    fill_holes: options.FillHoles = None,
+    region: options.Region = None,
+    padding_px: options.Padding = None,
+    latent_mask: options.LatentMaskOption = None,
+    masked_content: options.MaskedContentOption = None,
+    match_colors: options.MatchColors = None,
+    model: options.Model = None,
+    device: options.Device = "auto",
+    lora: options.Lora = None,
+    embedding: options.Embedding = None,
+    allow_pickle: options.AllowPickle = False,
+    offline: options.Offline = False,
+    rows_per_call: options.RowsPerCall = None,
+    grid: options.Grid = None,
+    as_json: options.Json = False,
+    no_metadata: options.NoMetadata = False,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
+) -> None:
+    """Repaint the masked part of a picture; every other pixel stays as it is."""
+    given = locals()
+    request = _request(given)
+    destination = Destination(output, grid=grid, inputs=_input_files(image, mask_image), overwrite=overwrite)
+    destination.check(request.num_images_per_prompt, as_json=as_json)
+    with Checkpoint.of(given).load() as inpainter:
+        with watching("repainting") as watch:
+            result = inpainter.run(request, on_progress=watch)
+        outcome = write(result, inpainter.bundle, destination, metadata=not no_metadata)
+    if as_json:
+        typer.echo(outcome.to_json())
+    typer.echo(outcome.to_text(), err=True)
+
+
+def _request(given: Mapping[str, Any]) -> InpaintRequest:
+    """Make the request from the options that were given; read and decode what it names, before any model loads."""
+    inputs.refuse_two_from_stdin(*(str(given[name]) for name in ("image", "mask_image", "prompt")))
+    chosen = {field.name: given[field.name] for field in fields(InpaintRequest) if given[field.name] is not None}
+    request = InpaintRequest(**(chosen | {"prompt": inputs.text(given["prompt"])}))
+    validate(request)
+    pictures = {
+        name: inputs.picture(given[name], option=f"--{name.replace('_', '-')}")
+        for name in ("image", "mask_image")
+        if given[name] is not None
+    }
+    return request.with_fields(**pictures)
+
+
+def _input_files(*paths: Path | None) -> tuple[Path, ...]:
+    return tuple(path for path in paths if path is not None and str(path) != inputs.STDIN)

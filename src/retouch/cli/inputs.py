@@ -1,0 +1,54 @@
+"""What comes in through stdin: a picture, a mask or a prompt, bounded."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retouch.errors import BadInput, RetouchError
+from retouch.request import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from retouch.imaging.picture import Picture
+
+STDIN = "-"
+_BYTES_PER_CHAR = 4  # of UTF-8, at most
+
+
+def refuse_two_from_stdin(*names: str) -> None:
+    """Raise where stdin is asked for more than one thing.
+
+    Raises:
+        BadInput: two of the names are `-`.
+    """
+    if names.count(STDIN) > 1:
+        raise BadInput("stdin can be read once", hint="of --image, --mask and --prompt only one can be -")
+
+
+def picture(path: Path, *, option: str) -> "Picture":
+    """Read and decode a file, or stdin for `-`; an error says which option named it.
+
+    Raises:
+        ImageError: it cannot be decoded whole.
+        ImageTooLarge: it is over a limit of bytes, pixels or side.
+    """
+    from retouch.imaging.decode import decode_picture
+
+    try:
+        return decode_picture(sys.stdin.buffer if str(path) == STDIN else path, limits=DEFAULT_LIMITS)
+    except RetouchError as error:
+        error.add_note(f"{option} {path}")
+        raise
+
+
+def text(words: str) -> str:
+    """Return the words, or the text of stdin for `-`, without the line's end.
+
+    Raises:
+        BadInput: stdin holds no UTF-8.
+    """
+    if words != STDIN:
+        return words
+    try:
+        return sys.stdin.buffer.read(_BYTES_PER_CHAR * DEFAULT_LIMITS.prompt_chars + 1).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise BadInput("the prompt on stdin is not UTF-8 text") from error

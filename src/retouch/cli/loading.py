@@ -1,0 +1,53 @@
+"""From the options about model and device to an `Inpainter`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from retouch.inpainter import Inpainter
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Which checkpoint a command wants, and where it shall run.
+
+    Attributes:
+        model: a folder, a file or a hub id; None is the embedded model.
+        device: a device, or `auto`.
+        lora: LoRA files as `path` or `path:scale`.
+        embedding: textual inversions as `path` or `token=path`.
+        allow_pickle: also read pickled weights.
+        offline: never ask the hub.
+        rows_per_call: rows of every call; None leaves it to the default.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    lora: Sequence[str] | None = None
+    embedding: Sequence[str] | None = None
+    allow_pickle: bool = False
+    offline: bool = False
+    rows_per_call: int | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """Pick the fields out of a command's options."""
+        return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
+
+    def load(self) -> "Inpainter":
+        """Load it; this is where torch is imported."""
+        from retouch.engine.settings import EngineSettings
+        from retouch.inpainter import Inpainter
+        from retouch.models.options import LoadOptions
+
+        options = LoadOptions(
+            allow_pickle=self.allow_pickle,
+            local_files_only=self.offline,
+            loras=tuple(self.lora or ()),
+            embeddings=tuple(self.embedding or ()),
+        )
+        extra: dict[str, Any] = {}
+        if self.rows_per_call is not None:
+            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
+        return Inpainter.load(self.model, device=self.device, options=options, **extra)

@@ -1,0 +1,106 @@
+"""What a finished command leaves behind: the files, and an account of them for people or for scripts."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.cli.outputs import Destination
+
+if TYPE_CHECKING:
+    from retouch.models.bundle import ModelBundle
+    from retouch.result import InpaintResult
+
+_PICTURES = ("image", "mask_image")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """A result that has been written.
+
+    Attributes:
+        result: the result.
+        bundle: the checkpoint that made it.
+        files: where its pictures are, in the order of their seeds; empty for stdout.
+        grid: where the sheet is, or None.
+        warnings: those of the result and of writing it.
+    """
+
+    result: "InpaintResult"
+    bundle: "ModelBundle"
+    files: tuple[Path, ...]
+    grid: Path | None
+    warnings: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return one JSON object on one line; its keys are described in `docs/cli.md`."""
+        return json.dumps(
+            {
+                "files": [str(path) for path in self.files],
+                "grid": None if self.grid is None else str(self.grid),
+                "seeds": self.result.seeds,
+                "nsfw_content_detected": self.result.nsfw_content_detected,
+                "kept_pixels_identical": self.result.kept_pixels_identical,
+                "mask_report": asdict(self.result.mask_report),
+                "warnings": list(self.warnings),
+                "timings_s": {stage: round(seconds, 4) for stage, seconds in self.result.timings_s.items()},
+                "request": self._request(),
+                "model": self._model(),
+            }
+        )
+
+    def to_text(self) -> str:
+        """Return a few lines for a person."""
+        names = self.files or (Path("stdout"),)
+        lines = [
+            f"{name}: seed {fill.seed}, {_verdict(fill.nsfw_content_detected, fill.kept_pixels_identical)}"
+            for name, fill in zip(names, self.result.fills, strict=True)
+        ]
+        lines += [] if self.grid is None else [f"{self.grid}: all of them, side by side"]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join(lines)
+
+    def _request(self) -> Mapping[str, Any]:
+        request = self.result.request
+        return {
+            field.name: getattr(request, field.name) for field in fields(request) if field.name not in _PICTURES
+        }
+
+    def _model(self) -> Mapping[str, Any]:
+        names = ("name", "kind", "native_size", "content_hash", "licence")
+        return {name: getattr(self.bundle, name) for name in names}
+
+
+def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destination, *, metadata: bool) -> Outcome:
+    """Write the pictures of a result and its sheet to where they shall go."""
+    warnings = list(result.warnings)
+    if destination.is_stdout:
+        files = []
+        _write_stdout(result, metadata=metadata)
+    else:
+        files = destination.final_paths(result.seeds)
+        for index, path in enumerate(files):
+            warnings += result.save(path, index=index, metadata=metadata)
+    if destination.grid is not None:
+        from retouch.imaging.grid import save_grid
+
+        save_grid(result, destination.grid)
+    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(warnings)))
+
+
+def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
+    from retouch.imaging.encode import encode_picture
+
+    fill = result.fills[0]
+    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None).data)
+    sys.stdout.buffer.flush()
+
+
+def _verdict(is_nsfw: bool | None, is_identical: bool | None) -> str:
+    if is_nsfw:
+        return "refused by the safety check"
+    return {True: "kept pixels identical", False: "KEPT PIXELS CHANGED", None: "kept pixels not compared"}[
+        is_identical
+    ]

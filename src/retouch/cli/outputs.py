@@ -1,0 +1,93 @@
+"""Where results go: names of variants, and every refusal that can come before the work."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from retouch.errors import BadInput
+
+STDOUT = Path("-")
+SEED_MARK = "{seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where the pictures of one command go.
+
+    Attributes:
+        output: a path, perhaps with `{seed}` in its name; `-` is stdout.
+        grid: a path for the sheet of all pictures, or None.
+        inputs: files that may not be replaced unless `overwrite`.
+        overwrite: let an output replace an input.
+    """
+
+    output: Path
+    grid: Path | None = None
+    inputs: tuple[Path, ...] = ()
+    overwrite: bool = False
+
+    @property
+    def is_stdout(self) -> bool:
+        return self.output == STDOUT
+
+    def check(self, count: int, *, as_json: bool = False) -> None:
+        """Refuse, before any work, what could not be written after it; make missing folders.
+
+        Args:
+            count: how many pictures will come.
+            as_json: stdout is promised to a JSON object.
+        Raises:
+            BadInput: too much for stdout, a folder that cannot be written, or an input in the way.
+        """
+        from retouch.imaging.encode import format_for
+
+        if self.is_stdout and as_json:
+            raise BadInput("stdout cannot take the picture and --json", hint="name a file with --output")
+        if self.is_stdout and count > 1:
+            raise BadInput("stdout takes one picture", hint="name a file with --output for several variants")
+        paths = [] if self.is_stdout else self.paths(range(count))
+        paths += [] if self.grid is None else [self.grid]
+        for path in paths:
+            format_for(path)
+        self._refuse_inputs(paths)
+        for folder in {path.parent for path in paths}:
+            _probe(folder)
+
+    def paths(self, seeds: Sequence[int]) -> list[Path]:
+        """Name the files of variants: `out.png`, `out-2.png`, ...; or each by its seed where the name says so."""
+        if SEED_MARK in self.output.name:
+            return [self.output.with_name(self.output.name.replace(SEED_MARK, str(seed))) for seed in seeds]
+        stem, suffix = self.output.stem, self.output.suffix
+        later = [self.output.with_name(f"{stem}-{n}{suffix}") for n in range(2, len(seeds) + 1)]
+        return [self.output, *later]
+
+    def final_paths(self, seeds: Sequence[int]) -> list[Path]:
+        """Name the files once the seeds are known.
+
+        Raises:
+            BadInput: a name that holds its seed turns out to be an input's.
+        """
+        paths = self.paths(seeds)
+        self._refuse_inputs(paths)
+        return paths
+
+    def _refuse_inputs(self, paths: Iterable[Path]) -> None:
+        for path in paths:
+            if not self.overwrite and any(_is_same_file(path, source) for source in self.inputs):
+                raise BadInput(f"{path} is an input, too", hint="choose another --output, or add --overwrite")
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    return path.exists() and other.exists() and path.samefile(other)
+
+
+def _probe(folder: Path) -> None:
+    """Make the folder and write an unnamed file into it: permission bits alone do not know a read-only disk."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=os.fspath(folder)):
+            pass
+    except OSError as error:
+        raise BadInput(f"cannot write into {folder}: {error.strerror}") from error
