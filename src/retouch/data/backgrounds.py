@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retouch.data.grounds import draw_ground
+from retouch.data.grounds import GROUNDS, draw_ground
 from retouch.data.pack import Record, decode, encode, read_pack, write_pack
 from retouch.data.panorama import View, cut, develop, read_exr
 from retouch.data.vocabulary import PLACES, Place
@@ -90,8 +90,6 @@ def build_pool(
         for picture in cut_panorama(path, name, per_panorama, rng):
             pictures.append(picture)
             records.append({"place": PANORAMAS[name], "origin": name, "split": split, "licence": "CC0-1.0"})
-    from retouch.data.grounds import GROUNDS
-
     for ground in GROUNDS:
         for _ in range(per_ground):
             pictures.append(draw_ground(ground, rng, SIDE_PX))

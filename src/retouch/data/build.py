@@ -1,138 +1,183 @@
-"""Build the embedded model's data folder from downloaded packages."""
+"""Build the embedded model's data folder: fetch, check licences, pack, and say what is inside."""
 
 from __future__ import annotations
 
-import argparse
 import io
-import subprocess
-import tarfile
-from collections.abc import Callable, Iterator
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retouch.data.backgrounds import PANORAMAS, BackgroundPool, build_pool
+from retouch.data.backgrounds import HELD_OUT, PANORAMAS, BackgroundPool, build_pool
 from retouch.data.pack import Record
+from retouch.data.packages import fetch, sha256, unpack
 from retouch.data.solids import draw_solid
-from retouch.data.sources import SOURCES, LicencePolicy, allowed
-from retouch.data.sprites import SpritePack
-from retouch.data.vocabulary import Concept, concepts
+from retouch.data.sources import SOURCES, LicencePolicy, admits
+from retouch.data.sprites import SIDE_PX, SpritePack
+from retouch.data.vocabulary import Concept, MoreSprite, Styles, concepts, more_sprites
+from retouch.errors import BadInput, MissingExtra
 
 U8 = NDArray[np.uint8]
+SpriteReader = Callable[[str, str], U8]
+MANIFEST_NAME = "manifest.json"
 # The flowers that stand in the drawn vases.
 _BLOOMS = {"tulip": "1f337", "rose": "1f339", "sunflower": "1f33b"}
 
 
-def find_archive(packages: Path, key: str) -> Path:
-    """Return the newest archive of a source in a folder of downloads.
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """What goes into the packs, and how much of it.
 
-    Raises:
-        FileNotFoundError: it is not there.
+    Attributes:
+        licences: which licences may enter; the released model was trained on 'permissive'.
+        styles: '3d' for the consistent renders alone, 'all' for drawings and photographs too.
+        per_panorama: views cut from each panorama.
+        per_ground: pictures of each procedural ground.
+        seed: of every random choice.
     """
-    found = sorted(packages.glob(SOURCES[key].archive))
-    if not found:
-        raise FileNotFoundError(f"{SOURCES[key].archive} is not in {packages}")
-    return found[-1]
+
+    licences: LicencePolicy = "permissive"
+    styles: Styles = "3d"
+    per_panorama: int = 28
+    per_ground: int = 14
+    seed: int = 0
 
 
-def unpack(archive: Path, target: Path) -> Path:
-    """Extract a `.tgz` (npm) or `.deb` into `target`; links and outside paths are refused."""
-    done = target / ".complete"
-    if done.exists():
-        return target
-    target.mkdir(parents=True, exist_ok=True)
-    if archive.suffix == ".deb":
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(target)], check=True)
-    else:
-        with tarfile.open(archive) as tar:
-            tar.extractall(target, filter="data")
-    done.touch()
-    return target
+def build_pocket(packages: Path, out: Path, options: BuildOptions | None = None) -> Path:
+    """Write `sprites.npz`, `backgrounds.npz`, `manifest.json` and `LICENCES.md` to `out`.
+
+    Args:
+        packages: folder of package archives; those that are missing are fetched into it.
+    Raises:
+        BadInput: a package is damaged, or its client is not installed.
+        Unavailable: a package could not be fetched.
+        MissingExtra: a library of the `train` extra is missing.
+    """
+    chosen = options or BuildOptions()
+    records = list(sprite_records(concepts(), more_sprites(), chosen))
+    keys = {record["source"] for record in records} | {name.split("/")[0] for name in PANORAMAS}
+    sources = [SOURCES[key] for key in sorted(keys) if SOURCES[key].client != "own"]
+    archives = {source.key: fetch(source, packages) for source in sources}
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=out) as scratch:
+        roots = {key: unpack(path, SOURCES[key], Path(scratch) / key) for key, path in archives.items()}
+        read = sprite_reader(roots)
+        SpritePack.write(out, [read(record["source"], record["path"]) for record in records], records)
+        pictures, places = build_pool(
+            panorama_paths(roots),
+            np.random.default_rng(chosen.seed),
+            per_panorama=chosen.per_panorama,
+            per_ground=chosen.per_ground,
+        )
+    BackgroundPool.write(out, pictures, places)
+    _write_manifest(out, chosen, archives, (records, places))
+    notices = files("retouch.data").joinpath("LICENCES.md").read_text(encoding="utf-8")
+    (out / "LICENCES.md").write_text(notices, encoding="utf-8")
+    return out
 
 
-def panorama_paths(roots: dict[str, Path]) -> dict[str, Path]:
-    """Return the file of every known panorama that the unpacked sources hold."""
-    patterns = {
-        "pmndrs": "package/hdri/{}.exr.js",
-        "blender": "usr/share/blender/datafiles/studiolights/world/{}.exr",
-    }
-    paths: dict[str, Path] = {}
-    for name in PANORAMAS:
-        source, stem = name.split("/")
-        if source in roots:
-            paths[name] = roots[source] / patterns[source].format(stem)
-    return paths
+def sprite_records(
+    table: Sequence[Concept], more: Sequence[MoreSprite], options: BuildOptions
+) -> Iterator[Record]:
+    """Yield a record for each sprite that the options admit.
+
+    Of a concept's three or more sprites of the main style, the last is held out for validation.
+    """
+    for concept in table:
+        found = [(key, "3d", SOURCES[key.partition(":")[0]].licence) for key in concept.sprites]
+        mains = len(found)
+        if options.styles == "all":
+            found += [(extra.sprite, extra.kind, extra.licence) for extra in more if extra.concept == concept.name]
+        for i, (key, kind, licence) in enumerate(found):
+            source, _, path = key.partition(":")
+            if not admits(options.licences, licence):
+                continue
+            yield {
+                "concept": concept.name,
+                "category": concept.category,
+                "kind": kind,
+                "source": source,
+                "package": SOURCES[source].package,
+                "version": SOURCES[source].version,
+                "path": path,
+                "licence": licence,
+                "split": "validation" if mains >= 3 and i == mains - 1 else "train",
+            }
 
 
-def read_rgba(path: Path) -> U8:
-    """Read a picture file as (H, W, 4) bytes."""
-    with Image.open(io.BytesIO(path.read_bytes())) as picture:
-        return np.asarray(picture.convert("RGBA"))
+def sprite_reader(roots: dict[str, Path]) -> SpriteReader:
+    """Return a function from (source key, path) to a sprite's RGBA pixels."""
 
-
-def sprite_reader(roots: dict[str, Path]) -> Callable[[str, str], U8]:
-    """Return a function from (source key, name) to a sprite's pixels."""
-
-    def fluent(name: str) -> U8:
-        return read_rgba(roots["fluent"] / "package" / "assets" / f"{name}.webp")
-
-    def read(source: str, name: str) -> U8:
+    def read(source: str, path: str) -> U8:
         if source == "drawn":
-            return draw_solid(name, lambda bloom: fluent(_BLOOMS[bloom]))
-        return fluent(name)
+            return draw_solid(path, lambda bloom: read("fluent", _BLOOMS[bloom]))
+        file = roots[source] / (f"{path}.webp" if source == "fluent" else path)
+        if not file.is_file():
+            raise BadInput(f"{SOURCES[source].package} has no {path}", hint="is it another version?")
+        return render_svg(file) if file.suffix == ".svg" else read_rgba(file.read_bytes())
 
     return read
 
 
-def sprite_records(table: tuple[Concept, ...], licences: LicencePolicy) -> Iterator[Record]:
-    """Yield a record for each sprite; the last of three or more is held out for validation."""
-    admitted = allowed(licences)
-    for concept in table:
-        parts = (key.partition(":") for key in concept.sprites)
-        keys = [(source, name) for source, _, name in parts if source in admitted]
-        for i, (source, name) in enumerate(keys):
-            is_held = len(keys) >= 3 and i == len(keys) - 1
-            yield {
-                "concept": concept.name,
-                "category": concept.category,
-                "kind": "3d",
-                "source": source,
-                "package": admitted[source].package,
-                "version": admitted[source].version,
-                "path": name,
-                "licence": admitted[source].licence,
-                "split": "validation" if is_held else "train",
+def read_rgba(data: bytes) -> U8:
+    """Decode a picture file as (H, W, 4) bytes."""
+    with Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as picture:
+        return np.asarray(picture.convert("RGBA"))
+
+
+def render_svg(path: Path) -> U8:
+    """Render a drawing at about twice the packed size, as (H, W, 4) bytes."""
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise MissingExtra("drawings need resvg_py", hint="pip install 'retouch[train]'") from error
+    text = path.read_text(encoding="utf-8", errors="replace")
+    # Files sized in points or millimetres fail without a resolution.
+    return read_rgba(bytes(resvg_py.svg_to_bytes(svg_string=text, width=SIDE_PX * 2, dpi=96)))
+
+
+def panorama_paths(roots: dict[str, Path]) -> dict[str, Path]:
+    """Return the file of every known panorama that the unpacked sources hold."""
+    endings = {"pmndrs": ".exr.js", "blender": ".exr"}
+    paths: dict[str, Path] = {}
+    for name in PANORAMAS:
+        source, _, stem = name.partition("/")
+        if source in roots:
+            paths[name] = roots[source] / (stem + endings[source])
+    return paths
+
+
+def _write_manifest(
+    out: Path, options: BuildOptions, archives: dict[str, Path], records: tuple[list[Record], list[Record]]
+) -> None:
+    sprites, backgrounds = records
+    used = {record["source"] for record in sprites} | set(archives) | {"drawn"}
+    manifest = {
+        "format": 1,
+        "licences": options.licences,
+        "styles": options.styles,
+        "seed": options.seed,
+        "concepts": len({record["concept"] for record in sprites}),
+        "sprites": len(sprites),
+        "backgrounds": len(backgrounds),
+        "held_out_panoramas": sorted(HELD_OUT),
+        "picture_licences": sorted({record["licence"] for record in (*sprites, *backgrounds)}),
+        "sources": [
+            {
+                "package": SOURCES[key].package,
+                "version": SOURCES[key].version,
+                "licence": SOURCES[key].licence,
+                "title": SOURCES[key].title,
+                "archive": archives[key].name if key in archives else None,
+                "sha256": sha256(archives[key]) if key in archives else None,
             }
-
-
-def build(
-    packages: Path,
-    out: Path,
-    *,
-    licences: LicencePolicy = "permissive",
-    per_panorama: int = 28,
-    per_ground: int = 14,
-    seed: int = 0,
-) -> Path:
-    """Build `sprites.npz` and `backgrounds.npz` in `out` from archives in `packages`."""
-    out.mkdir(parents=True, exist_ok=True)
-    roots = {
-        key: unpack(find_archive(packages, key), out / "unpacked" / key) for key in ("fluent", "pmndrs", "blender")
+            for key in sorted(used)
+        ],
     }
-    records = list(sprite_records(concepts(), licences))
-    read = sprite_reader(roots)
-    SpritePack.write(out, [read(r["source"], r["path"]) for r in records], records)
-    rng = np.random.default_rng(seed)
-    pictures, places = build_pool(panorama_paths(roots), rng, per_panorama=per_panorama, per_ground=per_ground)
-    BackgroundPool.write(out, pictures, places)
-    return out
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--packages", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    arguments = parser.parse_args()
-    build(arguments.packages, arguments.out)
+    (out / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

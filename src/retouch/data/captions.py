@@ -16,7 +16,7 @@ _MEDIUM = (
     "a picture of {a} {thing}",
     "an image of {a} {thing}",
     "a close-up of {a} {thing}",
-    "a 3d render of {a} {thing}",
+    "a {style} of {a} {thing}",
     "{a} {thing}, high resolution",
     "photo of {a} {thing}, high quality",
 )
@@ -43,16 +43,18 @@ _PLURALS = (
     *("glasses", "spectacles", "scissors", "flowers in a vase"),
 )
 _SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
+_STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
 _POSES = {"animal": ("sitting", "standing", "looking at the camera")}
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a caption speaks of: the concept, its colour if it was recoloured, its place."""
+    """What a caption speaks of: the concept, its colour if recoloured, place, the kind of picture."""
 
     concept: Concept
     colour: str | None
     place: Place
+    kind: str = "3d"
 
 
 def article(word: str) -> str:
@@ -89,6 +91,7 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
         "thing": thing,
         "place": pick(rng, naming.place.phrases),
         "pose": pick(rng, poses),
+        "style": _STYLES[naming.kind],
     }
     draw = rng.random()
     if draw < place_share:

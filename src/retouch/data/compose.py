@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from retouch.data import masks
+from retouch.data import backgrounds, masks, sprites
 from retouch.data.backgrounds import Background, BackgroundPool
 from retouch.data.captions import Naming, describe, describe_place
 from retouch.data.colour import COLOURS
 from retouch.data.sprites import SpritePack
 from retouch.data.vocabulary import COLOUR_WORDS, PLACES, Concept, concepts
+from retouch.errors import BadInput
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -68,7 +69,7 @@ class SceneComposer:
     def __init__(
         self,
         pack: SpritePack,
-        backgrounds: BackgroundPool,
+        pool: BackgroundPool,
         *,
         size: int = 128,
         split: Split = "train",
@@ -77,9 +78,9 @@ class SceneComposer:
         self.size = size
         self.split = split
         self.mixture = Mixture()
-        self._pack, self._backgrounds = pack, backgrounds
+        self._pack, self._backgrounds = pack, pool
         self._sprites = pack.by_concept(split)
-        self._places = backgrounds.of_split(split)
+        self._places = pool.of_split(split)
         self.concepts: tuple[Concept, ...] = tuple(
             concept
             for concept in concepts()
@@ -90,8 +91,14 @@ class SceneComposer:
     def open(
         cls, folder: Path | str, *, size: int = 128, split: Split = "train", tier: Tier = "core"
     ) -> SceneComposer:
-        """Open a data folder made by `retouch data build`."""
+        """Open a data folder made by `retouch data build`.
+
+        Raises:
+            BadInput: there is none.
+        """
         path = Path(folder)
+        if not (path / sprites.FILE_NAME).is_file() or not (path / backgrounds.FILE_NAME).is_file():
+            raise BadInput(f"{path} holds no training data", hint=f"retouch data build pocket --out {path}")
         return cls(SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier)
 
     def scene(self, rng: Rng) -> Scene:
@@ -147,7 +154,7 @@ class SceneComposer:
             masks.full(alpha.shape) if is_full else masks.around_object(rng, alpha, float(rng.uniform(0.04, 0.13)))
         )
         image = _blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
-        naming = Naming(concept, colour, background.place)
+        naming = Naming(concept, colour, background.place, sprite.kind)
         return Scene(
             image=image,
             mask=mask,

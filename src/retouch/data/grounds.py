@@ -30,7 +30,9 @@ def _mix(a: F32, b: F32, weight: F32) -> F32:
 
 
 def _colour(rng: Rng, base: tuple[int, int, int], spread: float = 18) -> F32:
-    return np.clip(np.array(base, dtype=np.float32) + rng.normal(0, spread, 3), 0, 255).astype(np.float32)
+    """A colour near `base`: mostly lighter or darker, a little warmer or cooler."""
+    shift = rng.normal(0, spread) + rng.normal(0, spread * 0.35, 3)
+    return np.clip(np.array(base, dtype=np.float32) + shift, 0, 255).astype(np.float32)
 
 
 def _vertical(side: int) -> F32:

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from retouch.errors import BadInput, MissingExtra
+
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
@@ -30,14 +32,21 @@ def exr_bytes(path: Path) -> bytes:
         return path.read_bytes()
     match = re.search(r"base64,([A-Za-z0-9+/=]+)", path.read_text(encoding="ascii"))
     if match is None:
-        raise ValueError(f"{path.name} holds no base64 picture")
+        raise BadInput(f"{path.name} holds no base64 picture")
     return base64.b64decode(match.group(1))
 
 
 def read_exr(path: Path) -> F32:
-    """Read a panorama as linear light (H, W, 3), W = 2 H, negatives clipped."""
-    import OpenEXR
+    """Read a panorama as linear light (H, W, 3), W = 2 H, negatives clipped.
 
+    Raises:
+        MissingExtra: OpenEXR is not installed.
+        BadInput: the file holds no picture.
+    """
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise MissingExtra("panoramas need OpenEXR", hint="pip install 'retouch[train]'") from error
     with tempfile.NamedTemporaryFile(suffix=".exr") as file:
         file.write(exr_bytes(path))
         file.flush()

@@ -8,7 +8,12 @@ from typing import Literal
 Client = Literal["npm", "apt", "own"]
 LicencePolicy = Literal["permissive", "all"]
 
-PERMISSIVE = frozenset({"MIT", "Apache-2.0", "BSD-3-Clause", "CC0-1.0", "CC-BY-4.0", "public domain"})
+PERMISSIVE = frozenset(
+    {
+        *("MIT", "Apache-2.0", "BSD-3-Clause", "CC0-1.0", "public domain"),
+        *("CC-BY-2.0", "CC-BY-2.5", "CC-BY-3.0", "CC-BY-4.0"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +21,8 @@ class Source:
     """One package.
 
     `client` says which ordinary client fetches it (`npm pack`, `apt-get download`, or none for
-    what the project draws itself); `archive` is a glob for the downloaded file.
+    what the project draws itself); `archive` is a glob for the downloaded file; `folder` is the
+    only part of it that is unpacked; `licence` is the package's own, a picture may name another.
     """
 
     key: str
@@ -24,68 +30,82 @@ class Source:
     package: str
     version: str
     archive: str
+    folder: str
     licence: str
     title: str
-
-    @property
-    def is_permissive(self) -> bool:
-        """Whether pictures may be adapted and combined without copyleft."""
-        return self.licence in PERMISSIVE
 
 
 SOURCES: dict[str, Source] = {
     source.key: source
     for source in (
         Source(
-            "fluent",
-            "npm",
-            "@lobehub/fluent-emoji-3d",
-            "1.1.0",
-            "lobehub-fluent-emoji-3d-*.tgz",
-            "MIT",
-            "Fluent Emoji, 3D style (Microsoft)",
+            key="fluent",
+            client="npm",
+            package="@lobehub/fluent-emoji-3d",
+            version="1.1.0",
+            archive="lobehub-fluent-emoji-3d-*.tgz",
+            folder="package/assets",
+            licence="MIT",
+            title="Fluent Emoji, 3D style (Microsoft)",
         ),
         Source(
-            "pmndrs",
-            "npm",
-            "@pmndrs/assets",
-            "1.7.0",
-            "pmndrs-assets-*.tgz",
-            "CC0-1.0",
-            "Poly Haven panoramas, packaged by Poimandres",
+            key="pmndrs",
+            client="npm",
+            package="@pmndrs/assets",
+            version="1.7.0",
+            archive="pmndrs-assets-*.tgz",
+            folder="package/hdri",
+            licence="CC0-1.0",
+            title="Poly Haven panoramas, packaged by Poimandres",
         ),
         Source(
-            "blender",
-            "apt",
-            "blender-data",
-            "3.4.1+dfsg-2",
-            "blender-data_*.deb",
-            "CC0-1.0",
-            "Poly Haven panoramas, packaged with Blender",
+            key="blender",
+            client="apt",
+            package="blender-data",
+            version="3.4.1+dfsg-2",
+            archive="blender-data_*.deb",
+            folder="usr/share/blender/datafiles/studiolights/world",
+            licence="CC0-1.0",
+            title="Poly Haven panoramas, packaged with Blender",
         ),
         Source(
-            "openclipart",
-            "apt",
-            "openclipart-svg",
-            "1:0.18+dfsg-19",
-            "openclipart-svg_*.deb",
-            "public domain",
-            "Open Clip Art Library",
+            key="openclipart",
+            client="apt",
+            package="openclipart-svg",
+            version="1:0.18+dfsg-19",
+            archive="openclipart-svg_*.deb",
+            folder="usr/share/openclipart/svg",
+            licence="public domain",
+            title="Open Clip Art Library",
         ),
         Source(
-            "tuxpaint",
-            "apt",
-            "tuxpaint-stamps-default",
-            "2022.06.04-1",
-            "tuxpaint-stamps-default_*.deb",
-            "GPL-2.0-or-later",
-            "Tux Paint stamps",
+            key="tuxpaint",
+            client="apt",
+            package="tuxpaint-stamps-default",
+            version="2022.06.04-1",
+            archive="tuxpaint-stamps-default_*.deb",
+            folder="usr/share/tuxpaint/stamps",
+            licence="GPL-2.0-or-later",
+            title="Tux Paint stamps",
         ),
-        Source("drawn", "own", "retouch", "", "", "Apache-2.0", "solids drawn by this project"),
+        Source(
+            key="drawn",
+            client="own",
+            package="retouch",
+            version="",
+            archive="",
+            folder="",
+            licence="Apache-2.0",
+            title="Solids and grounds drawn by this project",
+        ),
     )
 }
 
 
-def allowed(policy: LicencePolicy) -> dict[str, Source]:
-    """Return the sources that a licence policy admits."""
-    return {k: s for k, s in SOURCES.items() if policy == "all" or s.is_permissive}
+def admits(policy: LicencePolicy, licence: str) -> bool:
+    """Whether a policy admits pictures of a licence.
+
+    'permissive' leaves out every copyleft licence: GPL, CC-BY-SA and GFDL pictures cannot be
+    combined in one adapted picture.
+    """
+    return policy == "all" or licence in PERMISSIVE

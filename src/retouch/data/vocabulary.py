@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
+from typing import Literal
 
 from retouch.data.colour import COLOURS
+
+Styles = Literal["3d", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,16 @@ class Concept:
     def names(self) -> tuple[str, ...]:
         """The name, then its synonyms."""
         return (self.name, *self.synonyms)
+
+
+@dataclass(frozen=True, slots=True)
+class MoreSprite:
+    """A sprite in another style: 'drawn' or 'photo', under a licence of its own."""
+
+    concept: str
+    kind: str
+    licence: str
+    sprite: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +114,14 @@ def parse_concepts(lines: Iterable[str]) -> tuple[Concept, ...]:
 @lru_cache(maxsize=1)
 def concepts() -> tuple[Concept, ...]:
     """The shipped concepts, in the table's order."""
-    text = files("retouch.data").joinpath("vocabulary.tsv").read_text(encoding="utf-8")
-    return parse_concepts(text.splitlines())
+    return parse_concepts(_table("vocabulary.tsv"))
+
+
+@lru_cache(maxsize=1)
+def more_sprites() -> tuple[MoreSprite, ...]:
+    """The sprites in other styles: drawings and photographs of the same concepts."""
+    return tuple(MoreSprite(**row) for row in csv.DictReader(_table("more_sprites.tsv"), delimiter="\t"))
+
+
+def _table(name: str) -> list[str]:
+    return files("retouch.data").joinpath(name).read_text(encoding="utf-8").splitlines()
