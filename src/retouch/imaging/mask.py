@@ -131,8 +131,7 @@ def cover_mask(mask: Mask, factor: int) -> Mask:
         MaskSizeError: a side does not divide by `factor`.
     """
     # The maximum, not nearest: a stroke thinner than a cell must not vanish.
-    covered: Mask = _cells(mask, factor).any(axis=(1, 3))
-    return covered
+    return np.asarray(_cells(mask, factor).any(axis=(1, 3)))
 
 
 def nearest_mask(mask: Mask, factor: int) -> Mask:

@@ -1,9 +1,13 @@
 """Masks grown, filled, thinned and measured: plain functions of (H, W) booleans, True = repaint."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from retouch.imaging.distance import squared_distance
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 Mask = NDArray[np.bool_]
 Box = tuple[int, int, int, int]
@@ -30,7 +34,7 @@ def widen(box: Box, margin_px: int, height: int, width: int) -> Box:
     )
 
 
-def crop(array: NDArray[np.generic], box: Box) -> NDArray[np.generic]:
+def crop(array: NDArray[_Scalar], box: Box) -> NDArray[_Scalar]:
     """Return the view of an array (H, W, ...) that lies in the box."""
     left, top, right, bottom = box
     return array[top:bottom, left:right]

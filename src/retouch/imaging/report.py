@@ -109,5 +109,5 @@ def _thin_share(mask: Mask, factor: int) -> float:
     box = bounding_box(mask)
     if box is None:
         return 0.0
-    near = crop(mask, widen(box, 1, *mask.shape)).astype(bool)
+    near = crop(mask, widen(box, 1, *mask.shape))
     return 1 - np.count_nonzero(opened(near, factor)) / np.count_nonzero(near)

@@ -1,0 +1,216 @@
+"""The region of a picture that the model sees, and the way back: crop, scale, pad; unpad, scale, place."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.errors import MaskEmpty
+from retouch.imaging.choices import RegionMode
+from retouch.imaging.morphology import Box, Mask, bounding_box, crop, widen
+from retouch.imaging.resample import Pixels, cover_resize, mirrored, resize
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+_MAX_AREAS = 4
+"""The largest canvas, in areas of the model's native size squared."""
+_MIN_CONTEXT_PX, _CONTEXT_SHARE, _MAX_ZOOM = 32, 0.375, 4
+_SMALL_SHARE = 0.25
+_LONGEST_SHARE = 1.25
+"""How far the area of a canvas may exceed what was wanted, because its sides are multiples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box of the picture and the canvas it becomes.
+
+    Attributes:
+        mode: `whole` or `masked`: what was done, never `auto`.
+        picture_size: height, width of the picture.
+        box: left, top, right, bottom of the source box; right and bottom are outside.
+        scaled: height, width of the box after scaling, before padding.
+        canvas: height, width of what the model sees; padding lies below and to the right.
+    """
+
+    mode: Literal["whole", "masked"]
+    picture_size: tuple[int, int]
+    box: Box
+    scaled: tuple[int, int]
+    canvas: tuple[int, int]
+
+    @property
+    def box_size(self) -> tuple[int, int]:
+        """Height, width of the source box."""
+        left, top, right, bottom = self.box
+        return bottom - top, right - left
+
+    @property
+    def is_scaled(self) -> bool:
+        return self.scaled != self.box_size
+
+    def apply(self, pixels: Pixels) -> Pixels:
+        """Return the canvas (h, w, 3) of a picture (H, W, 3) in [0, 1]; padding mirrors it."""
+        assert pixels.shape[:2] == self.picture_size
+        return self._pad(resize(crop(pixels, self.box), *self.scaled))
+
+    def apply_mask(self, mask: Mask) -> Mask:
+        """Return the canvas (h, w) of a mask (H, W): each pixel that touches a marked one is marked.
+
+        The padding is marked like what it mirrors, so that the model does not see there what the mask hides.
+        """
+        assert mask.shape == self.picture_size
+        return self._pad(cover_resize(crop(mask, self.box), *self.scaled))
+
+    def undo(self, pixels: Pixels) -> Pixels:
+        """Return a canvas (h, w, 3) as it lies in the source box, (H, W, 3) of `box_size`.
+
+        `undo(apply(x))` is the box of x, bit for bit where the region is not scaled.
+        """
+        assert pixels.shape[:2] == self.canvas
+        height, width = self.scaled
+        return resize(pixels[:height, :width], *self.box_size)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        return {
+            "mode": self.mode,
+            "picture_size": list(self.picture_size),
+            "box": list(self.box),
+            "scaled": list(self.scaled),
+            "canvas": list(self.canvas),
+        }
+
+    def _pad(self, array: NDArray[_Scalar]) -> NDArray[_Scalar]:
+        if array.shape[:2] == self.canvas:
+            return np.ascontiguousarray(array)
+        rows, columns = (mirrored(size, wanted) for size, wanted in zip(self.scaled, self.canvas, strict=True))
+        return array[rows[:, None], columns[None, :]]
+
+
+def plan_region(
+    mask: Mask,
+    *,
+    mode: RegionMode = "auto",
+    native_size: int,
+    size_multiple: int,
+    padding_px: int | None = None,
+    bucket: int = 1,
+) -> Region:
+    """Choose what the model sees of a picture.
+
+    `whole` is the picture at its own size up to four native areas, else scaled down to that; `masked` a crop
+    around the mask, scaled to the native area; `auto` the crop where the picture is over that limit, where the
+    mask with its context is small in it, or where the picture is smaller than half the native area, so that
+    small pictures are generated at a size the model knows.
+
+    Args:
+        mask: (H, W), True = repaint, of the picture's size.
+        native_size: side of the square pictures that the model was trained on, in pixels.
+        size_multiple: sides of the canvas are multiples of it.
+        padding_px: context around the mask in a crop; None takes it from the mask's size.
+        bucket: sides of the canvas are multiples of it, too, so that different pictures can share a call.
+
+    Raises:
+        MaskEmpty: no pixel is marked, and a crop was asked for.
+    """
+    height, width = mask.shape
+    grid = _Grid(native_size, math.lcm(size_multiple, max(1, bucket)))
+    if mode == "whole":
+        return _whole(height, width, grid)
+    marked = bounding_box(mask)
+    if marked is None:
+        raise MaskEmpty("the mask marks no pixel for repainting", hint="check its polarity")
+    box = _context_box(marked, height, width, padding_px, native_size)
+    if mode == "auto" and not _prefers_crop(box, height, width, native_size):
+        return _whole(height, width, grid)
+    crop_height, crop_width = box[3] - box[1], box[2] - box[0]
+    canvas = grid.canvas_of_area(crop_height, crop_width, native_size**2)
+    return Region("masked", (height, width), box, _fit(crop_height, crop_width, canvas), canvas)
+
+
+def reference_region(height: int, width: int, *, size_multiple: int) -> Region:
+    """Return the region of the reference mode: the whole picture, unscaled, padded only to the size multiple."""
+    canvas = (_ceil(height, size_multiple), _ceil(width, size_multiple))
+    return Region("whole", (height, width), (0, 0, width, height), (height, width), canvas)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The sizes that a canvas may have.
+
+    Attributes:
+        native: the model's native side.
+        step: all sides are multiples of it.
+    """
+
+    native: int
+    step: int
+
+    @property
+    def max_area(self) -> int:
+        return max(_MAX_AREAS * self.native**2, self.step**2)
+
+    def canvas_of_area(self, height: int, width: int, area: int) -> tuple[int, int]:
+        """Return the canvas of about `area` whose aspect is nearest to that of height and width."""
+        scale = math.sqrt(area / (height * width))
+        # The shorter side first: where it cannot shrink below one step, the longer one must give way.
+        short = max(self.step, round(min(height, width) * scale / self.step) * self.step)
+        longest = max(self.step, int(area * _LONGEST_SHARE) // short // self.step * self.step)
+        long = max(self.step, round(max(height, width) * scale / self.step) * self.step)
+        long = min(long, longest)
+        return (short, long) if height <= width else (long, short)
+
+
+def _whole(height: int, width: int, grid: _Grid) -> Region:
+    canvas = (_ceil(height, grid.step), _ceil(width, grid.step))
+    scaled = (height, width)
+    if height * width > grid.max_area or canvas[0] * canvas[1] > 2 * grid.max_area:
+        canvas = grid.canvas_of_area(height, width, grid.max_area)
+        scaled = _fit(height, width, canvas)
+    return Region("whole", (height, width), (0, 0, width, height), scaled, canvas)
+
+
+def _prefers_crop(box: Box, height: int, width: int, native_size: int) -> bool:
+    area = height * width
+    crop_area = (box[2] - box[0]) * (box[3] - box[1])
+    return area > _MAX_AREAS * native_size**2 or crop_area <= _SMALL_SHARE * area or area < native_size**2 / 2
+
+
+def _context_box(marked: Box, height: int, width: int, padding_px: int | None, native_size: int) -> Box:
+    """Return the marked box with context, grown towards a square as far as the picture allows.
+
+    Without a padding of the caller's, the crop is at least a quarter of the native size: a larger zoom would
+    show the model a few blurred pixels.
+    """
+    long = max(marked[2] - marked[0], marked[3] - marked[1])
+    smallest = 1
+    if padding_px is None:
+        padding_px = max(_MIN_CONTEXT_PX, round(_CONTEXT_SHARE * long))
+        smallest = native_size // _MAX_ZOOM
+    left, top, right, bottom = widen(marked, padding_px, height, width)
+    side = max(right - left, bottom - top, smallest)
+    left, right = _stretch(left, right, side, width)
+    top, bottom = _stretch(top, bottom, side, height)
+    return left, top, right, bottom
+
+
+def _stretch(start: int, end: int, wanted: int, limit: int) -> tuple[int, int]:
+    """Widen an interval to `wanted` around its middle, shifted where it would leave 0..limit."""
+    wanted = min(max(wanted, end - start), limit)
+    start = max(0, min(start - (wanted - (end - start)) // 2, limit - wanted))
+    return start, start + wanted
+
+
+def _fit(height: int, width: int, canvas: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest size of the same aspect that fits into the canvas; at least one pixel a side."""
+    scale = min(canvas[0] / height, canvas[1] / width)
+    return (
+        min(canvas[0], max(1, round(height * scale))),
+        min(canvas[1], max(1, round(width * scale))),
+    )
+
+
+def _ceil(size: int, step: int) -> int:
+    return -(-size // step) * step
