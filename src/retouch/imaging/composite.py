@@ -1,0 +1,161 @@
+"""The fill laid over the picture, and the measurement that nothing else changed."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.errors import NonFinite
+from retouch.imaging.morphology import crop
+from retouch.imaging.picture import Picture, Samples
+from retouch.imaging.region import Region
+from retouch.imaging.resample import Pixels
+
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""ITU-R BT.601, as for masks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How much of a picture changed, measured on the decoded samples.
+
+    Attributes:
+        kept_pixels: pixels whose weight is 0.
+        kept_pixels_changed: those of them of which any sample, alpha included, differs; 0 is the promise.
+        repainted_pixels: pixels whose weight is above 0.
+        mean_change: mean absolute difference of their samples, as a share of the peak.
+    """
+
+    kept_pixels: int
+    kept_pixels_changed: int
+    repainted_pixels: int
+    mean_change: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Composited:
+    """A finished picture.
+
+    Attributes:
+        picture: the source with the fill in it; size, depth, profile and EXIF are the source's.
+        changes: measured against the source.
+        warnings: what a person should know.
+    """
+
+    picture: Picture
+    changes: Changes
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kept_pixels_identical(self) -> bool:
+        return self.changes.kept_pixels_changed == 0
+
+
+def composite(
+    picture: Picture,
+    fill: Pixels,
+    region: Region,
+    weights: NDArray[np.float32],
+    *,
+    alpha_is_mask: bool = False,
+) -> Composited:
+    """Blend the fill into the picture where the weights are above 0, rounding at the picture's own depth.
+
+    A grey picture stays grey. Alpha is kept, inside the mask too: what is transparent there stays so. Only where
+    the picture's own transparency was the mask (`alpha_is_mask`) does the repainted part become opaque; then the
+    colours under transparent pixels, which nobody has seen, do not enter the blend.
+
+    Args:
+        picture: the source.
+        fill: (H, W, 3) in [0, 1] of the region's source box (`Region.undo`); values outside are clipped.
+        region: whose box the fill covers.
+        weights: (H, W) of the picture's size, 0 on every kept pixel (`feather_weights`).
+        alpha_is_mask: the mask was read from the picture's own alpha channel.
+
+    Raises:
+        NonFinite: the fill holds NaN or infinity.
+    """
+    assert fill.shape == (*region.box_size, 3)
+    assert weights.shape == (picture.height, picture.width)
+    if not np.isfinite(fill).all():
+        raise NonFinite("the model produced values that are no numbers", hint="try another precision or seed")
+    weight = crop(weights, region.box)
+    source, alpha = crop(picture.pixels, region.box), None
+    kept_share = 1 - weight
+    if picture.alpha is not None and alpha_is_mask:
+        alpha = crop(picture.alpha, region.box)
+        kept_share = kept_share * (alpha.astype(np.float32) / np.float32(picture.peak))
+    blended = _blend(source, _in_colours_of(picture, fill), weight, kept_share)
+    result = picture.with_pixels(_placed(picture.pixels, blended, region, weight))
+    if picture.alpha is not None and alpha is not None:
+        opaque = _round(alpha * (1 - weight) + np.float32(picture.peak) * weight, alpha)
+        result = replace(result, alpha=_placed(picture.alpha, opaque, region, weight))
+    return Composited(
+        result, measure_changes(picture, result, weights), _warnings(picture, weights, alpha_is_mask)
+    )
+
+
+def measure_changes(before: Picture, after: Picture, weights: NDArray[np.float32]) -> Changes:
+    """Compare two pictures of one size and depth, sample by sample, apart where the weights are 0 and above."""
+    repainted = weights > 0
+    differs = _differs(before.pixels, after.pixels)
+    if before.alpha is not None and after.alpha is not None:
+        differs |= before.alpha != after.alpha
+    elif before.alpha is not after.alpha:
+        differs[:] = True
+    count = int(np.count_nonzero(repainted))
+    change = 0.0
+    if count:
+        difference = before.pixels[repainted].astype(np.int32) - after.pixels[repainted]
+        change = float(np.abs(difference).mean() / before.peak)
+    return Changes(
+        kept_pixels=repainted.size - count,
+        kept_pixels_changed=int(np.count_nonzero(differs & ~repainted)),
+        repainted_pixels=count,
+        mean_change=change,
+    )
+
+
+def _in_colours_of(picture: Picture, fill: Pixels) -> NDArray[np.float32]:
+    """Return the fill in 0..peak, as luma where the picture is grey."""
+    scaled = np.clip(fill, 0, 1) * np.float32(picture.peak)
+    return np.asarray(scaled @ _LUMA if picture.pixels.ndim == 2 else scaled)
+
+
+def _blend(
+    source: Samples, fill: NDArray[np.float32], weight: NDArray[np.float32], kept_share: NDArray[np.float32]
+) -> Samples:
+    """Return (weight · fill + kept_share · source) / (weight + kept_share), rounded to the source's depth."""
+    total = weight + kept_share
+    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+    if source.ndim == 3:
+        share = share[..., None]
+    return _round(fill * share + source * (1 - share), source)
+
+
+def _round(values: NDArray[np.float32], like: Samples) -> Samples:
+    return np.rint(values).astype(like.dtype)
+
+
+def _placed(source: Samples, box_samples: Samples, region: Region, weight: NDArray[np.float32]) -> Samples:
+    """Return a copy of the source with the box written over it where the weight is above 0, and only there."""
+    result = source.copy()
+    target = crop(result, region.box)
+    inside = weight > 0
+    target[inside] = box_samples[inside]
+    return result
+
+
+def _differs(before: Samples, after: Samples) -> NDArray[np.bool_]:
+    unequal: NDArray[Any] = before != after
+    return np.asarray(unequal.any(axis=2)) if unequal.ndim == 3 else unequal
+
+
+def _warnings(picture: Picture, weights: NDArray[np.float32], alpha_is_mask: bool) -> tuple[str, ...]:
+    if picture.alpha is None or alpha_is_mask:
+        return ()
+    hidden = np.count_nonzero(picture.alpha[weights > 0] == 0)
+    if not hidden:
+        return ()
+    return (f"{hidden} repainted pixels are transparent in the picture and stay so",)
