@@ -11,7 +11,7 @@ from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 
 POCKET = "pocket"
 _HUB_ID = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?")
-_WEIGHT_SUFFIXES = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
+WEIGHT_SUFFIXES = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 # Checkpoints that vanished from the hub, and where the same weights are now.
 MOVED = {
     "runwayml/stable-diffusion-inpainting": "stable-diffusion-v1-5/stable-diffusion-inpainting",
@@ -46,7 +46,7 @@ def locate(name: str | Path | None = None, options: LoadOptions = DEFAULT_OPTION
     if path.exists():
         return Source(str(name), path)
     match = _HUB_ID.fullmatch(str(name))
-    if isinstance(name, Path) or match is None or path.suffix.lower() in _WEIGHT_SUFFIXES:
+    if isinstance(name, Path) or match is None or path.suffix.lower() in WEIGHT_SUFFIXES:
         raise ModelNotFound(
             f"there is no folder or file {str(name)!r}",
             hint="give a diffusers folder, a .safetensors file, a hub id (org/name), or nothing for `pocket`",

@@ -1,0 +1,173 @@
+"""What checkpoints are at hand: the embedded one, the hub's cache, folders of the user's."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from retouch.errors import ModelError, ModelNotFound
+from retouch.models import locate as places
+from retouch.models.assemble import geometry, prediction_type
+from retouch.models.bundle import Kind, PredictionType
+from retouch.models.checks import safetensors_header, weight_format
+from retouch.models.components import read_notes
+from retouch.models.folder import read_scheduler
+from retouch.models.hashing import hash_files
+from retouch.models.layout import WEIGHTED, components_of, find_weights, read_json
+from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.models.single_file import CONV_IN
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A checkpoint that can be named, and whether it is for inpainting."""
+
+    name: str
+    path: Path
+    kind: Kind
+    native_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What there is to know about a checkpoint without loading it.
+
+    Attributes:
+        parameters: numbers in each component's weights; empty where they are no safetensors.
+        content_hash: the hash that results record; reading it for the first time reads the whole checkpoint.
+        words: how many words a small model knows; None for open vocabulary.
+    """
+
+    name: str
+    path: Path
+    kind: Kind
+    native_size: int
+    size_multiple: int
+    prediction_type: PredictionType
+    scheduler: str
+    content_hash: str
+    parameters: dict[str, int]
+    words: int | None
+    licence: str
+
+
+def list_models(
+    folders: Iterable[Path] = (), options: LoadOptions = DEFAULT_OPTIONS
+) -> tuple[list[Entry], list[str]]:
+    """List the checkpoints at hand: `pocket`, whole ones in the hub's cache, and those in some folders.
+
+    Args:
+        folders: each may be a checkpoint itself or hold checkpoints and weight files.
+    Returns:
+        The entries, and one line for each candidate that cannot be used, with the reason.
+    """
+    entries, problems = [], []
+    for name, path in _candidates(folders, options):
+        try:
+            entries.append(_entry(name, path))
+        except ModelError as error:
+            problems.append(f"{name}: {error}")
+    return entries, problems
+
+
+def describe(name: str | Path | None = None, options: LoadOptions = DEFAULT_OPTIONS) -> Description:
+    """Describe a checkpoint in folder layout by its configs and file headers; no weights are loaded.
+
+    Raises:
+        ModelNotFound, ModelUnsafe, ModelUnsupported: as `load_model`.
+    """
+    source = places.locate(name, options)
+    if source.is_file:
+        raise ModelError(
+            f"{source.path.name} is a single file, which holds no description", hint="load it to see what it is"
+        )
+    folder = source.path
+    shape = geometry(*_configs(folder))
+    scheduler = read_scheduler(folder)
+    present = components_of(folder)
+    weights = {part: find_weights(folder, part, options.variant) for part in WEIGHTED if part in present}
+    notes = read_notes(folder)
+    return Description(
+        name=source.name,
+        path=folder,
+        kind=shape.kind,
+        native_size=shape.native_size,
+        size_multiple=shape.size_multiple,
+        prediction_type=prediction_type(scheduler),
+        scheduler=str(scheduler["_class_name"]),
+        content_hash=hash_files(
+            (f"{part}/{file.name}", file) for part, found in weights.items() for file in found.files
+        ),
+        parameters={part: _parameters(found.files) for part, found in weights.items() if not found.is_pickle},
+        words=None if notes.vocabulary is None else len(notes.vocabulary),
+        licence=notes.licence,
+    )
+
+
+def _candidates(folders: Iterable[Path], options: LoadOptions) -> Iterator[tuple[str, Path]]:
+    try:
+        yield places.POCKET, places.locate(None, options).path
+    except ModelNotFound:
+        pass  # an installation without it is no problem to report
+    yield from _cached_on_hub(options)
+    for folder in folders:
+        if (folder / "model_index.json").is_file():
+            yield str(folder), folder
+        elif folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                is_weights = path.is_file() and path.suffix.lower() in places.WEIGHT_SUFFIXES
+                if is_weights or (path / "model_index.json").is_file():
+                    yield str(path), path
+
+
+def _cached_on_hub(options: LoadOptions) -> Iterator[tuple[str, Path]]:
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        cache = scan_cache_dir(options.cache_dir)
+    except CacheNotFound:
+        return
+    for repository in sorted(cache.repos, key=lambda repo: repo.repo_id):
+        newest = max(repository.revisions, key=lambda revision: revision.last_modified, default=None)
+        if repository.repo_type == "model" and newest and (newest.snapshot_path / "model_index.json").is_file():
+            yield repository.repo_id, Path(newest.snapshot_path)
+
+
+def _entry(name: str, path: Path) -> Entry:
+    if path.is_dir():
+        components_of(path)
+        shape = geometry(*_configs(path))
+        return Entry(name, path, shape.kind, shape.native_size)
+    if weight_format(path) != "safetensors":
+        raise ModelError("a pickle; it can be loaded with --allow-pickle")
+    conv_in = safetensors_header(path).get(CONV_IN)
+    if conv_in is None or conv_in.shape[1] not in (4, 9):
+        raise ModelError("no Stable Diffusion checkpoint of one file")
+    return Entry(name, path, "concat" if conv_in.shape[1] == 9 else "blend", 512)
+
+
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """The fields of a UNet's or VAE's config that its geometry needs."""
+
+    in_channels: int = 4
+    latent_channels: int = 4
+    block_out_channels: tuple[int, ...] = ()
+    sample_size: int | list[int] | None = None
+
+
+def _configs(folder: Path) -> tuple[_Config, _Config]:
+    unet, vae = (
+        _Config(
+            **{key: value for key, value in read_json(folder / part / "config.json").items() if key in _FIELDS}
+        )
+        for part in ("unet", "vae")
+    )
+    return unet, vae
+
+
+_FIELDS = frozenset(_Config.__dataclass_fields__)
+
+
+def _parameters(files: Iterable[Path]) -> int:
+    return sum(math.prod(info.shape) for file in files for info in safetensors_header(file).values())

@@ -1,0 +1,53 @@
+"""Warnings about prompts: words that a small model never learnt, words that its tokenizer cuts off."""
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+# Words that carry grammar, not content: a model need not know them to follow the rest.
+_GRAMMAR = frozenset(
+    (
+        *("a", "an", "the", "and", "or", "of", "in", "on", "at", "by", "to", "with", "from", "for", "near"),
+        *("over", "under", "its", "it", "is", "are", "this", "that", "some", "very"),
+    )
+)
+_SHOWN = 5
+
+
+def prompt_warnings(prompt: str, tokenizer: Any, vocabulary: Collection[str] | None) -> tuple[str, ...]:
+    """Return what a person should know about a prompt: unknown words first, then what is cut off."""
+    warnings = []
+    unknown = unknown_words(prompt, vocabulary)
+    if unknown:
+        more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
+        warnings.append(f"the model does not know: {', '.join(unknown[:_SHOWN])}{more}")
+    lost = cut_off(prompt, tokenizer)
+    if lost:
+        warnings.append(f"the prompt is longer than {tokenizer.model_max_length - 2} tokens; ignored: {lost!r}")
+    return tuple(warnings)
+
+
+def unknown_words(prompt: str, vocabulary: Collection[str] | None) -> tuple[str, ...]:
+    """Return the words of a prompt that a small model does not know, in order, once each, lower case.
+
+    A plural counts as known where its singular is. Models of open vocabulary (None) know every word.
+    """
+    if vocabulary is None:
+        return ()
+    words = dict.fromkeys(match[0].lower() for match in _WORD.finditer(prompt))
+    return tuple(word for word in words if word not in _GRAMMAR and not _is_known(word, vocabulary))
+
+
+def cut_off(prompt: str, tokenizer: Any) -> str:
+    """Return the end of a prompt that is beyond the tokenizer's limit, '' if nothing is."""
+    limit = int(tokenizer.model_max_length) - 2
+    ids = tokenizer(prompt, add_special_tokens=False, truncation=False, verbose=False).input_ids
+    return str(tokenizer.decode(ids[limit:])).strip() if len(ids) > limit else ""
+
+
+def _is_known(word: str, vocabulary: Collection[str]) -> bool:
+    stems = [word, word.removesuffix("'s"), word.removesuffix("s"), word.removesuffix("es")]
+    if word.endswith("ies"):
+        stems.append(word.removesuffix("ies") + "y")
+    return any(stem in vocabulary for stem in stems)
