@@ -36,14 +36,19 @@ def explain(error: Exception, session: Session) -> int:
     told = _told(error)
     if session.debug:
         traceback.print_exception(error)
-    typer.echo(f"error: {told.message}", err=True)
+    typer.echo(printable(f"error: {told.message}"), err=True)
     if told.hint:
-        typer.echo(f"hint: {told.hint}", err=True)
+        typer.echo(printable(f"hint: {told.hint}"), err=True)
     if session.as_json:
         body = {"code": told.code, "message": told.message, "hint": told.hint}
         typer.echo(json.dumps({"error": body}))
     sys.stdout.flush()
     return told.exit_code
+
+
+def printable(text: str) -> str:
+    """Escape what no terminal can show: the bytes of a file name that is not UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.cli.failures import printable
 from retouch.cli.outputs import Destination
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Outcome:
                 "seeds": self.result.seeds,
                 "nsfw_content_detected": self.result.nsfw_content_detected,
                 "kept_pixels_identical": self.result.kept_pixels_identical,
-                "mask_report": asdict(self.result.mask_report),
+                "mask_report": self.result.mask_report.to_dict(),
                 "warnings": list(self.warnings),
                 "timings_s": {stage: round(seconds, 4) for stage, seconds in self.result.timings_s.items()},
                 "request": self._request(),
@@ -60,7 +61,7 @@ class Outcome:
         ]
         lines += [] if self.grid is None else [f"{self.grid}: all of them, side by side"]
         lines += [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _request(self) -> Mapping[str, Any]:
         request = self.result.request

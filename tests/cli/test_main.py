@@ -1,0 +1,74 @@
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+import retouch.cli
+from retouch import __version__
+from retouch.cli.main import COMMANDS, app
+
+HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
+SHARED = {"main", "failures", "inputs", "loading", "options", "outcome", "outputs", "progress"}
+RETOUCH = Path(sys.executable).with_name("retouch")
+RUNNER = CliRunner()
+
+
+def test_help_answers_within_half_a_second() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([RETOUCH, "--help"], check=True, capture_output=True)
+        return time.perf_counter() - start
+
+    assert min(seconds() for _ in range(5)) < 0.5
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import retouch",
+        "import retouch.cli.main as m; m.app(['--help'], standalone_mode=False)",
+        "import retouch.cli.inpaint",
+    ],
+)
+def test_no_heavy_library_is_imported_before_there_is_work(code: str) -> None:
+    script = f"{code}\nimport sys\nprint('|'.join(n for n in {HEAVY!r} if n in sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stderr.strip() == ""
+
+
+def test_help_lists_every_command_with_its_line() -> None:
+    shown = RUNNER.invoke(app, ["--help"]).output
+    assert all(name in shown and text in shown for name, text in COMMANDS.items())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_of_the_table_has_a_module_with_an_app(name: str) -> None:
+    assert isinstance(import_module(f"retouch.cli.{name}").app, typer.Typer)
+
+
+def test_every_module_of_the_folder_is_a_command_or_a_shared_part() -> None:
+    modules = {path.stem for path in Path(retouch.cli.__path__[0]).glob("*.py")} - {"__init__"}
+    assert modules == SHARED | set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_answers_help(name: str) -> None:
+    done = RUNNER.invoke(app, [name, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.output
+
+
+def test_version_is_the_packages_own() -> None:
+    assert RUNNER.invoke(app, ["--version"]).output == f"retouch {__version__}\n"
+
+
+@pytest.mark.parametrize("args", [["inpain"], ["--no-such"], ["inpaint"], ["inpaint", "--no-such"], []])
+def test_bad_usage_exits_with_2(args: list[str]) -> None:
+    done = RUNNER.invoke(app, args)
+    assert done.exit_code == 2
+    assert "Traceback" not in done.output
