@@ -26,6 +26,7 @@ from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.png_chunks import MAX_ICC_BYTES, LeanPng, lean_png
 from retouch.imaging.sixteen_bit import decode_png16, decode_tiff16
 from retouch.imaging.sources import Readable, read_bytes
+from retouch.imaging.tiff_header import ICC_TAG
 
 ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | str | PathLike[str] | bytes | Readable
 
@@ -122,7 +123,7 @@ def _decode_tiff16(data: bytes, header: Header) -> Picture:
     alpha = None if alpha is None else turn(alpha, tiff.orientation)
     mode = "I;16" if pixels.ndim == 2 else "RGB;16"
     warnings = (_FIRST_ONLY,) if header.is_animated else ()
-    return Picture(pixels, alpha, _limited_icc(tiff.icc), None, mode, warnings=warnings)
+    return Picture(pixels, alpha, _limited_icc(tiff.texts.get(ICC_TAG)), None, mode, warnings=warnings)
 
 
 def _decode_with_pillow(data: bytes, header: Header, limits: DecodeLimits) -> Picture:

@@ -4,6 +4,7 @@ Source: TIFF revision 6.0, sections 2 and 8; the BigTIFF variant by its publishe
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from retouch.errors import ImageError, ImageFormatError
@@ -11,7 +12,10 @@ from retouch.errors import ImageError, ImageFormatError
 MAX_TAGS = 4_096
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT, _ICC = 274, 277, 284, 338, 339, 34675
+_ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 274, 277, 284, 338, 339
+ICC_TAG, DESCRIPTION_TAG, RECORD_TAG = 34_675, 270, 65_001
+"""The last is private: the record of a result (TIFF 6.0 leaves 65000 and above to anyone)."""
+
 _KNOWN = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT}
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
@@ -30,7 +34,7 @@ class TiffHeader:
         planar: 1 interleaved, 2 one plane a sample.
         extra: meaning of each extra sample: 0 unknown, 1 premultiplied alpha, 2 alpha.
         sample_format: of each sample: 1 unsigned, 2 signed, 3 float.
-        icc: the profile, byte for byte.
+        texts: the bytes of profile, description and record, by tag.
         has_more_pages: a second directory follows.
     """
 
@@ -44,7 +48,7 @@ class TiffHeader:
     planar: int
     extra: tuple[int, ...]
     sample_format: tuple[int, ...]
-    icc: bytes | None
+    texts: Mapping[int, bytes]
     has_more_pages: bool
 
 
@@ -79,17 +83,17 @@ def read_tiff_header(data: bytes) -> TiffHeader:
         raise ImageError(f"the TIFF directory has {count} entries", hint="save the picture again")
     first = start + struct.calcsize(layout.order + layout.count)
     tags: dict[int, tuple[int, ...]] = {}
-    icc = None
+    texts: dict[int, bytes] = {}
     for index in range(count):
         position = first + index * layout.entry_size
         tag, kind, length = struct.unpack_from(layout.order + "HH" + layout.entry[2], data, position)
         where = position + layout.entry_size - layout.inline_size
         if tag in _KNOWN and kind in _TYPES:
             tags[tag] = _values(data, layout, kind, min(length, 16), where)
-        elif tag == _ICC:
-            icc = _bytes(data, layout, length, where)
+        elif tag in (ICC_TAG, DESCRIPTION_TAG, RECORD_TAG):
+            texts[tag] = _bytes(data, layout, length, where)
     (following,) = struct.unpack_from(layout.order + layout.offset, data, first + count * layout.entry_size)
-    return _header(tags, icc, has_more_pages=following != 0)
+    return _header(tags, texts, has_more_pages=following != 0)
 
 
 def _open(data: bytes) -> tuple[_Layout, int]:
@@ -124,7 +128,7 @@ def _bytes(data: bytes, layout: _Layout, length: int, where: int) -> bytes:
     return data[start : start + length]
 
 
-def _header(tags: dict[int, tuple[int, ...]], icc: bytes | None, *, has_more_pages: bool) -> TiffHeader:
+def _header(tags: dict[int, tuple[int, ...]], texts: Mapping[int, bytes], *, has_more_pages: bool) -> TiffHeader:
     def one(tag: int, default: int) -> int:
         return (tags.get(tag) or (0,))[0] or default
 
@@ -145,6 +149,6 @@ def _header(tags: dict[int, tuple[int, ...]], icc: bytes | None, *, has_more_pag
         planar=one(_PLANAR, 1),
         extra=tags.get(_EXTRA) or (),
         sample_format=sample_format,
-        icc=icc,
+        texts=texts,
         has_more_pages=has_more_pages,
     )

@@ -1,0 +1,64 @@
+"""Our metadata inside an EXIF block, for the formats that have no text chunks.
+
+`UserComment` holds the A1111 text, as its readers expect; a private tag holds our JSON. Source: Exif 2.32,
+section 4.6.5 (UserComment begins with eight bytes that name its character code); TIFF 6.0 on private tags.
+"""
+
+import struct
+
+from PIL import Image
+
+_EXIF_IFD, _USER_COMMENT, _RETOUCH = 0x8769, 0x9286, 65_001
+_UNICODE = b"UNICODE\0"
+_PREFIX = b"Exif\0\0"
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error)
+MAX_TEXT_BYTES = 4 * 2**20
+
+
+def exif_with(block: bytes | None, *, parameters: str, record: bytes) -> bytes:
+    """Return an EXIF block, without prefix, of what `block` held plus our two texts."""
+    exif = _load(block)
+    if parameters:
+        # Big-endian whatever the block's own order: what A1111's reader takes it for.
+        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + parameters.encode("utf-16-be", "replace")
+    if record:
+        exif[_RETOUCH] = record
+    try:
+        return exif.tobytes().removeprefix(_PREFIX)
+    except _BROKEN:
+        return exif_with(None, parameters=parameters, record=record) if block else b""
+
+
+def read_exif(block: bytes) -> tuple[str, bytes]:
+    """Return the A1111 text and our JSON, each empty where it is missing, broken or too large."""
+    if len(block) > 2 * MAX_TEXT_BYTES:
+        return "", b""
+    try:
+        exif = _load(block)
+        comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+        record = exif.get(_RETOUCH, b"")
+    except _BROKEN:
+        return "", b""
+    return _comment_text(comment), record if isinstance(record, bytes) else b""
+
+
+def _load(block: bytes | None) -> Image.Exif:
+    exif = Image.Exif()
+    if block:
+        try:
+            exif.load(_PREFIX + block)
+            exif.get_ifd(_EXIF_IFD)
+        except _BROKEN:
+            return Image.Exif()
+    return exif
+
+
+def _comment_text(comment: object) -> str:
+    if not isinstance(comment, bytes):
+        return ""
+    if not comment.startswith(_UNICODE):
+        return comment[8:].rstrip(b"\0").decode("utf-8", "replace")
+    content = comment[len(_UNICODE) :]
+    # Some writers use little-endian: then nearly every second byte, the first included, is not zero.
+    order = "utf-16-be" if content[::2].count(0) >= content[1::2].count(0) else "utf-16-le"
+    return content.decode(order, "replace").rstrip("\0")
