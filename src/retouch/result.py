@@ -6,6 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.imaging.metadata import ResultMetadata
+from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
 from retouch.imaging.report import MaskReport
 from retouch.request import InpaintRequest
@@ -32,11 +34,11 @@ class Fill:
     nsfw_content_detected: bool | None
     safety: Mapping[str, Any]
     kept_pixels_identical: bool | None
-    metadata: Mapping[str, Any]
+    metadata: ResultMetadata
 
     def to_image(self) -> "Image":
         """Return the picture as an 8-bit Pillow image."""
-        from retouch.imaging.encode import to_pillow
+        from retouch.imaging.to_pillow import to_pillow
 
         return to_pillow(self.picture)
 
@@ -48,6 +50,8 @@ class InpaintResult:
     Attributes:
         request: the request as it was run, with model, seed, steps and guidance settled.
         fills: the pictures with their seeds and verdicts, in the order of their seeds.
+        original: the input as it was decoded.
+        mask: (H, W), True = repaint, as it was composited.
         mask_report: how the mask was read.
         warnings: what a person should know; nothing that stopped the work.
         timings_s: seconds by stage.
@@ -55,6 +59,8 @@ class InpaintResult:
 
     request: InpaintRequest
     fills: tuple[Fill, ...]
+    original: Picture
+    mask: Mask
     mask_report: MaskReport
     warnings: tuple[str, ...] = ()
     timings_s: Mapping[str, float] = field(default_factory=dict)
@@ -90,7 +96,7 @@ class InpaintResult:
         Raises:
             ImageFormatError: the suffix names no format that can be written.
         """
-        from retouch.imaging.encode import save_picture
+        from retouch.imaging.save import save_picture
 
         fill = self.fills[index]
         return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)

@@ -1,0 +1,252 @@
+"""The composition root: request → screen → plan → denoise → composite → verdict → result."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from retouch.engine.engine import Engine
+from retouch.engine.settings import EngineSettings
+from retouch.engine.ticket import Denoised, Progress, Ticket
+from retouch.errors import QueueFull, RetouchError
+from retouch.finish import finish
+from retouch.imaging.decode import ImageLike
+from retouch.models.bundle import ModelBundle
+from retouch.models.in_memory import from_pipe
+from retouch.models.load import load_model
+from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.prepare import Prepared, prepare, settle
+from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
+from retouch.result import InpaintResult
+from retouch.safety.checkers import ImageChecker, choose_checker
+from retouch.safety.screen import screen_prompt
+
+SINGLE_PICTURE = EngineSettings(rows_per_call=2)
+"""A lone guided request is two rows: with calls of exactly two, a seed is one picture in any company."""
+
+_POLL_S = 0.1
+
+
+class Job:
+    """A request under way. `result` may be called from any one thread; the others from all."""
+
+    def __init__(
+        self, prepared: Prepared, tickets: tuple[Ticket, ...], bundle: ModelBundle, checker: ImageChecker
+    ) -> None:
+        self._prepared = prepared
+        self._tickets = tickets
+        self._bundle = bundle
+        self._checker = checker
+        self._started = time.perf_counter()
+
+    @property
+    def progress(self) -> Progress:
+        """The progress of the variant that has furthest to go."""
+        return min((ticket.progress for ticket in self._tickets), key=lambda p: p.step / max(p.total, 1))
+
+    @property
+    def pending(self) -> list[Future[Denoised]]:
+        """The futures of the variants that are not denoised yet."""
+        return [ticket.future for ticket in self._tickets if not ticket.future.done()]
+
+    @property
+    def is_done(self) -> bool:
+        return not self.pending
+
+    def cancel(self) -> None:
+        """Give up what is not done; `result` then raises `Cancelled`."""
+        for ticket in self._tickets:
+            ticket.cancel()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait for the denoising to end; return whether it did."""
+        return not wait(self.pending, timeout=timeout_s).not_done
+
+    def result(self) -> InpaintResult:
+        """Wait, then composite, judge and return; if one variant fails, the others are given up.
+
+        Raises:
+            RetouchError: what ended the work.
+        """
+        try:
+            denoised = tuple(ticket.future.result() for ticket in self._tickets)
+        except BaseException:
+            self.cancel()
+            raise
+        return finish(self._prepared, denoised, self._bundle, self._checker, started=self._started)
+
+
+class Inpainter:
+    """A loaded model behind the whole path from a request to a result; usable from several threads."""
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        *,
+        settings: EngineSettings = SINGLE_PICTURE,
+        limits: Limits = DEFAULT_LIMITS,
+        checker: ImageChecker | None = None,
+    ) -> None:
+        """Start the engine on a bundle; `load` and `from_pipe` are the usual ways here.
+
+        Args:
+            settings: how calls are packed. The default gives a seed one picture in any company; more rows a call
+                (the bundle's `row_knee`) give more pictures a second in `map`.
+            limits: what a request may be at most.
+            checker: judges finished pictures; None takes the checkpoint's own, else the packaged one.
+        """
+        self.bundle = bundle
+        self.limits = limits
+        self._checker = checker or choose_checker(bundle.safety_checker, bundle.feature_extractor)
+        self.settings = settings
+        self._engine = Engine(bundle, settings)
+
+    @classmethod
+    def load(
+        cls, model: str | PathLike[str] | None = None, *, options: LoadOptions = DEFAULT_OPTIONS, **kwargs: Any
+    ) -> Self:
+        """Load a checkpoint by name: nothing for the embedded model, a folder, a single file or a hub id.
+
+        Args:
+            options: device, precision, adapters, and what a checkpoint may hold.
+            kwargs: `settings`, `limits` and `checker` of the constructor.
+        Raises:
+            ModelError: the checkpoint is not there, not whole, not safe, or not of a family that runs.
+        """
+        name = model if model is None or isinstance(model, str) else Path(model)
+        return cls(load_model(name, options), **kwargs)
+
+    @classmethod
+    def from_pipe(cls, pipe: Any, **kwargs: Any) -> Self:
+        """Take over the components of a diffusers pipeline that is already in memory."""
+        return cls(from_pipe(pipe), **kwargs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __call__(
+        self, prompt: str, image: ImageLike, mask_image: ImageLike | None = None, **fields: Any
+    ) -> InpaintResult:
+        """Repaint one picture; `fields` are those of `InpaintRequest`."""
+        return self.run(InpaintRequest(prompt=prompt, image=image, mask_image=mask_image).with_fields(**fields))
+
+    def run(
+        self, request: InpaintRequest, *, on_progress: Callable[[Progress], None] | None = None
+    ) -> InpaintResult:
+        """Run one request to its end.
+
+        Args:
+            on_progress: called on this thread, some times a second, with the latest progress.
+        Raises:
+            RetouchError: what ended the work.
+        """
+        job = self.submit(request)
+        try:
+            while on_progress is not None and not job.wait(_POLL_S):
+                on_progress(job.progress)
+            return job.result()
+        except BaseException:  # an interrupt, or the caller's own callback: nobody will fetch the result
+            job.cancel()
+            raise
+
+    def submit(self, request: InpaintRequest) -> Job:
+        """Screen, prepare and queue a request, and return at once.
+
+        Raises:
+            BadInput: the request cannot be run.
+            Blocked: the prompt was refused.
+            QueueFull: too much waits already.
+        """
+        request = settle(request, self.bundle, self.limits)
+        screen_prompt(request.prompt, request.safety).enforce()
+        prepared = prepare(request, self.bundle, self.limits, clock=time.monotonic)
+        tickets: list[Ticket] = []
+        try:
+            for plan in prepared.plans:
+                tickets.append(self._engine.submit(plan))
+        except RetouchError:
+            for ticket in tickets:
+                ticket.cancel()
+            raise
+        return Job(prepared, tuple(tickets), self.bundle, self._checker)
+
+    def map(
+        self,
+        requests: Iterable[InpaintRequest],
+        *,
+        ordered: bool = True,
+        on_error: Literal["raise", "return"] = "raise",
+    ) -> Iterator[InpaintResult | RetouchError]:
+        """Run many requests with a bounded look-ahead, so that the engine's calls stay full.
+
+        Args:
+            ordered: yield in the order of the requests; else as they are done.
+            on_error: `return` yields a request's error in its place, and goes on.
+        Raises:
+            RetouchError: of the first request that failed, with `on_error="raise"`; the others are given up.
+        """
+        under_way: deque[Job | RetouchError] = deque()
+        rows = self.settings.rows_per_call or self.bundle.row_cap
+        try:
+            for request in requests:
+                # Guided rows come in pairs: as many requests as fill two calls keep the next call full.
+                while len(under_way) >= max(2, rows):
+                    yield _take(under_way, ordered=ordered, on_error=on_error)
+                under_way.append(self._enter(request, under_way))
+            while under_way:
+                yield _take(under_way, ordered=ordered, on_error=on_error)
+        finally:
+            for job in under_way:
+                if isinstance(job, Job):
+                    job.cancel()
+
+    def _enter(self, request: InpaintRequest, under_way: Iterable[Job | RetouchError]) -> Job | RetouchError:
+        """Submit a request of `map`; where the queue is full of our own jobs, wait for one of them."""
+        while True:
+            try:
+                return self.submit(request)
+            except QueueFull as error:
+                ahead = [job for job in under_way if isinstance(job, Job) and not job.is_done]
+                if not ahead:
+                    return error
+                ahead[0].wait()
+            except RetouchError as error:
+                return error
+
+    def close(self) -> None:
+        """Finish what was taken, then end the engine's thread."""
+        self._engine.close()
+
+
+def _take(
+    under_way: deque[Job | RetouchError], *, ordered: bool, on_error: Literal["raise", "return"]
+) -> InpaintResult | RetouchError:
+    """Take the next entry out, and return its result, or its error where that is wanted."""
+    entry = under_way[0] if ordered else _first_done(under_way)
+    under_way.remove(entry)
+    try:
+        if isinstance(entry, RetouchError):
+            raise entry
+        return entry.result()
+    except RetouchError as error:
+        if on_error == "raise":
+            raise
+        return error
+
+
+def _first_done(under_way: Iterable[Job | RetouchError]) -> Job | RetouchError:
+    entries = tuple(under_way)
+    while True:
+        for entry in entries:
+            if isinstance(entry, RetouchError) or entry.is_done:
+                return entry
+        wait([f for job in entries if isinstance(job, Job) for f in job.pending], return_when=FIRST_COMPLETED)

@@ -1,0 +1,200 @@
+"""The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from retouch.engine.plan import Plan
+from retouch.errors import InvalidField, MaskError
+from retouch.imaging.decode import decode_picture
+from retouch.imaging.mask import MaskOptions, PreparedMask, prepare_mask
+from retouch.imaging.picture import Picture
+from retouch.imaging.region import Region, plan_region, reference_region
+from retouch.imaging.report import MaskReport, report_mask
+from retouch.models.bundle import ModelBundle
+from retouch.models.schedulers import resolve_scheduler
+from retouch.models.vocabulary import prompt_warnings
+from retouch.request import (
+    DEFAULT_GUIDANCE_SCALE,
+    DEFAULT_NUM_INFERENCE_STEPS,
+    MAX_SEED,
+    InpaintRequest,
+    Limits,
+    seeds_of,
+    validate,
+)
+
+_BUCKET_SHARE = 8
+"""Canvas sides snap to this fraction of the native size (64 px at 512), so that different pictures share calls."""
+_GREY = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A request whose pictures are decoded and whose open fields are settled.
+
+    Attributes:
+        request: with steps, guidance, scheduler and seed filled in.
+        picture: the decoded image.
+        mask: as it is composited, at the picture's size.
+        alpha_is_mask: the mask was read from the picture's own transparency.
+        region: what the model sees.
+        is_hole_hidden: nothing that the mask hides reaches the model, so that it cannot show in the result.
+        plans: one for each variant, in the order of the seeds.
+        mask_report: how the mask was read.
+        warnings: what a person should know.
+    """
+
+    request: InpaintRequest
+    picture: Picture
+    mask: PreparedMask
+    alpha_is_mask: bool
+    region: Region
+    is_hole_hidden: bool
+    plans: tuple[Plan, ...]
+    mask_report: MaskReport
+    warnings: tuple[str, ...]
+
+
+def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> InpaintRequest:
+    """Validate a request, and fill in what it leaves to the checkpoint or to chance.
+
+    Raises:
+        InvalidField: a field is out of range, or contradicts the reference mode.
+    """
+    validate(request, limits)
+    advice = bundle.recommended
+    request = replace(
+        request,
+        num_inference_steps=request.num_inference_steps
+        or advice.num_inference_steps
+        or DEFAULT_NUM_INFERENCE_STEPS,
+        guidance_scale=_first(request.guidance_scale, advice.guidance_scale, DEFAULT_GUIDANCE_SCALE),
+        scheduler=request.scheduler or advice.scheduler,
+        seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
+    )
+    if request.mask_image is None and request.mask_polarity in ("white", "black"):
+        # A picture's own transparency is the mask then: what is not there is what shall be painted.
+        request = replace(request, mask_polarity="transparent")
+    resolve_scheduler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
+    return _in_reference_mode(request) if request.reference else request
+
+
+def prepare(
+    request: InpaintRequest, bundle: ModelBundle, limits: Limits, *, clock: Callable[[], float]
+) -> Prepared:
+    """Decode, mask, crop and plan a settled request.
+
+    Args:
+        clock: the engine's clock; a request's deadline counts from now.
+    Raises:
+        BadInput: a field, the image or the mask cannot be used.
+    """
+    deadline = None if request.deadline_s is None else clock() + request.deadline_s
+    picture = decode_picture(request.image, limits=limits)
+    mask_picture = _mask_picture(request, picture, limits)
+    mask = prepare_mask(
+        mask_picture,
+        height=picture.height,
+        width=picture.width,
+        options=MaskOptions(request.mask_polarity, request.mask_threshold, request.grow_px, request.fill_holes),
+    )
+    region = _region(request, mask, bundle)
+    is_hole_hidden = bundle.kind == "concat" and request.strength == 1.0
+    pixels = picture.to_unit()
+    if is_hole_hidden:
+        # Else a resampling filter would carry what the mask hides over its edge, into what the model sees.
+        pixels[mask.pixels] = _GREY
+    canvas, canvas_mask = region.apply(pixels), region.apply_mask(mask.pixels)
+    report = report_mask(mask, canvas_mask, factor=bundle.vae_factor)
+    image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
+    repaint = torch.from_numpy(canvas_mask).float()[None]
+    assert request.seed is not None
+    return Prepared(
+        request=request,
+        picture=picture,
+        mask=mask,
+        alpha_is_mask=request.mask_image is None,
+        region=region,
+        is_hole_hidden=is_hole_hidden and not request.feather_px,
+        plans=tuple(
+            _plan(request, bundle, image, repaint, seed=seed, deadline=deadline)
+            for seed in seeds_of(request.seed, request.num_images_per_prompt)
+        ),
+        mask_report=report,
+        warnings=(
+            *picture.warnings,
+            *(() if request.mask_image is None else mask_picture.warnings),
+            *report.warnings,
+            *prompt_warnings(request.prompt, bundle.tokenizer, bundle.vocabulary),
+        ),
+    )
+
+
+def _first(*values: float | None) -> float:
+    return next(value for value in values if value is not None)
+
+
+def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
+    for name in ("grow_px", "feather_px", "fill_holes", "match_colors"):
+        if getattr(request, name):
+            raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
+    if request.region == "masked":
+        raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
+    return replace(request, region="whole", latent_mask="nearest", masked_content="original")
+
+
+def _mask_picture(request: InpaintRequest, picture: Picture, limits: Limits) -> Picture:
+    if request.mask_image is not None:
+        return decode_picture(request.mask_image, limits=limits)
+    if picture.alpha is None:
+        raise MaskError(
+            "there is no mask, and the picture has no transparency to take for one",
+            hint="give mask_image, or a picture whose transparent part shall be repainted",
+        )
+    return picture
+
+
+def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) -> Region:
+    height, width = mask.pixels.shape
+    if request.reference:
+        return reference_region(height, width, size_multiple=bundle.size_multiple)
+    return plan_region(
+        mask.pixels,
+        mode=request.region,
+        native_size=bundle.native_size,
+        size_multiple=bundle.size_multiple,
+        padding_px=request.padding_px,
+        bucket=max(1, bundle.native_size // _BUCKET_SHARE),
+    )
+
+
+def _plan(
+    request: InpaintRequest,
+    bundle: ModelBundle,
+    image: torch.Tensor,
+    repaint: torch.Tensor,
+    *,
+    seed: int,
+    deadline: float | None,
+) -> Plan:
+    assert request.num_inference_steps is not None
+    assert request.guidance_scale is not None
+    return Plan(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        image=image,
+        mask=repaint,
+        num_inference_steps=request.num_inference_steps,
+        guidance_scale=request.guidance_scale,
+        strength=request.strength,
+        seed=seed,
+        scheduler=request.scheduler,
+        latent_mask=request.latent_mask,
+        masked_content=request.masked_content,
+        deadline=deadline,
+        reference=request.reference,
+        batch_key=bundle.adapters,
+    )

@@ -1,0 +1,149 @@
+"""What a result remembers of its making, as plain JSON values: written into its file, read back by `replay`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
+from pathlib import PurePath
+from typing import Any
+
+import torch
+
+from retouch import __version__
+from retouch.errors import BadInput, RetouchError
+from retouch.imaging.mask_bits import pack_mask, unpack_mask
+from retouch.imaging.metadata import ResultMetadata, pixel_hash
+from retouch.imaging.morphology import Mask
+from retouch.imaging.parameters import format_parameters
+from retouch.models.bundle import ModelBundle
+from retouch.prepare import Prepared
+from retouch.request import InpaintRequest, Limits, validate
+
+FORMAT = 1
+_NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
+_LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
+
+
+def record_of(prepared: Prepared, bundle: ModelBundle, *, seed: int, rows_per_call: int) -> ResultMetadata:
+    """Return the metadata of one variant.
+
+    Args:
+        seed: of the variant.
+        rows_per_call: as the engine ran it; it decides the last bits of the pixels.
+    """
+    request = replace(prepared.request, seed=seed)
+    record = {
+        "format": FORMAT,
+        "request": {f.name: getattr(request, f.name) for f in fields(request) if f.name not in _NOT_RECORDED},
+        "model": {"name": _public_name(bundle), "hash": bundle.content_hash, "adapters": list(bundle.adapters)},
+        "rows_per_call": rows_per_call,
+        **surroundings(bundle),
+        "region": prepared.region.to_dict(),
+        "mask": pack_mask(prepared.mask.pixels),
+        "alpha_is_mask": prepared.alpha_is_mask,
+        "is_hole_hidden": prepared.is_hole_hidden,
+        "input_hash": pixel_hash(prepared.picture),
+    }
+    return ResultMetadata(parameters=_parameters(prepared, request, bundle), record=record)
+
+
+def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
+    """Return what the last bits of a picture depend on beside the request: device and versions."""
+    return {
+        "device": {"type": bundle.device.type, "dtype": str(bundle.dtype), "threads": torch.get_num_threads()},
+        "versions": {"retouch": __version__, **{name: version(name) for name in _LIBRARIES}},
+    }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Record:
+    """A record read back.
+
+    Attributes:
+        request: its fields; without pictures.
+        mask: (H, W), True = repaint, as it was composited.
+        model, model_hash: name and hash of the checkpoint.
+        rows_per_call: as it was run.
+        alpha_is_mask: the mask was the picture's own transparency.
+        is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
+        input_hash: of the input's samples.
+        surroundings: device and versions, which decide the last bits, too.
+    """
+
+    request: InpaintRequest
+    mask: Mask
+    model: str
+    model_hash: str
+    rows_per_call: int
+    alpha_is_mask: bool
+    is_hole_hidden: bool
+    input_hash: str
+    surroundings: Mapping[str, Any]
+
+
+def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
+    """Read a record that may come from anywhere.
+
+    Raises:
+        BadInput: it is no record of ours, of a later format, or a field is out of range.
+    """
+    try:
+        if record["format"] != FORMAT:
+            raise BadInput(f"the record has format {record['format']!r}", hint="update retouch")
+        request = InpaintRequest(prompt="", image=b"").with_fields(**_texts(record["request"]))
+        validate(request, limits)
+        return Record(
+            request=request,
+            mask=unpack_mask(record["mask"], limits=limits),
+            model=str(record["model"]["name"]),
+            model_hash=str(record["model"]["hash"]),
+            rows_per_call=_count(record["rows_per_call"]),
+            alpha_is_mask=record["alpha_is_mask"] is True,
+            is_hole_hidden=record["is_hole_hidden"] is True,
+            input_hash=str(record["input_hash"]),
+            surroundings={"device": record["device"], "versions": record["versions"]},
+        )
+    except RetouchError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            "the picture's record is incomplete", hint="it was edited after retouch wrote it"
+        ) from error
+
+
+def _texts(values: Any) -> dict[str, Any]:
+    if not isinstance(values, Mapping) or _NOT_RECORDED & values.keys():
+        raise BadInput("the picture's record holds no request", hint="it was edited after retouch wrote it")
+    return dict(values)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= 1024:
+        raise ValueError(value)
+    return value
+
+
+def _public_name(bundle: ModelBundle) -> str:
+    # A picture travels further than the folders of the machine that made it.
+    return PurePath(bundle.name).name if PurePath(bundle.name).is_absolute() else bundle.name
+
+
+def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle) -> str:
+    """Return the text by which other tools know a result (the names are A1111's)."""
+    height, width = prepared.region.canvas
+    settings = {
+        "Steps": request.num_inference_steps,
+        "Sampler": request.scheduler or bundle.scheduler_class,
+        "CFG scale": request.guidance_scale,
+        "Seed": request.seed,
+        "Size": f"{width}x{height}",
+        "Model hash": bundle.content_hash[:10],
+        "Model": _public_name(bundle),
+        "Denoising strength": request.strength,
+        "Mask blur": request.feather_px,
+        "Inpaint area": "Only masked" if prepared.region.mode == "masked" else "Whole picture",
+        "Masked content": {"noise": "latent noise", "zeros": "latent nothing"}.get(
+            request.masked_content, request.masked_content
+        ),
+        "Version": f"retouch {__version__}",
+    }
+    return format_parameters(request.prompt, request.negative_prompt, settings)

@@ -1,0 +1,134 @@
+"""Making a result again from what it remembers, and telling whether it came out the same."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from retouch.errors import BadInput
+from retouch.imaging.decode import ImageLike, decode_picture
+from retouch.imaging.metadata import pixel_hash, read_metadata
+from retouch.imaging.morphology import Mask
+from retouch.imaging.picture import Picture
+from retouch.imaging.sources import read_bytes
+from retouch.inpainter import Inpainter
+from retouch.record import Record, parse_record, surroundings
+from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
+from retouch.result import InpaintResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """A result file: its pixels, and what it remembers."""
+
+    picture: Picture
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Replayed:
+    """A result made again.
+
+    Attributes:
+        result: the new one.
+        is_identical: every sample of its picture, alpha included, equals the file's.
+        max_difference: the largest difference of a sample, as a share of the peak; 1 for another size or depth.
+        notes: what is not as it was when the file was made, and may explain a difference.
+    """
+
+    result: InpaintResult
+    is_identical: bool
+    max_difference: float
+    notes: tuple[str, ...]
+
+
+def remember(source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Memory:
+    """Read a result's pixels and record.
+
+    Raises:
+        BadInput: it is not a picture, or carries no record of ours.
+    """
+    data = read_bytes(source, limits.image_bytes)
+    metadata = read_metadata(data)
+    if metadata is None or not metadata.record:
+        raise BadInput(
+            "the picture carries no record", hint="it was saved without metadata, or by another program"
+        )
+    return Memory(decode_picture(data, limits=limits), parse_record(metadata.record, limits))
+
+
+def replay(memory: Memory, inpainter: Inpainter, *, image: ImageLike | None = None) -> Replayed:
+    """Make a result again, with the model that is given.
+
+    Args:
+        inpainter: should hold the record's model and run with the record's `rows_per_call`; the notes say if not.
+        image: the original input; None takes the result itself, where nothing hidden by the mask entered it.
+    Raises:
+        BadInput: the original input is needed, or is another picture.
+    """
+    record = memory.record
+    picture = _input(memory, image, inpainter.limits)
+    result = inpainter.run(_request(record, picture, is_original=image is not None))
+    made = result.fills[0].picture
+    return Replayed(
+        result=result,
+        is_identical=pixel_hash(made) == pixel_hash(memory.picture),
+        max_difference=_difference(made, memory.picture),
+        notes=_notes(record, inpainter),
+    )
+
+
+def _input(memory: Memory, image: ImageLike | None, limits: Limits) -> Picture:
+    if image is None:
+        if not memory.record.is_hole_hidden:
+            raise BadInput(
+                "the original picture is needed: what the mask hid shows in the result",
+                hint="give it with --image",
+            )
+        return memory.picture
+    picture = decode_picture(image, limits=limits)
+    if pixel_hash(picture) != memory.record.input_hash:
+        raise BadInput(
+            "this is not the picture that the result was made from", hint="its pixels have another hash"
+        )
+    return picture
+
+
+def _request(record: Record, picture: Picture, *, is_original: bool) -> InpaintRequest:
+    if record.alpha_is_mask and is_original:
+        return replace(record.request, image=picture, mask_image=None)
+    # The mask was recorded as it was used: read, grown and filled.
+    return replace(
+        record.request,
+        image=picture,
+        mask_image=_as_picture(record.mask),
+        mask_polarity="white",
+        mask_threshold=0.5,
+        grow_px=0,
+        fill_holes=False,
+    )
+
+
+def _as_picture(mask: Mask) -> Picture:
+    return Picture(mask.astype(np.uint8) * np.uint8(255), source_mode="L")
+
+
+def _difference(one: Picture, other: Picture) -> float:
+    if one.pixels.shape != other.pixels.shape or one.pixels.dtype != other.pixels.dtype:
+        return 1.0
+    return float(np.abs(one.pixels.astype(np.int32) - other.pixels.astype(np.int32)).max() / one.peak)
+
+
+def _notes(record: Record, inpainter: Inpainter) -> tuple[str, ...]:
+    notes = []
+    if record.model_hash != inpainter.bundle.content_hash:
+        notes.append(f"made with other weights: {record.model} {record.model_hash[:10]}")
+    rows = inpainter.settings.rows_per_call
+    if record.rows_per_call != rows:
+        notes.append(f"rows_per_call was {record.rows_per_call}, is {rows}")
+    now = surroundings(inpainter.bundle)
+    for group, were in record.surroundings.items():
+        for name, was in were.items() if isinstance(were, dict) else ():
+            if now[group].get(name) != was:
+                notes.append(f"{name} was {was}, is {now[group].get(name)}")
+    return tuple(notes)
