@@ -42,6 +42,7 @@ class Checkpoint:
         from retouch.models.options import LoadOptions
 
         options = LoadOptions(
+            device=self.device,
             allow_pickle=self.allow_pickle,
             local_files_only=self.offline,
             loras=tuple(self.lora or ()),
@@ -50,4 +51,4 @@ class Checkpoint:
         extra: dict[str, Any] = {}
         if self.rows_per_call is not None:
             extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
-        return Inpainter.load(self.model, device=self.device, options=options, **extra)
+        return Inpainter.load(self.model, options=options, **extra)

@@ -52,6 +52,8 @@ def show(
 
     described = describe(name)
     facts = _plain(asdict(described))
+    if described.words is None and not as_json:
+        facts["words"] = "any"
     if words:
         facts["vocabulary"] = sorted(read_notes(described.path).vocabulary or ())
     if as_json:

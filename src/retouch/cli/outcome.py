@@ -85,9 +85,7 @@ def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destinati
         for index, path in enumerate(files):
             warnings += result.save(path, index=index, metadata=metadata)
     if destination.grid is not None:
-        from retouch.imaging.grid import save_grid
-
-        save_grid(result, destination.grid)
+        _write_grid(result, destination.grid)
     return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(warnings)))
 
 
@@ -95,8 +93,16 @@ def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
     from retouch.imaging.encode import encode_picture
 
     fill = result.fills[0]
-    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None).data)
+    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None))
     sys.stdout.buffer.flush()
+
+
+def _write_grid(result: "InpaintResult", path: Path) -> None:
+    from retouch.imaging.grid import grid_picture
+    from retouch.imaging.save import save_picture
+
+    outputs = [fill.picture for fill in result.fills]
+    save_picture(grid_picture(result.original, result.mask, outputs, prompt=result.request.prompt), path)
 
 
 def _verdict(is_nsfw: bool | None, is_identical: bool | None) -> str:

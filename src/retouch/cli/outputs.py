@@ -41,7 +41,7 @@ class Destination:
         Raises:
             BadInput: too much for stdout, a folder that cannot be written, or an input in the way.
         """
-        from retouch.imaging.encode import format_for
+        from retouch.imaging.save import format_of_path
 
         if self.is_stdout and as_json:
             raise BadInput("stdout cannot take the picture and --json", hint="name a file with --output")
@@ -50,7 +50,7 @@ class Destination:
         paths = [] if self.is_stdout else self.paths(range(count))
         paths += [] if self.grid is None else [self.grid]
         for path in paths:
-            format_for(path)
+            format_of_path(path)
         self._refuse_inputs(paths)
         for folder in {path.parent for path in paths}:
             _probe(folder)

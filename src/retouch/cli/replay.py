@@ -1,25 +1,26 @@
 """`retouch replay`: make a saved result again, and compare."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retouch.cli import inputs, options
+from retouch.cli.failures import printable
 from retouch.cli.loading import Checkpoint
 from retouch.cli.outputs import Destination
 from retouch.errors import RetouchError
 
 if TYPE_CHECKING:
-    from retouch.replay import Replayed
+    from retouch.replay import Memory, Replayed
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 Saved = Annotated[Path, typer.Argument(help="A result that retouch wrote, with its metadata.", metavar="RESULT")]
 Original = Annotated[
-    Path | None,
-    typer.Option("--image", "-i", help="The picture it was made from, where that is needed."),
+    Path | None, typer.Option("--image", "-i", help="The picture it was made from, where that is needed.")
 ]
 NewFile = Annotated[Path | None, typer.Option("--output", "-o", help="Also write the new picture.")]
 
@@ -31,28 +32,50 @@ def replay(
     output: NewFile = None,
     model: options.Model = None,
     device: options.Device = "auto",
+    lora: options.Lora = None,
+    embedding: options.Embedding = None,
+    allow_pickle: options.AllowPickle = False,
     as_json: options.Json = False,
-    debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
+    debug: options.Debug = False,
 ) -> None:
     """Make a saved result again; exit with 0 where every pixel is the same, else with 1."""
+    checkpoint = Checkpoint.of(locals())
     destination = None if output is None else Destination(output, inputs=(result,))
     if destination is not None:
         destination.check(1, as_json=as_json)
-    replayed = _replay(result, image, Checkpoint(model=model, device=device))
+    replayed = _replay(result, image, checkpoint)
     if destination is not None:
         replayed.result.save(destination.output)
     if as_json:
-        typer.echo(json.dumps({"is_identical": replayed.is_identical, "differences": replayed.differences}))
-    typer.echo("identical" if replayed.is_identical else f"different: {replayed.differences}", err=True)
+        typer.echo(_to_json(replayed))
+    typer.echo(printable(_to_text(replayed)), err=True)
     if not replayed.is_identical:
         raise typer.Exit(RetouchError.exit_code)
 
 
 def _replay(saved: Path, image: Path | None, checkpoint: Checkpoint) -> "Replayed":
-    from retouch.replay import replay as again
+    from retouch.replay import remember
+    from retouch.replay import replay as make_again
 
+    memory = remember(saved)
     original = None if image is None else inputs.picture(image, option="--image")
-    if checkpoint == Checkpoint():  # then the model that the result itself names
-        return again(saved, image=original)
-    with checkpoint.load() as inpainter:
-        return again(saved, image=original, inpainter=inpainter)
+    with _as_recorded(checkpoint, memory).load() as inpainter:
+        return make_again(memory, inpainter, image=original)
+
+
+def _as_recorded(checkpoint: Checkpoint, memory: "Memory") -> Checkpoint:
+    """Take rows and, unless one is named, the model from the record; a picture never makes us download one."""
+    record = memory.record
+    checkpoint = replace(checkpoint, rows_per_call=record.rows_per_call)
+    return checkpoint if checkpoint.model else replace(checkpoint, model=record.model, offline=True)
+
+
+def _to_json(replayed: "Replayed") -> str:
+    names = ("is_identical", "max_difference", "notes")
+    return json.dumps({name: getattr(replayed, name) for name in names})
+
+
+def _to_text(replayed: "Replayed") -> str:
+    if replayed.is_identical:
+        return "identical"
+    return "\n".join([f"different: by up to {replayed.max_difference:.2%} of the range", *replayed.notes])
