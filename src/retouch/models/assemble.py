@@ -150,9 +150,18 @@ def settle(components: Components, placement: Placement) -> None:
             # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
             torch.nn.Module.to(module, device=placement.device, dtype=dtype)
             module.eval().requires_grad_(False)
+            _unmap(module)
     # Convolutions read channels-last weights without reordering them at every call.
     for module in (components.unet, components.vae):
         module.to(memory_format=torch.channels_last)
+
+
+def _unmap(module: torch.nn.Module) -> None:
+    # Weights on the CPU may still be a view of the mapped file: whoever overwrites that file would change or
+    # kill (SIGBUS) a running process.
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.device.type == "cpu":
+            tensor.data = tensor.data.clone()
 
 
 def _scaling(vae: Any) -> tuple[float, float]:

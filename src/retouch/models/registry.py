@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,12 +21,15 @@ from retouch.models.single_file import CONV_IN
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A checkpoint that can be named, and whether it is for inpainting."""
+    """A checkpoint that can be named, and whether it is for inpainting (`concat`).
+
+    `native_size` is None for single files, which do not tell it.
+    """
 
     name: str
     path: Path
     kind: Kind
-    native_size: int
+    native_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +109,8 @@ def describe(name: str | Path | None = None, options: LoadOptions = DEFAULT_OPTI
 
 
 def _candidates(folders: Iterable[Path], options: LoadOptions) -> Iterator[tuple[str, Path]]:
-    try:
+    with suppress(ModelNotFound):  # an installation without it is no problem to report
         yield places.POCKET, places.locate(None, options).path
-    except ModelNotFound:
-        pass  # an installation without it is no problem to report
     yield from _cached_on_hub(options)
     for folder in folders:
         if (folder / "model_index.json").is_file():
@@ -143,7 +145,7 @@ def _entry(name: str, path: Path) -> Entry:
     conv_in = safetensors_header(path).get(CONV_IN)
     if conv_in is None or conv_in.shape[1] not in (4, 9):
         raise ModelError("no Stable Diffusion checkpoint of one file")
-    return Entry(name, path, "concat" if conv_in.shape[1] == 9 else "blend", 512)
+    return Entry(name, path, "concat" if conv_in.shape[1] == 9 else "blend", None)
 
 
 @dataclass(frozen=True, slots=True)

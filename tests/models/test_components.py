@@ -1,0 +1,48 @@
+"""`retouch.json` is read back as it was written, and its mistakes are named."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from retouch.errors import ModelUnsafe, ModelUnsupported
+from retouch.models.bundle import Recommended
+from retouch.models.components import Notes, read_notes, write_notes
+
+
+def test_notes_survive_the_disk(tmp_path: Path) -> None:
+    notes = Notes(Recommended(20, 3.5, "DDIMScheduler"), frozenset({"cat", "red"}), "Apache-2.0")
+    write_notes(tmp_path, notes)
+    assert read_notes(tmp_path) == notes
+
+
+def test_folder_without_notes_recommends_nothing(tmp_path: Path) -> None:
+    assert read_notes(tmp_path) == Notes()
+
+
+def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
+    (tmp_path / "retouch.json").write_text(json.dumps({"vocabulary": ["Cat"]}))
+    assert read_notes(tmp_path).vocabulary == {"cat"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"recommended": []},
+        {"vocabulary": "cat dog"},
+        {"recommended": {"num_inference_steps": "20"}},
+        {"recommended": {"num_inference_steps": 0}},
+        {"recommended": {"guidance_scale": -1}},
+        {"recommended": {"scheduler": 3}},
+    ],
+)
+def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:
+    (tmp_path / "retouch.json").write_text(json.dumps(content))
+    with pytest.raises(ModelUnsupported, match=r"retouch\.json"):
+        read_notes(tmp_path)
+
+
+def test_notes_that_are_no_json_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "retouch.json").write_text("steps: 20")
+    with pytest.raises(ModelUnsafe):
+        read_notes(tmp_path)
