@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retouch.evaluate.frechet import Moments, frechet_between, frechet_distance, kernel_distance
+from retouch.evaluate.frechet import Moments, PairedKernels, frechet_between, frechet_distance
 
 
 def _by_eigenvalues_of_the_product(x, y):
@@ -33,12 +33,31 @@ def test_a_set_is_at_no_distance_from_itself():
     assert frechet_distance(x, x) == pytest.approx(0, abs=1e-8)
 
 
+def _kernel_distance(x, y, rows=None):
+    return PairedKernels.of(x, y).distance(np.arange(len(x)) if rows is None else np.array(rows))
+
+
 def test_kernel_distance_is_unbiased_around_zero_and_grows_with_the_shift():
     rng = np.random.default_rng(4)
-    same = [kernel_distance(rng.normal(size=(30, 8)), rng.normal(size=(30, 8))) for _ in range(100)]
+    same = [_kernel_distance(rng.normal(size=(30, 8)), rng.normal(size=(30, 8))) for _ in range(100)]
     assert abs(np.mean(same)) < 3 * np.std(same) / 10
     assert min(same) < 0
-    assert kernel_distance(rng.normal(size=(30, 8)), rng.normal(1, 1, size=(30, 8))) > max(same)
+    assert _kernel_distance(rng.normal(size=(30, 8)), rng.normal(1, 1, size=(30, 8))) > max(same)
+
+
+def test_kernel_distance_sums_over_pairs_of_different_cases():
+    rng = np.random.default_rng(6)
+    x, y = rng.normal(size=(5, 3)), rng.normal(size=(5, 3))
+    rows = [0, 1, 1, 4]
+    # Positions differ, and so do the cases they hold.
+    pairs = [(i, j) for i in rows for j in rows if i != j]
+    xx, yy, xy = (np.mean([(a[i] @ b[j] / 3 + 1) ** 3 for i, j in pairs]) for a, b in ((x, x), (y, y), (x, y)))
+    assert _kernel_distance(x, y, rows) == pytest.approx(xx + yy - 2 * xy)
+
+
+def test_equal_sets_have_no_kernel_distance_in_any_resample():
+    x = np.random.default_rng(7).normal(size=(12, 4))
+    assert _kernel_distance(x, x, [0, 0, 3, 5, 5, 5]) == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("bad", [np.zeros((1, 4)), np.zeros(4), np.full((3, 4), np.nan)])

@@ -8,7 +8,9 @@ from retouch.evaluate import metrics
 def _picture(seed, side=48):
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (side // 8, side // 8, 3))
-    return np.clip(np.kron(coarse, np.ones((8, 8, 1))) + rng.normal(0, 12, (side, side, 3)), 0, 255).astype(np.uint8)
+    return np.clip(np.kron(coarse, np.ones((8, 8, 1))) + rng.normal(0, 12, (side, side, 3)), 0, 255).astype(
+        np.uint8
+    )
 
 
 def _box_mask(side=48, low=14, high=34):

@@ -34,7 +34,11 @@ class ProbeRecipe:
 
 
 def trained_probe(
-    data_dir: Path, extractor: FeatureExtractor, *, recipe: ProbeRecipe | None = None, cache_dir: Path | None = None
+    data_dir: Path,
+    extractor: FeatureExtractor,
+    *,
+    recipe: ProbeRecipe | None = None,
+    cache_dir: Path | None = None,
 ) -> Probe:
     """Return the probe of a data folder, from the cache or newly trained (a minute or two).
 

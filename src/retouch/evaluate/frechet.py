@@ -1,7 +1,7 @@
 """Distances between two sets of pictures, by their features.
 
 `frechet_distance` is FID's formula (Heusel et al. 2017, eq. 6) on whatever features it is given;
-`kernel_distance` is KID's (Bińkowski et al. 2018, eq. 3 and 4), which is unbiased for small sets.
+`PairedKernels` gives KID's (Bińkowski et al. 2018, eq. 3 and 4), which is unbiased for small sets.
 """
 
 from dataclasses import dataclass
@@ -67,15 +67,39 @@ def frechet_distance(first: Features, second: Features) -> float:
     return _assemble(x.mean(axis=0), y.mean(axis=0), np.sum(a * a), np.sum(b * b), trace_root)
 
 
-def kernel_distance(first: Features, second: Features) -> float:
-    """Return the unbiased squared MMD under the kernel (x.y / D + 1)^3; it may be a little below 0."""
-    x, y = _checked(first), _checked(second)
-    width = x.shape[1]
-    xx, yy, xy = ((a @ b.T / width + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
-    n, m = len(x), len(y)
-    within_x = (xx.sum() - np.trace(xx)) / (n * (n - 1))
-    within_y = (yy.sum() - np.trace(yy)) / (m * (m - 1))
-    return float(within_x + within_y - 2 * xy.mean())
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedKernels:
+    """Kernel values (x.y / D + 1)^3 within and between two sets, for the kernel distance of any resample.
+
+    The sets are paired: row k of both comes from the same case. A row is never compared with itself or with its
+    partner, so that the distance stays unbiased, also where resampling repeats rows.
+    """
+
+    fills: F64
+    truths: F64
+    between: F64
+
+    @classmethod
+    def of(cls, fills: Features, truths: Features) -> Self:
+        """Compare features (N, D) with features (N, D).
+
+        Raises:
+            ValueError: fewer than two rows, sets of different shape, or numbers that are not finite.
+        """
+        x, y = _checked(fills), _checked(truths)
+        if x.shape != y.shape:
+            raise ValueError(f"sets of shapes {x.shape} and {y.shape} are not paired")
+        width = x.shape[1]
+        return cls(*((a @ b.T / width + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))))
+
+    def distance(self, rows: NDArray[np.intp]) -> float:
+        """Return the squared maximum mean discrepancy of some rows, repetitions allowed; it may be below 0."""
+        weights = np.bincount(rows, minlength=len(self.between)).astype(np.float64)
+        pairs = weights.sum() ** 2 - (weights**2).sum()
+        if pairs == 0:
+            return float("nan")
+        kernel = self.fills + self.truths - 2 * self.between
+        return float((weights @ kernel @ weights - (weights**2) @ np.diag(kernel)) / pairs)
 
 
 def _assemble(mean_a: F64, mean_b: F64, trace_a: float, trace_b: float, trace_root: float) -> float:

@@ -1,0 +1,181 @@
+"""The standard set: what a painter is asked to paint, and where."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.data.compose import Scene, SceneComposer, Split
+from retouch.data.sprites import SpritePack
+from retouch.evaluate.colour_judge import is_neutral
+from retouch.evaluate.metrics import mask_box
+
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+Group = Literal["held-out", "own colour", "seen", "background"]
+
+HOLE_GREY = 127
+GROUPS: dict[Group, str] = {
+    "held-out": "object, colour and place never trained together; a panorama never trained at all",
+    "own colour": "no colour asked; a panorama never trained",
+    "seen": "combinations and panoramas that training shows",
+    "background": "no object: continue the place, which is known",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One picture to repaint.
+
+    Attributes:
+        number: position in the set.
+        prompt: what the hole shall show.
+        truth: (H, W, 3) the real composite; painters are shown `visible` instead.
+        mask: (H, W), True = repaint; it wholly holds the object.
+        seed: for the painter's noise.
+        group: what is new about it, see `GROUPS`.
+        concept: the object asked for; None for a background.
+        colour: the colour word asked for, if any.
+        place: what the surroundings show.
+        is_new_sprite: the truth's object is one that training never shows.
+    """
+
+    number: int
+    prompt: str
+    truth: U8
+    mask: Mask
+    seed: int
+    group: Group
+    concept: str | None = None
+    colour: str | None = None
+    place: str | None = None
+    is_new_sprite: bool = False
+
+    @property
+    def visible(self) -> U8:
+        """The picture with the hole in flat grey: nothing of the truth shines through."""
+        picture = self.truth.copy()
+        picture[self.mask] = HOLE_GREY
+        return picture
+
+    @property
+    def is_whole(self) -> bool:
+        return bool(self.mask.all())
+
+    def crop(self, picture: U8) -> U8:
+        """Return the part of a picture that the mask's bounding box holds."""
+        left, top, right, bottom = mask_box(self.mask)
+        return picture[top:bottom, left:right]
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How many cases of each group, and the share of masks over the whole picture among objects."""
+
+    held_out: int = 200
+    own_colour: int = 40
+    seen: int = 40
+    background: int = 40
+    whole_share: float = 0.2
+
+    @classmethod
+    def of(cls, count: int) -> "Quota":
+        """Return `count` held-out cases and a fifth as many of every other group."""
+        return cls(held_out=count, own_colour=count // 5, seen=count // 5, background=count // 5)
+
+    @classmethod
+    def quick(cls, count: int) -> "Quota":
+        """Split `count` cases: six in ten held out, two own colours, two seen, no background."""
+        side = count // 5
+        return cls(held_out=count - 2 * side, own_colour=side, seen=side, background=0)
+
+
+def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0) -> list[Case]:
+    """Draw the cases of a data folder; the same folder, quota, size and seed give the same cases.
+
+    Objects follow one another through the vocabulary, so that every one is asked for about equally often.
+    Colours are asked for only where the surroundings are neutral enough to judge them.
+    """
+    held_names = _names_with_held_sprites(data_dir)
+    plan: list[tuple[Group, Split, int]] = [
+        ("held-out", "validation", quota.held_out),
+        ("own colour", "validation", quota.own_colour),
+        ("seen", "train", quota.seen),
+        ("background", "validation", quota.background),
+    ]
+    composers = {
+        split: SceneComposer.open(data_dir, size=size, split=split) for split in {split for _, split, _ in plan}
+    }
+    cases: list[Case] = []
+    for row, (group, split, count) in enumerate(plan):
+        rng = np.random.default_rng([seed, row])
+        for scene in _draw(composers[split], group, count, rng, quota.whole_share):
+            is_new = split == "validation" and scene.concept in held_names
+            cases.append(replace(_case(scene, group, seed, len(cases)), is_new_sprite=is_new))
+    return cases
+
+
+def _draw(
+    composer: SceneComposer, group: Group, count: int, rng: np.random.Generator, whole_share: float
+) -> Iterator[Scene]:
+    """Yield scenes of a group, each object once before any comes twice."""
+    seen: set[str] = set()
+    whole, given = 0, 0
+    while given < count:
+        scene = composer.scene(rng)
+        if not _belongs(scene, group) or (scene.concept is not None and scene.concept in seen):
+            continue
+        is_whole = bool(scene.mask.all())
+        if is_whole and whole + 1 > whole_share * count:
+            continue
+        whole += is_whole
+        given += 1
+        if scene.concept is not None:
+            seen.add(scene.concept)
+            if len(seen) == _most(composer, group):
+                seen.clear()
+        yield scene
+
+
+def _most(composer: SceneComposer, group: Group) -> int:
+    """How many objects a group can ask for: where a colour is asked, those that are recoloured."""
+    # A few recoloured ones may own no held-out colour in a place: do not wait for the last tenth.
+    able = [concept for concept in composer.concepts if group == "own colour" or concept.is_recoloured]
+    return max(1, int(0.9 * len(able)))
+
+
+def _belongs(scene: Scene, group: Group) -> bool:
+    if group == "background":
+        return scene.concept is None
+    if scene.concept is None:
+        return False
+    if group == "own colour":
+        return scene.colour is None
+    return scene.colour is not None and is_neutral(scene.image, scene.mask)
+
+
+def _case(scene: Scene, group: Group, seed: int, number: int) -> Case:
+    return Case(
+        number=number,
+        prompt=scene.caption,
+        truth=scene.image,
+        mask=scene.mask,
+        seed=(seed * 100_003 + number) % 2**32,
+        group=group,
+        concept=scene.concept,
+        colour=scene.colour,
+        place=scene.place,
+    )
+
+
+def _names_with_held_sprites(data_dir: Path) -> frozenset[str]:
+    records = SpritePack.open(data_dir).records
+    return frozenset(str(record["concept"]) for record in records if record.get("split") == "validation")
+
+
+def objects_of(cases: Sequence[Case]) -> list[int]:
+    """Return the positions of the cases that ask for an object."""
+    return [k for k, case in enumerate(cases) if case.concept is not None]

@@ -1,0 +1,108 @@
+"""Scores of one painter over a set of cases."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.evaluate import bootstrap
+from retouch.evaluate.bootstrap import Estimate
+from retouch.evaluate.cases import Case
+from retouch.evaluate.frechet import PairedKernels, frechet_distance
+from retouch.evaluate.judge import Judge, Opinion
+from retouch.evaluate.metrics import kept_identical_share, psnr, seam_ratio, ssim
+from retouch.evaluate.painters import Painter
+
+U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
+Scores = dict[str, Estimate]
+
+MEASURES: dict[str, str] = {
+    "object_top1": "the judge names the asked object first",
+    "object_top5": "the asked object is among the judge's five likeliest",
+    "colour": "the fill has the asked colour",
+    "object_and_colour": "both, where a colour was asked",
+    "frechet": "Fréchet distance of the judge's features, fills to truths (less is better)",
+    "kernel": "kernel distance of the same features, times 1000 (less is better)",
+    "seam_ratio": "steepness across the mask's border over that beside it (1 is invisible)",
+    "psnr_db": "PSNR in the hole, backgrounds only",
+    "ssim": "SSIM in the hole, backgrounds only",
+    "kept_identical": "share of pictures whose kept pixels are all bit for bit the input's",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Painted:
+    """What one painter made of the cases, and what the judge thinks of it.
+
+    `features` has a row for each case; `seconds` is the painter's own time for all cases.
+    """
+
+    painter: str
+    cases: Sequence[Case]
+    pictures: Sequence[U8]
+    opinions: Sequence[Opinion]
+    features: F32
+    seconds: float
+
+
+def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Painted:
+    """Let a painter fill every hole, then let the judge look."""
+    started = time.perf_counter()
+    pictures = painter.paint(cases)
+    seconds = time.perf_counter() - started
+    features = judge.features(pictures, cases)
+    return Painted(painter.name, cases, pictures, judge.opinions(features, pictures, cases), features, seconds)
+
+
+def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: int = 0) -> Scores:
+    """Return every measure over some of the cases, each with its interval.
+
+    Args:
+        painted: one painter's work.
+        truth_features: (N, D) of the truths' holes, a row for each case.
+        rows: positions of the cases to count.
+        seed: of the bootstrap.
+    """
+    cases = [painted.cases[k] for k in rows]
+    opinions = [painted.opinions[k] for k in rows]
+    asked = [opinion for opinion, case in zip(opinions, cases, strict=True) if case.concept is not None]
+    coloured = [opinion for opinion in asked if opinion.is_asked_colour is not None]
+    scores = {
+        "object_top1": bootstrap.share([opinion.is_asked_object for opinion in asked]),
+        "object_top5": bootstrap.share([opinion.is_near for opinion in asked]),
+        "colour": bootstrap.share([bool(opinion.is_asked_colour) for opinion in coloured]),
+        "object_and_colour": bootstrap.share([o.is_asked_object and bool(o.is_asked_colour) for o in coloured]),
+    }
+    with_object = [k for k in rows if painted.cases[k].concept is not None]
+    scores |= _distances(painted.features[with_object], truth_features[with_object], seed)
+    return scores | _pixel_scores(cases, [painted.pictures[k] for k in rows], seed)
+
+
+def _distances(fills: F32, truths: F32, seed: int) -> Scores:
+    if len(fills) < 3:
+        return {"frechet": bootstrap.NOTHING, "kernel": bootstrap.NOTHING}
+    # The Fréchet distance is biased upwards in small sets and more so in resampled ones, which repeat rows:
+    # an interval by resampling would not even hold the value. The unbiased kernel distance has one.
+    value = frechet_distance(fills, truths)
+    kernel = bootstrap.statistic(PairedKernels.of(fills, truths).distance, len(fills), seed=seed, resamples=300)
+    return {"frechet": Estimate(value, math.nan, math.nan, len(fills)), "kernel": kernel.scaled(1000)}
+
+
+def _pixel_scores(cases: Sequence[Case], pictures: Sequence[U8], seed: int) -> Scores:
+    pairs = list(zip(pictures, cases, strict=True))
+    known = [(picture, case) for picture, case in pairs if case.concept is None]
+
+    def mean(measure: Callable[[U8, Case], float], over: Sequence[tuple[U8, Case]]) -> Estimate:
+        return bootstrap.mean([measure(picture, case) for picture, case in over], seed=seed)
+
+    kept = [kept_identical_share(p, c.truth, c.mask) for p, c in pairs]
+    return {
+        "seam_ratio": mean(lambda p, c: seam_ratio(p, c.mask), pairs),
+        "psnr_db": mean(lambda p, c: psnr(p, c.truth, c.mask), known),
+        "ssim": mean(lambda p, c: ssim(p, c.truth, c.mask), known),
+        "kept_identical": bootstrap.share([value == 1.0 for value in kept if not math.isnan(value)]),
+    }
