@@ -76,7 +76,7 @@ PLACES: dict[str, Place] = {
         Place("field", "nature", ("in a field", "in a meadow", "on the grass")),
         Place("desert", "nature", ("in the desert", "on rocky ground", "in the mountains")),
         Place("sky", "sky", ("in the sky", "among clouds")),
-        Place("grass", "nature", ("on the grass", "on a lawn", "on green grass")),
+        Place("grass", "nature", ("on the grass", "on a lawn", "in the grass")),
         Place("sand", "nature", ("on the beach", "on sand", "at the beach")),
         Place("snow", "nature", ("in the snow", "on snow")),
         Place("sea", "sky", ("on the sea", "on the water", "at sea")),

@@ -1,0 +1,143 @@
+"""`retouch data`: build, look at, export and filter training data."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    help="Build, look at, export and filter training data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT_PACKAGES = Path("~/.cache/retouch/packages")
+
+
+class Recipe(StrEnum):
+    """The data sets that can be built."""
+
+    POCKET = "pocket"
+
+
+class Licences(StrEnum):
+    """Which licences may enter."""
+
+    PERMISSIVE = "permissive"
+    ALL = "all"
+
+
+class Styles(StrEnum):
+    """Which styles of sprites may enter."""
+
+    RENDERS = "3d"
+    ALL = "all"
+
+
+class Split(StrEnum):
+    """Training scenes, or those held out."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+Folder = Annotated[Path, typer.Argument(help="A folder made by `retouch data build`.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
+
+
+@app.command("build")
+def build(
+    recipe: Annotated[Recipe, typer.Argument(help="What to build.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the packs.")] = Path("pocket-data"),
+    packages: Annotated[
+        Path, typer.Option(help="Folder of package archives; missing ones are fetched into it.")
+    ] = DEFAULT_PACKAGES,
+    licences: Annotated[Licences, typer.Option(help="Which licences may enter.")] = Licences.PERMISSIVE,
+    styles: Annotated[Styles, typer.Option(help="3D renders, or drawings and photographs too.")] = Styles.RENDERS,
+    views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 28,
+    seed: Seed = 0,
+) -> None:
+    """Fetch packages with free licences and pack sprites and backgrounds from them."""
+    from retouch.data.build import BuildOptions, build_pocket
+
+    options = BuildOptions(licences=licences.value, styles=styles.value, per_panorama=views, seed=seed)
+    folder = build_pocket(packages.expanduser(), out, options)
+    typer.echo(f"{recipe.value}: {folder}", err=True)
+
+
+@app.command("show")
+def show(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The contact sheet to write.")] = Path("scenes.png"),
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many scenes.")] = 60,
+    split: Annotated[Split, typer.Option(help="Training scenes, or those held out.")] = Split.TRAIN,
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of a scene in pixels.")] = 128,
+    seed: Seed = 0,
+) -> None:
+    """Draw a contact sheet of composed scenes with masks and captions."""
+    from retouch.data.compose import SceneComposer
+    from retouch.data.sheet import sample_sheet
+
+    composer = SceneComposer.open(folder, size=size, split=_split(split))
+    sample_sheet(composer, count, seed=seed).save(out)
+    typer.echo(str(out), err=True)
+
+
+@app.command("export")
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the shards.")],
+    count: Annotated[int, typer.Option(min=1, help="How many scenes.")] = 1000,
+    per_shard: Annotated[int, typer.Option(min=1, help="Scenes in a shard.")] = 1000,
+    split: Annotated[Split, typer.Option(help="Training scenes, or those held out.")] = Split.TRAIN,
+    size: Annotated[int, typer.Option(min=32, max=512, help="Side of a scene in pixels.")] = 128,
+    seed: Seed = 0,
+) -> None:
+    """Write composed scenes as webdataset shards."""
+    from retouch.data.compose import SceneComposer
+    from retouch.data.export import ExportOptions, export_shards
+
+    composer = SceneComposer.open(folder, size=size, split=_split(split))
+    paths = export_shards(composer, out, ExportOptions(count=count, per_shard=per_shard, seed=seed))
+    typer.echo(f"{count} scenes in {len(paths)} shards: {out}", err=True)
+
+
+@app.command("check")
+def check(
+    shards: Annotated[str, typer.Argument(help="A folder, a .tar, or a pattern with {00000..00009}.")],
+) -> None:
+    """Read shards once and count good and broken samples."""
+    from retouch.data.shards import ShardReader, expand
+
+    reader = ShardReader(expand(shards))
+    for _ in reader:
+        continue
+    typer.echo(f"read {reader.tally.read}")
+    for reason, times in reader.tally.broken.most_common():
+        typer.echo(f"broken {times}: {reason}")
+    if not reader.tally.read:
+        raise typer.Exit(1)
+
+
+@app.command("filter")
+def filter_rows(
+    source: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="LAION metadata, parquet.")],
+    target: Annotated[Path, typer.Argument(help="The parquet file to write.")],
+    aesthetic: Annotated[float, typer.Option(help="Keep predicted scores above this.")] = 5.0,
+    min_side: Annotated[int, typer.Option(min=0, help="Keep original sides of at least this.")] = 512,
+    watermark: Annotated[float, typer.Option(help="Keep watermark probabilities below this.")] = 0.5,
+    unsafe: Annotated[float | None, typer.Option(help="Keep unsafe probabilities below this.")] = None,
+) -> None:
+    """Select rows as LAION-Aesthetics v2 5+ does for Stable Diffusion."""
+    from retouch.data.filters import Selection, filter_parquet
+
+    outcome = filter_parquet(source, target, Selection(aesthetic, min_side, watermark, unsafe))
+    typer.echo(f"kept {outcome.kept}")
+    for rule, times in outcome.dropped.most_common():
+        typer.echo(f"dropped {times}: {rule}")
+
+
+def _split(split: Split) -> Literal["train", "validation"]:
+    return "train" if split is Split.TRAIN else "validation"

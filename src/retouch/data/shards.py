@@ -1,0 +1,194 @@
+"""Read webdataset shards in img2dataset's layout: resumable, bounded, free of code.
+
+A shard is a tar of files that share a stem: `000000000.jpg`, `.txt`, `.json`, and here optionally
+`.mask.png`. Nothing is unpacked to disk, nothing is unpickled; links and odd paths are counted as
+broken and passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.data.pixels import TRAINING_LIMITS, mask_pixels, rgb_pixels
+from retouch.errors import BadInput, ImageError
+from retouch.imaging.limits import DecodeLimits
+
+U8 = NDArray[np.uint8]
+PICTURES = ("jpg", "jpeg", "png", "webp")
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where reading goes on: a shard's number, and how many of its samples are done."""
+
+    shard: int = 0
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture (H, W, 3) with its caption, metadata, and mask (True = repaint) if it has one.
+
+    `position` is where to go on after this sample.
+    """
+
+    key: str
+    image: U8
+    caption: str
+    metadata: dict[str, Any]
+    mask: NDArray[np.bool_] | None
+    position: Position
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many samples were read, and why others were passed over; grows while reading."""
+
+    read: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+
+
+class BrokenSample(Exception):
+    """A sample that cannot be used; its text is the reason that the tally counts."""
+
+
+def expand(pattern: str) -> list[str]:
+    """Expand `{00000..00009}`; a folder stands for its `.tar` files, in order.
+
+    Raises:
+        BadInput: the range is larger than a million, or the folder holds no shards.
+    """
+    match = _BRACES.search(pattern)
+    if match:
+        first, last = match.groups()
+        if int(last) - int(first) > 10**6:
+            raise BadInput(f"{pattern} names too many shards")
+        before, after = pattern[: match.start()], pattern[match.end() :]
+        numbers = range(int(first), int(last) + 1)
+        return [f"{before}{number:0{len(first)}d}{after}" for number in numbers]
+    if "://" not in pattern and Path(pattern).is_dir():
+        found = sorted(str(path) for path in Path(pattern).glob("*.tar"))
+        if not found:
+            raise BadInput(f"{pattern} holds no .tar shards")
+        return found
+    return [pattern]
+
+
+def shards_of(shards: Sequence[str], *, rank: int, world: int, seed: int | None = None) -> list[str]:
+    """Return one worker's share, every `world`-th shard; a seed shuffles them alike for all."""
+    order = list(shards)
+    if seed is not None:
+        order = [order[i] for i in np.random.default_rng(seed).permutation(len(order))]
+    return order[rank::world]
+
+
+class ShardReader:
+    """Iterates over the samples of several shards, from a position; used by one thread."""
+
+    def __init__(
+        self, shards: Sequence[str], *, start: Position | None = None, limits: DecodeLimits = TRAINING_LIMITS
+    ) -> None:
+        self.shards = tuple(shards)
+        self.start = start or Position()
+        self.limits = limits
+        self.tally = Tally()
+
+    def __iter__(self) -> Iterator[Sample]:
+        for number in range(self.start.shard, len(self.shards)):
+            done = self.start.index if number == self.start.shard else 0
+            try:
+                yield from self._read_shard(number, done)
+            except (tarfile.TarError, OSError, EOFError) as error:
+                # A truncated shard has given what it had; the others go on.
+                self.tally.broken[f"shard: {type(error).__name__}"] += 1
+
+    def _read_shard(self, number: int, done: int) -> Iterator[Sample]:
+        with closing(_open(self.shards[number])) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+            for index, (key, files) in enumerate(_groups(tar, self.limits, self.tally)):
+                if index < done:
+                    continue
+                try:
+                    sample = _decode(key, files, self.limits, Position(number, index + 1))
+                except BrokenSample as error:
+                    self.tally.broken[str(error)] += 1
+                    continue
+                self.tally.read += 1
+                yield sample
+
+
+def _open(shard: str) -> IO[bytes]:
+    if "://" not in shard:
+        return Path(shard).open("rb")
+    import fsspec  # type: ignore[import-untyped]  # ships no types
+
+    return cast("IO[bytes]", fsspec.open(shard, "rb").open())
+
+
+def _groups(tar: tarfile.TarFile, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield neighbours of one stem as (key, files by ending); every stem counts, broken or not."""
+    key, files = "", dict[str, bytes]()
+    for member in tar:
+        name = member.name.removeprefix("./")
+        if member.isdir():
+            continue
+        if not member.isfile() or name.startswith("/") or ".." in Path(name).parts:
+            tally.broken["not a plain file"] += 1
+            continue
+        folder, _, base = name.rpartition("/")
+        stem, _, ending = base.partition(".")
+        full = f"{folder}/{stem}" if folder else stem
+        if full != key:
+            if files:
+                yield key, files
+            key, files = full, {}
+        if member.size > limits.image_bytes:
+            files["too-large"] = b""
+            continue
+        opened = tar.extractfile(member)
+        files[ending.lower()] = opened.read() if opened is not None else b""
+    if files:
+        yield key, files
+
+
+def _decode(key: str, files: dict[str, bytes], limits: DecodeLimits, position: Position) -> Sample:
+    if "too-large" in files:
+        raise BrokenSample("file too large")
+    ending = next((ending for ending in PICTURES if ending in files), None)
+    if ending is None:
+        raise BrokenSample("no picture")
+    metadata = _metadata(files.get("json"))
+    caption = files["txt"].decode("utf-8", errors="replace") if "txt" in files else metadata.get("caption")
+    if not isinstance(caption, str):
+        raise BrokenSample("no caption")
+    try:
+        image = rgb_pixels(files[ending], limits)
+        mask = mask_pixels(files["mask.png"], limits) if "mask.png" in files else None
+    except ImageError as error:
+        raise BrokenSample(error.code) from error
+    if mask is not None and mask.shape != image.shape[:2]:
+        raise BrokenSample("mask of another size")
+    return Sample(key, image, caption.strip(), metadata, mask, position)
+
+
+def _metadata(data: bytes | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise BrokenSample("bad json") from error
+    if not isinstance(value, dict):
+        raise BrokenSample("bad json")
+    return value

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retouch.data import masks
+
+SIZE = (96, 128)
+
+
+def rngs(count: int):
+    return (np.random.default_rng(seed) for seed in range(count))
+
+
+def test_a_box_covers_exactly_its_bounds():
+    mask = masks.box((10, 12), (2, 3, 7, 9))
+    assert mask.sum() == 5 * 6
+    assert masks.bounding_box(mask) == (2, 3, 7, 9)
+
+
+def test_a_box_over_the_edge_is_clipped():
+    assert masks.box((10, 10), (-5, -5, 3, 20)).sum() == 3 * 10
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(3, 60), st.integers(3, 60))
+def test_an_ellipse_fills_pi_quarters_of_its_box_and_stays_inside(left: int, top: int, width: int, height: int):
+    bounds = (left, top, left + width, top + height)
+    mask = masks.ellipse((128, 128), bounds)
+    assert not (mask & ~masks.box((128, 128), bounds)).any()
+    assert abs(mask.sum() - np.pi / 4 * width * height) < 2 * (width + height)
+
+
+def test_dilation_grows_a_straight_edge_by_its_radius():
+    mask = masks.box((64, 64), (0, 0, 64, 32))
+    for radius in (2, 5, 9):
+        grown = masks.dilate(mask, radius)
+        assert not (mask & ~grown).any()
+        assert abs(masks.bounding_box(grown)[3] - 32 - radius) <= 1
+
+
+def test_shifting_loses_what_leaves_and_wraps_nothing():
+    mask = masks.box((8, 8), (6, 0, 8, 2))
+    assert masks.shifted(mask, 0, 1).sum() == 2
+    assert masks.shifted(mask, 0, 2).sum() == 0
+    assert masks.shifted(mask, 3, -2)[3:5, 4:6].all()
+
+
+@pytest.mark.parametrize(("kind", "low", "high"), [("thin", 0.04, 0.35), ("medium", 0.12, 0.45), ("thick", 0.15, 0.55)])
+def test_irregular_masks_cover_what_their_kind_says_on_average(kind: masks.IrregularKind, low: float, high: float):
+    shares = [masks.irregular(rng, (128, 128), kind).mean() for rng in rngs(80)]
+    assert low < np.mean(shares) < high
+    assert np.std(shares) > 0.02
+    assert min(shares) > 0
+
+
+def test_thin_strokes_are_thinner_than_thick_ones():
+    def survives(kind: masks.IrregularKind) -> float:
+        grown = [masks.dilate(~masks.irregular(rng, (128, 128), kind), 6) for rng in rngs(30)]
+        return float(np.mean([(~g).mean() for g in grown]))
+
+    assert survives("thin") < 0.25 * survives("thick")
+
+
+def test_irregular_masks_respect_the_largest_area():
+    assert all(masks.irregular(rng, SIZE, "thick", max_area=0.3).mean() <= 0.3 for rng in rngs(60))
+
+
+@pytest.mark.parametrize("make", [masks.irregular, masks.random_box, masks.random_ellipse])
+def test_the_same_generator_state_gives_the_same_mask(make):
+    first, second = make(np.random.default_rng(5), SIZE), make(np.random.default_rng(5), SIZE)
+    assert np.array_equal(first, second)
+    assert first.shape == SIZE
+    assert first.dtype == np.bool_
+
+
+def test_masks_around_an_object_hold_all_of_it_and_little_more():
+    alpha = (masks.ellipse((128, 128), (40, 30, 90, 100)) * 255).astype(np.uint8)
+    for rng in rngs(60):
+        mask = masks.around_object(rng, alpha, 0.1)
+        assert mask[alpha > 8].all()
+        left, top, right, bottom = masks.bounding_box(mask)
+        # Margin 0.1 of 70 px, twice for a blob's shift, plus rounding.
+        assert left >= 40 - 17
+        assert top >= 30 - 17
+        assert right <= 90 + 17
+        assert bottom <= 100 + 17
+
+
+def test_masks_around_an_object_take_several_shapes():
+    alpha = (masks.ellipse((128, 128), (40, 30, 90, 100)) * 255).astype(np.uint8)
+    fill = []
+    for rng in rngs(60):
+        mask = masks.around_object(rng, alpha, 0.1)
+        left, top, right, bottom = masks.bounding_box(mask)
+        fill.append(mask.sum() / ((right - left) * (bottom - top)))
+    assert np.mean(np.array(fill) > 0.99) > 0.2
+    assert np.mean(np.array(fill) < 0.9) > 0.3
+
+
+def test_the_full_mask_is_full():
+    assert masks.full(SIZE).all()
+
+
+def test_an_empty_mask_has_no_bounding_box():
+    with pytest.raises(ValueError, match="empty"):
+        masks.bounding_box(np.zeros((4, 4), dtype=np.bool_))
