@@ -40,7 +40,6 @@ _STOCK_OPTIONS: dict[str, Any] = {
     "safety_checker": None,
     "requires_safety_checker": False,
     "local_files_only": True,
-    "torch_dtype": torch.float32,
 }
 
 
@@ -56,7 +55,7 @@ class StockPainter:
     name = "stock diffusers"
 
     def __init__(self, folder: Path, sampling: Sampling = DEFAULT_SAMPLING, *, device: str = "cpu") -> None:
-        self._pipe = load_stock(folder).to(device)
+        self._pipe = load_stock(folder).to(device, torch.float32)
         self._sampling = sampling
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:

@@ -95,6 +95,7 @@ def _rows_by_group(cases: list[Case]) -> dict[str, list[int]]:
 def main(arguments: list[str] | None = None) -> int:
     """Judge the checkpoint that the command line names; print a table, write JSON and a sheet beside it."""
     given = _parse(arguments)
+    _hush()
     if given.threads:
         torch.set_num_threads(given.threads)
     sampling = Sampling(given.steps, given.guidance, given.batch)
@@ -106,6 +107,16 @@ def main(arguments: list[str] | None = None) -> int:
         given.out.write_text(json.dumps(report, indent=1, allow_nan=True) + "\n", encoding="utf-8")
         contact_sheet(painted, limit=40).save(given.out.with_suffix(".png"))
     return 0
+
+
+def _hush() -> None:
+    """Keep progress bars and notes of the libraries out of a log that a training run reads."""
+    import diffusers
+    import transformers
+
+    for library in (diffusers, transformers):
+        library.utils.logging.set_verbosity_error()
+        library.utils.logging.disable_progress_bar()
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
