@@ -1,0 +1,59 @@
+"""Loading by name gives a bundle that works, from every kind of source."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionInpaintPipeline
+from tests.factories import make_checkpoint
+from tests.ldm import write_single_file
+
+from retouch.errors import ModelNotFound
+from retouch.models.bundle import Recommended
+from retouch.models.components import Notes, write_notes
+from retouch.models.load import load_model
+from retouch.models.options import LoadOptions
+
+CPU = LoadOptions(device="cpu")
+
+
+def test_folder_gives_diffusers_own_numbers(tmp_path: Path) -> None:
+    bundle = load_model(make_checkpoint(tmp_path), CPU)
+    stock = StableDiffusionInpaintPipeline.from_pretrained(tmp_path)
+    inputs = torch.randn(1, 9, 8, 8, generator=torch.Generator().manual_seed(0))
+    ids = bundle.tokenizer("a red apple", padding="max_length", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        ours = bundle.unet(inputs, 10, bundle.text_encoder(ids)[0]).sample
+        theirs = stock.unet(inputs, 10, stock.text_encoder(ids)[0]).sample
+    assert torch.allclose(ours, theirs, atol=1e-5)
+
+
+def test_file_and_folder_give_the_same_bundle(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "folder")
+    path = write_single_file(folder, tmp_path / "model.safetensors")
+    from_file = load_model(path, LoadOptions(device="cpu", config_from=folder))
+    from_folder = load_model(folder, CPU)
+    assert (from_file.kind, from_file.native_size) == (from_folder.kind, from_folder.native_size)
+    assert torch.equal(from_file.preview_matrix, from_folder.preview_matrix)
+    assert from_file.path == path
+
+
+def test_notes_of_the_makers_reach_the_bundle(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path)
+    write_notes(tmp_path, Notes(Recommended(12, 4.0), frozenset({"cat"}), "MIT"))
+    bundle = load_model(tmp_path, CPU)
+    assert bundle.recommended.num_inference_steps == 12
+    assert bundle.vocabulary == {"cat"}
+    assert bundle.licence == "MIT"
+
+
+def test_nothing_there_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound):
+        load_model(tmp_path / "nothing", CPU)
+
+
+def test_offloaded_bundle_works(tmp_path: Path) -> None:
+    bundle = load_model(make_checkpoint(tmp_path), LoadOptions(device="cpu", offload=True))
+    with torch.inference_mode():
+        latents = bundle.vae.encode(torch.zeros(1, 3, 16, 16)).latent_dist.mean
+    assert latents.shape == (1, 4, 4, 4)
