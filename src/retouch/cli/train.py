@@ -1,0 +1,127 @@
+"""`retouch train`: the commands of the training recipe."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="Train a checkpoint: tokenizer, VAE, latents, the two phases.")
+
+DataDir = Annotated[Path, typer.Option(help="Folder made by `retouch data build`.")]
+RunDir = Annotated[
+    Path, typer.Option(help="Folder for checkpoints and logs; an earlier run in it is gone on with.")
+]
+
+
+def _values(overrides: list[str]) -> dict[str, Any]:
+    """`key=value` pairs; values are read as JSON where they are JSON, else as text."""
+    found: dict[str, Any] = {}
+    for pair in overrides:
+        key, separator, text = pair.partition("=")
+        if not separator:
+            raise typer.BadParameter(f"{pair!r} is not key=value")
+        try:
+            found[key] = json.loads(text)
+        except json.JSONDecodeError:
+            found[key] = text
+    return found
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="A recipe, such as configs/pocket.yaml.")],
+    run_dir: RunDir,
+    override: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, such as phases.0.steps=10.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(help="Stop, resumably, after this many optimiser steps.")
+    ] = None,
+    cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
+) -> None:
+    """Run a recipe's phases to the end; run again to go on after an interruption."""
+    from retouch.train.config import load_config
+    from retouch.train.run import RunOptions, run_training
+
+    logging.basicConfig(level=logging.INFO)
+    recipe = load_config(config, _values(override or []))
+    run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps))
+
+
+@app.command()
+def tokenizer(data_dir: DataDir, output: Annotated[Path, typer.Option(help="Folder for the tokenizer.")]) -> None:
+    """Learn a tokenizer from the captions of composed scenes."""
+    from retouch.data.compose import SceneComposer, all_caption_words
+    from retouch.train.text import write_tokenizer
+
+    write_tokenizer(all_caption_words(SceneComposer.open(data_dir)), output)
+
+
+@app.command()
+def vae(
+    data_dir: DataDir,
+    run_dir: RunDir,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2500,
+    time_limit_s: Annotated[
+        float, typer.Option(help="Seconds by which the learning rate is 0 at the latest.")
+    ] = 1e9,
+    start_from: Annotated[Path | None, typer.Option(help="A VAE folder to begin with.")] = None,
+    train_decoder_only: Annotated[
+        bool, typer.Option(help="Leave the encoder, and so all latents, as they are.")
+    ] = False,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+) -> None:
+    """Train the small VAE on random crops of composed scenes."""
+    from retouch.train.vae import VaeRecipe, train_vae
+
+    train_vae(
+        VaeRecipe(
+            data_dir=data_dir,
+            run_dir=run_dir,
+            steps=steps,
+            time_limit_s=time_limit_s,
+            start_from=start_from,
+            train_decoder_only=train_decoder_only,
+            learning_rate=learning_rate,
+        )
+    )
+
+
+@app.command()
+def latents(
+    data_dir: DataDir,
+    vae_dir: Annotated[Path, typer.Option(help="The frozen VAE.")],
+    tokenizer_dir: Annotated[Path, typer.Option(help="The tokenizer.")],
+    output: Annotated[Path, typer.Option(help="Folder for the cache; a partly filled one is gone on with.")],
+    slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
+    size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
+    split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    renew_duty: Annotated[
+        float, typer.Option(help="Once full, replace old scenes, working this share of time.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Which scenes.")] = 0,
+) -> None:
+    """Encode composed scenes into a latent cache."""
+    import torch
+    from transformers import CLIPTokenizer
+
+    from retouch.train.latents import LatentSpec, build_latents
+
+    torch.set_num_threads(1)
+    spec = LatentSpec(
+        data_dir=data_dir,
+        vae_dir=vae_dir,
+        tokenizer_dir=tokenizer_dir,
+        folder=output,
+        slots=slots,
+        size=size,
+        split=split,
+        seed=seed,
+    )
+    build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,180 @@
+"""The training recipe as a validated YAML file: unknown keys are errors."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from retouch.errors import InvalidField
+
+Rate = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """A part of the file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TextConfig(Section):
+    """The text encoder, where none is loaded."""
+
+    width: Count = 192
+    layers: Count = 2
+    heads: Count = 4
+
+
+class LoraConfig(Section):
+    """Low-rank adapters on the UNet's attention instead of full training (Hu et al. 2021, arXiv:2106.09685)."""
+
+    rank: Count = 16
+    alpha: float = 16.0
+    targets: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+class ModelConfig(Section):
+    """What is trained.
+
+    `pretrained` is a diffusers folder or hub id that every part comes from. Without it the UNet is built from
+    `unet` (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders.
+    """
+
+    pretrained: str | None = None
+    unet: dict[str, Any] | None = None
+    text: TextConfig = TextConfig()
+    vae: Path | None = None
+    tokenizer: Path | None = None
+    prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
+    train_text_encoder: bool = False
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    lora: LoraConfig | None = None
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> "ModelConfig":
+        if self.pretrained is None and (self.unet is None or self.vae is None or self.tokenizer is None):
+            raise ValueError("without `pretrained`, give `unet`, `vae` and `tokenizer`")
+        return self
+
+
+class DataConfig(Section):
+    """Where a phase's rows come from.
+
+    `latents` reads a folder that `retouch train latents` made. `shards` reads WebDataset tar files of pictures and
+    captions, encodes them as it goes and draws the masks itself. `scenes` composes pictures from `folder`.
+    """
+
+    kind: Literal["latents", "shards", "scenes"]
+    folder: Path
+    size: Count = 512
+    validation: Path | None = None
+    """A latent cache of held-out scenes, whose loss is logged at each checkpoint."""
+
+
+class PhaseConfig(Section):
+    """One phase: `text2image` sees latents alone, `inpaint` sees mask and masked image beside them."""
+
+    name: str
+    task: Literal["text2image", "inpaint"]
+    data: DataConfig
+    steps: Count
+    global_batch: Count
+    micro_batch: Count
+    learning_rate: Annotated[float, Field(gt=0.0)]
+    text_learning_rate: float | None = None
+    schedule: Literal["constant", "cosine", "wsd"] = "constant"
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    decay_share: Rate = 0.2
+    """The last part of the steps over which `wsd` falls to 0."""
+    text_drop_rate: Rate = 0.1
+    full_mask_rate: Rate = 0.25
+    """For `shards`; composed scenes and their caches bring their own share."""
+    latent_mask: Literal["nearest", "cover"] = "nearest"
+    hole_loss_weight: Annotated[float, Field(gt=0.0)] = 1.0
+    min_snr_gamma: float | None = None
+
+
+class OptimiserConfig(Section):
+    """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""
+
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.01
+    max_grad_norm: float = 1.0
+
+
+class EmaConfig(Section):
+    """Moving average of the weights: decay min(decay, (1 + n) / (10 + n)) at update n."""
+
+    decay: Rate = 0.9999
+
+
+class LogConfig(Section):
+    """When to report, save, validate and draw; seconds are wall-clock, and never change the weights."""
+
+    report_every_steps: Count = 20
+    save_every_s: float = 600.0
+    save_every_steps: Count | None = None
+    samples_every_s: float = 900.0
+    publish: Path | None = None
+    """Where each checkpoint's export goes."""
+    prompts: tuple[str, ...] = ()
+    """One sample picture each."""
+    scenes: Path | None = None
+    """The data folder whose held-out places the samples are painted into."""
+    tensorboard: bool = True
+
+
+class ExportConfig(Section):
+    """What `retouch.json` in the exported folder says, beside the words that the tokenizer knows."""
+
+    num_inference_steps: Count = 20
+    guidance_scale: float = 3.0
+    licence: str = ""
+
+
+class TrainConfig(Section):
+    """A whole run."""
+
+    name: str
+    seed: int = 0
+    model: ModelConfig
+    phases: Annotated[tuple[PhaseConfig, ...], Field(min_length=1)]
+    optimiser: OptimiserConfig = OptimiserConfig()
+    ema: EmaConfig = EmaConfig()
+    export: ExportConfig = ExportConfig()
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    log: LogConfig = LogConfig()
+
+
+def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML file; `overrides` maps dotted keys (`phases.0.steps`) to values that replace the file's.
+
+    Raises:
+        InvalidField: a key is unknown, a value out of range, or an override leads nowhere.
+    """
+    tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in (overrides or {}).items():
+        _set(tree, key, value)
+    try:
+        return TrainConfig.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidField(field, first["msg"], hint=f"see {path}") from error
+
+
+def _set(tree: Any, key: str, value: Any) -> None:
+    *way, last = key.split(".")
+    node = tree
+    try:
+        for part in way:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        if isinstance(node, list):
+            node[int(last)] = value
+        else:
+            node[last] = value
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InvalidField(key, "leads nowhere in the file") from error

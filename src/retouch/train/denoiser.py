@@ -1,0 +1,94 @@
+"""The trained module: UNet and text encoder as one, so that one optimiser, one EMA and one DDP wrap hold both."""
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from retouch.train.config import ModelConfig
+from retouch.train.text import build_text_encoder, encode_captions
+
+
+class Denoiser(nn.Module):
+    """Token ids and a noisy input to a prediction.
+
+    A frozen text encoder runs without gradients, in evaluation mode.
+    """
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, *, train_text: bool) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+        self.train_text = train_text
+        if not train_text:
+            text_encoder.requires_grad_(False).eval()
+
+    def forward(self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
+        """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T)."""
+        with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
+            prompt_embeds = self.text_encoder(tokens)[0]
+        prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
+        return prediction
+
+
+def build_denoiser(config: ModelConfig, tokenizer: Any) -> Denoiser:
+    """The model as the configuration wants it: loaded from `pretrained`, or freshly initialised.
+
+    With `pretrained`, arguments in `unet` are ignored; a text-to-image checkpoint is as good as an inpainting one.
+    """
+    if config.pretrained is not None:
+        unet = UNet2DConditionModel.from_pretrained(config.pretrained, subfolder="unet")
+        text_encoder = CLIPTextModel.from_pretrained(config.pretrained, subfolder="text_encoder")
+    else:
+        unet = UNet2DConditionModel(**_tuples(config.unet or {}))
+        width, layers, heads = config.text.width, config.text.layers, config.text.heads
+        text_encoder = build_text_encoder(tokenizer, width=width, layers=layers, heads=heads)
+    unet.float().to(memory_format=torch.channels_last)
+    if config.gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+    if config.lora is not None:
+        _add_lora(unet, config)
+    return Denoiser(unet, text_encoder.float(), train_text=config.train_text_encoder)
+
+
+def _add_lora(unet: UNet2DConditionModel, config: ModelConfig) -> None:
+    from peft import LoraConfig
+
+    assert config.lora is not None
+    unet.requires_grad_(False)
+    unet.add_adapter(
+        LoraConfig(
+            r=config.lora.rank,
+            lora_alpha=config.lora.alpha,
+            target_modules=list(config.lora.targets),
+            init_lora_weights="gaussian",
+        )
+    )
+
+
+def _tuples(arguments: dict[str, Any]) -> dict[str, Any]:
+    """YAML has lists where diffusers' configs want tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
+
+
+def load_tokenizer(config: ModelConfig) -> CLIPTokenizer:
+    """The tokenizer of `pretrained`, or that of the folder `tokenizer`."""
+    if config.pretrained is not None:
+        return CLIPTokenizer.from_pretrained(config.pretrained, subfolder="tokenizer")
+    return CLIPTokenizer.from_pretrained(config.tokenizer)
+
+
+def load_vae(config: ModelConfig) -> AutoencoderKL:
+    """The frozen VAE; a folder named by `vae` comes before that of `pretrained`."""
+    if config.vae is not None:
+        vae = AutoencoderKL.from_pretrained(config.vae)
+    else:
+        vae = AutoencoderKL.from_pretrained(config.pretrained, subfolder="vae")
+    return vae.float().eval().requires_grad_(False)
+
+
+def empty_tokens(tokenizer: Any) -> Tensor:
+    """Token ids of the empty caption: (1, T)."""
+    return encode_captions(tokenizer, [""])

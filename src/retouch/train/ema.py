@@ -1,0 +1,59 @@
+"""Exponential moving average of trained weights."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+
+class Ema:
+    """Shadows of a module's parameters; changed by `update`, on the training thread alone.
+
+    The decay warms up as min(decay, (1 + n) / (10 + n)), so that a short run is not an average with its own start.
+    """
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.updates = 0
+        self.shadows: dict[str, Tensor] = {
+            name: parameter.detach().clone() for name, parameter in module.named_parameters()
+        }
+
+    @torch.no_grad()
+    def update(self, module: nn.Module) -> None:
+        """Move the shadows towards the module's weights by 1 - decay."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
+        weights = [parameter.detach() for _, parameter in module.named_parameters()]
+        torch._foreach_lerp_(list(self.shadows.values()), weights, 1.0 - decay)
+
+    @contextmanager
+    def swapped_in(self, module: nn.Module) -> Iterator[None]:
+        """Within the block the module holds the averaged weights; afterwards its own again."""
+        own = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+        self._write(module, self.shadows)
+        try:
+            yield
+        finally:
+            self._write(module, own)
+
+    @staticmethod
+    @torch.no_grad()
+    def _write(module: nn.Module, weights: dict[str, Tensor]) -> None:
+        for name, parameter in module.named_parameters():
+            parameter.copy_(weights[name])
+
+    def state(self) -> dict[str, object]:
+        return {"shadows": self.shadows, "updates": self.updates}
+
+    def load(self, state: dict[str, object]) -> None:
+        """Take over a saved state.
+
+        Raises:
+            KeyError: it lacks a parameter of the module.
+        """
+        saved = state["shadows"]
+        assert isinstance(saved, dict)
+        self.shadows = {name: saved[name].clone() for name in self.shadows}
+        self.updates = int(str(state["updates"]))

@@ -1,0 +1,179 @@
+"""A cache of encoded scenes, as memory maps that a second process may renew while training reads."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from torch import Tensor
+
+from retouch.data.compose import Scene, SceneComposer
+from retouch.errors import ModelError
+from retouch.train.text import MAX_TOKENS, encode_captions
+
+GROUP = 16
+"""Scenes encoded in one VAE call."""
+
+
+@dataclass(frozen=True, slots=True)
+class LatentSpec:
+    """What a cache is built from, and how large it is."""
+
+    data_dir: Path
+    vae_dir: Path
+    tokenizer_dir: Path
+    folder: Path
+    slots: int = 24_576
+    size: int = 128
+    split: str = "train"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LatentBatch:
+    """Rows of training data, on the CPU in fp32; latents are scaled to unit deviation.
+
+    Attributes:
+        latents, masked_image_latents: (B, 4, h, w), drawn from their posteriors.
+        mask: (B, 1, H, W) pixels, 1 = repaint.
+        tokens: (B, T) ids of the captions.
+    """
+
+    latents: Tensor
+    masked_image_latents: Tensor
+    mask: Tensor
+    tokens: Tensor
+
+
+def masked_image(images: Tensor, mask: Tensor) -> Tensor:
+    """images (B, 3, H, W) in [-1, 1] with 0 where mask (B, 1, H, W) says repaint, as the SD recipe has it."""
+    return images * (mask < 0.5)
+
+
+def open_maps(
+    folder: Path, *, mode: str, slots: int = 0, cells: int = 0, pixels: int = 0
+) -> dict[str, NDArray[Any]]:
+    """The cache's arrays; `mode` is `w+` to make them (sizes given), `r` or `r+` to open them."""
+    posterior = (slots, 2, 2, 4, cells, cells)  # picture and masked picture; mean and deviation
+    shapes: dict[str, tuple[type, tuple[int, ...]]] = {
+        "posteriors": (np.float16, posterior),
+        "masks": (np.uint8, (slots, pixels * pixels // 8)),
+        "tokens": (np.int16, (slots, MAX_TOKENS)),
+        "filled": (np.int64, (2,)),  # slots filled; scenes made in all
+    }
+    if mode != "w+":
+        return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in shapes}  # type: ignore[call-overload]
+    folder.mkdir(parents=True, exist_ok=True)
+    return {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        for name, (dtype, shape) in shapes.items()
+    }
+
+
+class SceneEncoder:
+    """Scenes to posteriors, with the frozen VAE."""
+
+    def __init__(self, vae: AutoencoderKL, *, size: int) -> None:
+        self._vae = vae.eval().to(memory_format=torch.channels_last)
+        self._scale = float(vae.config.scaling_factor)
+        self._empty = self._posteriors(torch.zeros(1, 3, size, size))[0]
+
+    @torch.inference_mode()
+    def _posteriors(self, images: Tensor) -> Tensor:
+        found = self._vae.encode(images.contiguous(memory_format=torch.channels_last)).latent_dist
+        return torch.stack([found.mean, found.std], dim=1) * self._scale  # (B, 2, 4, h, w)
+
+    def encode(self, scenes: list[Scene]) -> Tensor:
+        """(B, 2, 2, 4, h, w): picture and masked picture; mean and deviation. Scaled to unit deviation."""
+        pixels = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float()
+        images = pixels / 127.5 - 1.0
+        mask = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None].float()
+        partly = (mask.mean(dim=(1, 2, 3)) < 1.0).nonzero()[:, 0]
+        found = self._posteriors(torch.cat([images, masked_image(images, mask)[partly]]))
+        # A picture that is masked everywhere is the same grey for all: encoded once.
+        hidden = self._empty.expand(len(scenes), -1, -1, -1, -1).clone()
+        hidden[partly] = found[len(scenes) :]
+        return torch.stack([found[: len(scenes)], hidden], dim=1)
+
+
+def build_latents(
+    spec: LatentSpec,
+    tokenizer: Any,
+    *,
+    renew_duty: float = 0.0,
+    keep_on: Callable[[], bool] = lambda: True,
+) -> None:
+    """Fill the cache; with `renew_duty`, go on replacing its oldest slots, working that share of the time.
+
+    A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
+    """
+    vae = AutoencoderKL.from_pretrained(spec.vae_dir)
+    composer = SceneComposer.open(spec.data_dir, size=spec.size, split=spec.split)  # type: ignore[arg-type]
+    encoder = SceneEncoder(vae, size=spec.size)
+    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    if (spec.folder / "filled.npy").exists():
+        maps = open_maps(spec.folder, mode="r+")
+    else:
+        maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=spec.size // factor, pixels=spec.size)
+        (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
+    while keep_on():
+        made = int(maps["filled"][1])
+        if made >= spec.slots and renew_duty <= 0.0:
+            return
+        started = time.monotonic()
+        scenes = [
+            composer.scene(np.random.default_rng((spec.seed, number))) for number in range(made, made + GROUP)
+        ]
+        slots = np.arange(made, made + GROUP) % spec.slots
+        maps["posteriors"][slots] = encoder.encode(scenes).numpy().astype(np.float16)
+        maps["masks"][slots] = np.packbits(np.stack([scene.mask for scene in scenes]).reshape(GROUP, -1), axis=1)
+        maps["tokens"][slots] = encode_captions(tokenizer, [scene.caption for scene in scenes]).numpy()
+        maps["filled"][:] = min(made + GROUP, spec.slots), made + GROUP
+        if made >= spec.slots:
+            time.sleep((time.monotonic() - started) * (1.0 / renew_duty - 1.0))
+
+
+class LatentCache:
+    """The reading end. Thread-safe: it only reads."""
+
+    def __init__(self, folder: Path) -> None:
+        if not (folder / "cache.json").exists():
+            raise ModelError(f"{folder} holds no latent cache", hint="make one with `retouch train latents`")
+        self._maps = open_maps(folder, mode="r")
+        self.size = int(json.loads((folder / "cache.json").read_text())["size"])
+
+    @property
+    def cells(self) -> int:
+        """Latent cells along one side."""
+        return int(self._maps["posteriors"].shape[-1])
+
+    def __len__(self) -> int:
+        return int(self._maps["filled"][0])
+
+    def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
+        """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
+        slots = (pick * len(self)).long().numpy()
+        posteriors = torch.from_numpy(self._maps["posteriors"][slots]).float()
+        mean, deviation = posteriors[:, :, 0], posteriors[:, :, 1]  # (B, 2, 4, h, w)
+        drawn = mean + deviation * posterior_noise
+        bits = np.unpackbits(self._maps["masks"][slots], axis=1).reshape(-1, 1, self.size, self.size)
+        return LatentBatch(
+            latents=drawn[:, 0],
+            masked_image_latents=drawn[:, 1],
+            mask=torch.from_numpy(bits).float(),
+            tokens=torch.from_numpy(self._maps["tokens"][slots].astype(np.int64)),
+        )
+
+
+def latent_mask(mask: Tensor, cells: int, *, rule: str) -> Tensor:
+    """Pixel mask (B, 1, H, W) to latent cells (B, 1, h, w): `nearest` as SD trains, or `cover` (any pixel)."""
+    if rule == "cover":
+        return F.max_pool2d(mask, kernel_size=mask.shape[-1] // cells)
+    return F.interpolate(mask, size=(cells, cells))

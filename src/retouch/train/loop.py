@@ -1,0 +1,201 @@
+"""The training loop: phases, surgery between them, checkpoints that resume exactly."""
+
+import logging
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from retouch.train.config import PhaseConfig, TrainConfig
+from retouch.train.denoiser import Denoiser
+from retouch.train.ema import Ema
+from retouch.train.noise import NoiseSchedule
+from retouch.train.phase import Recipe, RowSource
+from retouch.train.rows import Place
+from retouch.train.schedule import rate_factor
+from retouch.train.storage import load_state, save_atomically
+from retouch.train.surgery import widen_input
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Position:
+    """How far the run is: `step` optimiser steps of phase `phase` are done. Changed by the loop alone."""
+
+    phase: int = 0
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the loop calls; none of it may change the weights."""
+
+    on_step: Callable[["Trainer", dict[str, float]], None] = lambda trainer, values: None
+    on_save: Callable[["Trainer"], None] = lambda trainer: None
+
+
+@dataclass(slots=True)
+class Run:
+    """What one phase needs while it lasts."""
+
+    recipe: Recipe
+    source: RowSource
+    model: torch.nn.Module
+    optimiser: Any
+    peaks: list[float] = field(default_factory=list)
+
+
+class Trainer:
+    """A model on its way through the phases; used by one thread.
+
+    Every process holds one. Gradients are averaged over processes by accelerate; draws depend on the row's place
+    alone, so the number of processes changes nothing but rounding.
+    """
+
+    def __init__(
+        self, config: TrainConfig, denoiser: Denoiser, *, empty_tokens: Tensor, accelerator: Accelerator
+    ) -> None:
+        self.config = config
+        self.denoiser = denoiser
+        self.accelerator = accelerator
+        self.position = Position()
+        self.empty_tokens = empty_tokens
+        self._noise = NoiseSchedule.scaled_linear()
+        self._resumed_optimiser: dict[str, Any] | None = None
+        self._prepare_input()
+        self.ema = Ema(denoiser, config.ema.decay)
+        self._run: Run | None = None
+
+    @property
+    def phase(self) -> PhaseConfig:
+        return self.config.phases[self.position.phase]
+
+    def _prepare_input(self) -> None:
+        """The surgery, where the phase at hand inpaints."""
+        if self.phase.task == "inpaint":
+            widen_input(self.denoiser.unet)
+
+    def _optimiser(self) -> torch.optim.AdamW:
+        settings, phase = self.config.optimiser, self.phase
+        text_rate = phase.text_learning_rate or phase.learning_rate
+        groups = [
+            {"params": [p for p in self.denoiser.unet.parameters() if p.requires_grad], "lr": phase.learning_rate},
+            {"params": [p for p in self.denoiser.text_encoder.parameters() if p.requires_grad], "lr": text_rate},
+        ]
+        groups = [group for group in groups if group["params"]]
+        return torch.optim.AdamW(
+            groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def _start_phase(self, source: RowSource) -> Run:
+        accelerator = self.accelerator
+        recipe = Recipe(self.phase, self._noise, self.config.model.prediction_type, self.empty_tokens)
+        optimiser = self._optimiser()
+        peaks = [float(group["lr"]) for group in optimiser.param_groups]
+        if self._resumed_optimiser is not None:
+            optimiser.load_state_dict(self._resumed_optimiser)
+            self._resumed_optimiser = None
+        self.denoiser.to(accelerator.device)
+        self.denoiser.unet.train()
+        self.denoiser.text_encoder.train(self.denoiser.train_text)
+        model, prepared = accelerator.prepare(self.denoiser, optimiser)
+        if self.config.model.compile:
+            model = torch.compile(model)
+        return Run(recipe, source, model, prepared, peaks)
+
+    def train(
+        self, sources: Callable[[PhaseConfig], RowSource], hooks: Hooks, *, stop: Callable[[], bool]
+    ) -> None:
+        """Go through the rest of all phases, or until `stop()` after a step."""
+        while self.position.phase < len(self.config.phases):
+            self._run = self._start_phase(sources(self.phase))
+            while self.position.step < self.phase.steps:
+                hooks.on_step(self, self._step(self._run))
+                if stop():
+                    return
+            hooks.on_save(self)
+            if self.position.phase + 1 == len(self.config.phases):
+                return
+            self._next_phase()
+
+    def _next_phase(self) -> None:
+        self.accelerator.free_memory()
+        self.position = Position(self.position.phase + 1, 0)
+        before = self.ema
+        self._prepare_input()
+        self.ema = Ema(self.denoiser, self.config.ema.decay)
+        self.ema.updates = before.updates
+        for name, shadow in before.shadows.items():
+            own = self.ema.shadows[name]
+            # The widened layer alone has another shape: its first channels carry on, the new ones are zero.
+            (own if own.shape == shadow.shape else own[:, : shadow.shape[1]]).copy_(shadow)
+
+    def _places(self, micro: int) -> list[Place]:
+        """Rows of micro-batch number `micro` (over all processes and accumulations) of the step at hand."""
+        size, at = self.phase.micro_batch, self.position
+        return [Place(self.config.seed, at.phase, at.step, micro * size + row) for row in range(size)]
+
+    def _step(self, run: Run) -> dict[str, float]:
+        """One optimiser step over the global batch."""
+        accelerator, phase = self.accelerator, self.phase
+        accumulate = phase.global_batch // (phase.micro_batch * accelerator.num_processes)
+        factor = rate_factor(self.position.step, phase)
+        for group, peak in zip(run.optimiser.param_groups, run.peaks, strict=True):
+            group["lr"] = peak * factor
+        totals = torch.zeros(2)
+        for turn in range(accumulate):
+            places = self._places(turn * accelerator.num_processes + accelerator.process_index)
+            draws = run.recipe.draw(places, run.source.cells)
+            batch = run.source.batch(draws.pick, draws.posterior)
+            example = run.recipe.example(batch, draws, accelerator.device)
+            is_last = turn == accumulate - 1
+            context = accelerator.no_sync(run.model) if not is_last else nullcontext()
+            with context:
+                with accelerator.autocast():
+                    prediction = run.model(example.unet_input, example.timesteps, example.tokens)
+                loss, hole = run.recipe.loss(prediction, example)
+                accelerator.backward(loss / accumulate)
+            totals += torch.stack([loss.detach(), hole]).cpu() / accumulate  # the step's one sync for the log
+        norm = accelerator.clip_grad_norm_(self.denoiser.parameters(), self.config.optimiser.max_grad_norm)
+        run.optimiser.step()
+        run.optimiser.zero_grad()
+        self.ema.update(self.denoiser)
+        self.position.step += 1
+        return {"loss": float(totals[0]), "hole": float(totals[1]), "grad_norm": float(norm), "lr_factor": factor}
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a resumed run needs; plain containers and tensors."""
+        optimiser = (
+            self._run.optimiser.optimizer.state_dict() if self._run is not None else self._resumed_optimiser
+        )
+        return {
+            "model": self.denoiser.state_dict(),
+            "ema": self.ema.state(),
+            "optimiser": optimiser,
+            "phase": self.position.phase,
+            "step": self.position.step,
+            "seed": self.config.seed,
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the state atomically, from the main process."""
+        if self.accelerator.is_main_process:
+            save_atomically(self.state(), path)
+
+    def resume(self, path: Path) -> None:
+        """Take over a checkpoint. Draws depend on positions alone, so this is all there is to restore."""
+        state = load_state(path)
+        self.position = Position(state["phase"], state["step"])
+        self._prepare_input()
+        self.denoiser.load_state_dict(state["model"])
+        self.ema = Ema(self.denoiser, self.config.ema.decay)
+        self.ema.load(state["ema"])
+        self._resumed_optimiser = state["optimiser"]
+        logger.info("resumed at phase %d, step %d", self.position.phase, self.position.step)

@@ -1,0 +1,34 @@
+"""The diffusion loss: weighted mean squared error, a row at a time."""
+
+from typing import Literal
+
+from torch import Tensor
+
+
+def min_snr_weights(snr: Tensor, gamma: float, kind: Literal["epsilon", "v_prediction"]) -> Tensor:
+    """Weights of rows (B,) by Min-SNR (Hang et al. 2023, arXiv:2303.09556): min(snr, gamma) on the error in z_0.
+
+    An error in the noise is sqrt(snr) times that in z_0, one in v is sqrt(snr + 1) times it: hence the divisors.
+    """
+    clamped = snr.clamp(max=gamma)
+    return clamped / snr if kind == "epsilon" else clamped / (snr + 1.0)
+
+
+def row_errors(prediction: Tensor, target: Tensor, hole: Tensor | None = None, hole_weight: float = 1.0) -> Tensor:
+    """Mean squared error of each row, in fp32: (B,).
+
+    Args:
+        prediction, target: (B, C, h, w).
+        hole: (B, 1, h, w), 1 = repaint: its cells count `hole_weight` times; a row's weights are normalised.
+    """
+    squares = (prediction.float() - target.float()).square().mean(dim=1, keepdim=True)  # (B, 1, h, w)
+    if hole is None or hole_weight == 1.0:
+        return squares.mean(dim=(1, 2, 3))
+    weights = 1.0 + (hole_weight - 1.0) * hole
+    return (squares * weights).sum(dim=(1, 2, 3)) / weights.sum(dim=(1, 2, 3))
+
+
+def hole_errors(prediction: Tensor, target: Tensor, hole: Tensor) -> Tensor:
+    """Mean squared error of each row inside the hole (B, 1, h, w) alone; 0 where a row has none: (B,)."""
+    squares = (prediction.float() - target.float()).square().mean(dim=1, keepdim=True)
+    return (squares * hole).sum(dim=(1, 2, 3)) / hole.sum(dim=(1, 2, 3)).clamp(min=1.0)

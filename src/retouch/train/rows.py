@@ -1,0 +1,69 @@
+"""Every random draw of training, as a pure function of (seed, phase, step, row).
+
+A row draws the same numbers whichever process handles it, however the batch is cut and however often the run was
+interrupted: that is what makes resuming exact, and two processes equal to one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from retouch.train.noise import TIMESTEPS
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a row stands: `row` counts within the global batch of optimiser step `step` of phase `phase`."""
+
+    seed: int
+    phase: int
+    step: int
+    row: int
+
+    def generator(self) -> torch.Generator:
+        """A CPU generator of this row's own."""
+        words = np.random.SeedSequence((self.seed, self.phase, self.step, self.row)).generate_state(2, np.uint32)
+        return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """The draws of some rows; all on the CPU.
+
+    Attributes:
+        pick: (B,) in [0, 1): which example of the data.
+        timesteps: (B,) in 0..999.
+        noise: (B, 4, h, w), standard normal.
+        posterior: (B, 2, 4, h, w), standard normal, for the latents and the masked-image latents.
+        drop_text: (B,) bool.
+    """
+
+    pick: Tensor
+    timesteps: Tensor
+    noise: Tensor
+    posterior: Tensor
+    drop_text: Tensor
+
+
+def draw_rows(places: Sequence[Place], *, cells: int, text_drop_rate: float) -> Draws:
+    """Draw for each place, in a fixed order that later draws may extend but never reorder."""
+    pick, timesteps, noise, posterior, drop = [], [], [], [], []
+    for place in places:
+        generator = place.generator()
+        uniform = torch.rand(3, generator=generator, dtype=torch.float64)
+        pick.append(uniform[0])
+        timesteps.append((uniform[1] * TIMESTEPS).long())
+        drop.append(uniform[2] < text_drop_rate)
+        normal = torch.randn(3, 4, cells, cells, generator=generator)
+        noise.append(normal[0])
+        posterior.append(normal[1:])
+    return Draws(
+        pick=torch.stack(pick),
+        timesteps=torch.stack(timesteps),
+        noise=torch.stack(noise),
+        posterior=torch.stack(posterior),
+        drop_text=torch.stack(drop),
+    )

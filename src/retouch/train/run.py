@@ -1,0 +1,185 @@
+"""A whole training run from a configuration: builds the parts, wires log, checkpoints, samples and export."""
+
+import logging
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import torch
+from accelerate import Accelerator
+from PIL import Image
+
+from retouch.errors import ModelError
+from retouch.train.config import DataConfig, PhaseConfig, TrainConfig
+from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
+from retouch.train.export import Parts, known_words, write_folder
+from retouch.train.latents import LatentCache
+from retouch.train.loop import Hooks, Trainer
+from retouch.train.phase import RowSource
+from retouch.train.progress import RunLog
+from retouch.train.samples import draw_samples, held_out_places, make_grid
+from retouch.train.storage import publish_folder
+from retouch.train.validation import validation_losses
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line adds to the configuration."""
+
+    config: TrainConfig
+    run_dir: Path
+    cpu: bool = False
+    max_steps: int | None = None
+    """Stop after this many optimiser steps of this call."""
+
+
+class RunKeeper:
+    """The loop's hooks: log lines, checkpoints, validation, sample grids, exports; main process only."""
+
+    def __init__(self, options: RunOptions, parts: Parts) -> None:
+        self._config = options.config
+        self._folder = options.run_dir
+        self._parts = parts
+        total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
+        self._log = RunLog(options.run_dir / "log.jsonl", total=total)
+        self._saved_at = self._drawn_at = time.monotonic()
+        self._writer = self._tensorboard()
+
+    def _tensorboard(self) -> object | None:
+        if not self._config.log.tensorboard:
+            return None
+        from torch.utils.tensorboard import SummaryWriter
+
+        return SummaryWriter(self._folder / "tensorboard")
+
+    def samples_done(self, trainer: Trainer) -> int:
+        """Rows seen since the beginning of the run."""
+        before = self._config.phases[: trainer.position.phase]
+        done = sum(phase.steps * phase.global_batch for phase in before)
+        return done + trainer.position.step * trainer.phase.global_batch
+
+    def on_step(self, trainer: Trainer, values: dict[str, float]) -> None:
+        settings = self._config.log
+        self._log.note(**values)
+        step = trainer.position.step
+        if step % settings.report_every_steps == 0:
+            samples = self.samples_done(trainer)
+            line = self._log.report(step=step, samples=samples)
+            self._scalars(line, samples)
+        now = time.monotonic()
+        is_due = settings.save_every_steps is not None and step % settings.save_every_steps == 0
+        if is_due or now - self._saved_at >= settings.save_every_s:
+            self.on_save(trainer)
+
+    def _scalars(self, line: dict[str, float], samples: int) -> None:
+        if self._writer is not None:
+            for name, value in line.items():
+                self._writer.add_scalar(name, value, samples)  # type: ignore[attr-defined]
+
+    def on_save(self, trainer: Trainer) -> None:
+        """Checkpoint first; then what is derived from it: validation, samples, export."""
+        trainer.save(self._folder / "checkpoint.pt")
+        self._saved_at = time.monotonic()
+        samples = self.samples_done(trainer)
+        with trainer.ema.swapped_in(trainer.denoiser):
+            trainer.denoiser.eval()
+            if trainer.phase.data.validation is not None:
+                self._validate(trainer, trainer.phase.data.validation, samples)
+            if self._saved_at - self._drawn_at >= self._config.log.samples_every_s or samples == 0:
+                self._draw(trainer, samples)
+            if self._config.log.publish is not None:
+                publish_folder(self._config.log.publish, lambda folder: self.export(trainer, folder))
+            trainer.denoiser.train()
+            trainer.denoiser.text_encoder.train(trainer.denoiser.train_text)
+
+    def _validate(self, trainer: Trainer, cache: Path, samples: int) -> None:
+        losses = validation_losses(trainer, cache)
+        self._log.note(**losses)
+        self._scalars(self._log.report(step=trainer.position.step, samples=samples), samples)
+
+    def _draw(self, trainer: Trainer, samples: int) -> None:
+        settings = self._config.log
+        self._drawn_at = time.monotonic()
+        if not settings.prompts or settings.scenes is None:
+            return
+        places = held_out_places(settings.scenes, count=len(settings.prompts), size=trainer.phase.data.size)
+        images: list[Image.Image] = draw_samples(
+            self._parts, settings.prompts, places, guidance=self._config.export.guidance_scale
+        )
+        folder = self._folder / "samples"
+        folder.mkdir(exist_ok=True)
+        make_grid(images).save(folder / f"{samples:09d}.png")
+
+    def export(self, trainer: Trainer, folder: Path) -> None:
+        """Write the folder of the weights that the model holds now."""
+        words = known_words(self._parts.tokenizer) if self._config.model.pretrained is None else []
+        size = trainer.phase.data.size
+        write_folder(self._parts, folder, native_size=size, export=self._config.export, words=words)
+
+
+def open_source(data: DataConfig) -> RowSource:
+    """The rows that a phase reads."""
+    if data.kind == "latents":
+        return LatentCache(data.folder)
+    raise ModelError(f"a phase cannot read {data.kind}")
+
+
+def start(options: RunOptions) -> tuple[Trainer, Parts]:
+    """Build the trainer, and resume where a checkpoint of `run_dir` stands."""
+    config = options.config
+    accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=options.cpu)
+    torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
+    tokenizer = load_tokenizer(config.model)
+    denoiser = build_denoiser(config.model, tokenizer)
+    trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(tokenizer), accelerator=accelerator)
+    checkpoint = options.run_dir / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.resume(checkpoint)
+    parts = Parts(
+        unet=denoiser.unet,
+        text_encoder=denoiser.text_encoder,
+        vae=load_vae(config.model),
+        tokenizer=tokenizer,
+        prediction_type=config.model.prediction_type,
+    )
+    return trainer, parts
+
+
+def stop_when_asked(max_steps: int | None) -> Callable[[], bool]:
+    """True after `max_steps` calls, or once SIGTERM or SIGINT came."""
+    asked = False
+    calls = 0
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+
+    def stop() -> bool:
+        nonlocal calls
+        calls += 1
+        return asked or (max_steps is not None and calls >= max_steps)
+
+    return stop
+
+
+def run_training(options: RunOptions) -> Trainer:
+    """Train to the end of the last phase, or until stopped; the state is saved either way."""
+    trainer, parts = start(options)
+    stop = stop_when_asked(options.max_steps)
+    sources: Callable[[PhaseConfig], RowSource] = lambda phase: open_source(phase.data)  # noqa: E731
+    if not trainer.accelerator.is_main_process:
+        trainer.train(sources, Hooks(), stop=stop)
+        return trainer
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    keeper = RunKeeper(options, parts)
+    trainer.train(sources, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+    trainer.save(options.run_dir / "checkpoint.pt")
+    return trainer

@@ -1,0 +1,195 @@
+"""Training of a small VAE on random crops of composed scenes."""
+
+import copy
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from torch import Tensor
+
+from retouch.data.compose import SceneComposer
+from retouch.train.perceptual import PerceptualDistance
+from retouch.train.progress import RunLog
+from retouch.train.ring import RingSpec, SceneRing
+from retouch.train.storage import load_state, save_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class VaeRecipe:
+    """What the VAE's training is made of. Losses are weighted sums; `kl` is a mean over latent elements."""
+
+    data_dir: Path
+    run_dir: Path
+    channels: tuple[int, ...] = (16, 32, 64)
+    steps: int = 2500
+    batch: int = 24
+    crop: int = 64
+    learning_rate: float = 2e-3
+    gradient_weight: float = 0.5
+    perceptual_weight: float = 0.5
+    kl_weight: float = 1e-5
+    seed: int = 0
+    time_limit_s: float = math.inf
+    """Wall-clock budget: the learning rate falls to 0 by whichever comes first, the last step or this."""
+    train_decoder_only: bool = False
+    start_from: Path | None = None
+    save_every: int = 100
+    log_every: int = 20
+
+
+def build_vae(channels: tuple[int, ...]) -> AutoencoderKL:
+    """A VAE of four latent channels that halves the sides once per level after the first."""
+    levels = len(channels)
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        block_out_channels=channels,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+        scaling_factor=1.0,
+        sample_size=128,
+    )
+
+
+def gradient_loss(images: Tensor, targets: Tensor) -> Tensor:
+    """Mean absolute difference of horizontal and vertical pixel differences of (B, 3, H, W) pictures."""
+    error = images - targets
+    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+
+
+def vae_loss(
+    vae: AutoencoderKL, images: Tensor, perceptual: PerceptualDistance, recipe: VaeRecipe
+) -> dict[str, Tensor]:
+    """The terms of the loss, unweighted, and their weighted sum under `loss`. images: (B, 3, H, W) in [-1, 1]."""
+    posterior = vae.encode(images).latent_dist
+    decoded = vae.decode(posterior.sample()).sample
+    terms = {
+        "l1": F.l1_loss(decoded, images),
+        "gradient": gradient_loss(decoded, images),
+        "perceptual": perceptual(decoded, images),
+        "kl": 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).mean(),
+    }
+    terms["loss"] = (
+        terms["l1"]
+        + recipe.gradient_weight * terms["gradient"]
+        + recipe.perceptual_weight * terms["perceptual"]
+        + recipe.kl_weight * terms["kl"]
+    )
+    return terms
+
+
+def cosine_rate(peak: float, progress: float, *, warmup: float = 0.02) -> float:
+    """Learning rate at `progress` in [0, 1]: a linear rise over `warmup`, then a cosine to 0."""
+    if progress < warmup:
+        return peak * progress / warmup
+    return peak * 0.5 * (1.0 + math.cos(math.pi * min((progress - warmup) / (1.0 - warmup), 1.0)))
+
+
+def to_unit_range(pictures: np.ndarray[Any, Any]) -> Tensor:
+    """(B, H, W, 3) bytes to (B, 3, H, W) in [-1, 1], channels last."""
+    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    return tensor.contiguous(memory_format=torch.channels_last)
+
+
+class VaeTrainer:
+    """The model, its optimiser and its place in the run; changed by the training thread alone."""
+
+    def __init__(self, recipe: VaeRecipe) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe = recipe
+        start = recipe.start_from
+        self.vae = AutoencoderKL.from_pretrained(start) if start is not None else build_vae(recipe.channels)
+        self.vae.to(memory_format=torch.channels_last)
+        if recipe.train_decoder_only:
+            self.vae.encoder.requires_grad_(False)
+            self.vae.quant_conv.requires_grad_(False)
+        trained = [parameter for parameter in self.vae.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=1e-4, fused=True)
+        self.step = 0
+        self.elapsed_s = 0.0
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "vae": self.vae.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.vae.load_state_dict(state["vae"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+    @property
+    def progress(self) -> float:
+        return max(self.step / self.recipe.steps, self.elapsed_s / self.recipe.time_limit_s)
+
+    def train_step(self, images: Tensor, perceptual: PerceptualDistance) -> dict[str, float]:
+        """One optimiser step on images (B, 3, H, W) in [-1, 1]."""
+        started = time.monotonic()
+        for group in self.optimiser.param_groups:
+            group["lr"] = cosine_rate(self.recipe.learning_rate, self.progress)
+        terms = vae_loss(self.vae, images, perceptual, self.recipe)
+        terms["loss"].backward()
+        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.step += 1
+        self.elapsed_s += time.monotonic() - started
+        return {name: float(term.detach()) for name, term in terms.items()}
+
+
+def train_vae(recipe: VaeRecipe) -> Path:
+    """Train, or go on where the last checkpoint of `run_dir` stands; returns the folder of the finished VAE."""
+    trainer = VaeTrainer(recipe)
+    checkpoint = recipe.run_dir / "checkpoint.pt"
+    if checkpoint.exists():
+        trainer.load(load_state(checkpoint))
+    perceptual = PerceptualDistance().to(memory_format=torch.channels_last)
+    log = RunLog(recipe.run_dir / "log.jsonl", total=recipe.steps * recipe.batch)
+    spec = RingSpec(data_dir=recipe.data_dir, folder=recipe.run_dir / "ring", seed=recipe.seed + trainer.step)
+    with SceneRing(spec) as ring:
+        ring.wait_for(256)
+        while trainer.progress < 1.0:
+            rng = np.random.default_rng((recipe.seed, trainer.step))
+            images = to_unit_range(ring.crops(rng, count=recipe.batch, side=recipe.crop))
+            log.note(**trainer.train_step(images, perceptual))
+            if trainer.step % recipe.log_every == 0:
+                log.report(step=trainer.step, samples=trainer.step * recipe.batch)
+            if trainer.step % recipe.save_every == 0:
+                save_atomically(trainer.state(), checkpoint)
+    save_atomically(trainer.state(), checkpoint)
+    return finish_vae(trainer.vae, recipe)
+
+
+def finish_vae(vae: AutoencoderKL, recipe: VaeRecipe, *, scenes: int = 256) -> Path:
+    """Set the scaling factor so that latents of training scenes have unit deviation; save the diffusers folder."""
+    composer = SceneComposer.open(recipe.data_dir, size=128, split="train")
+    finished = copy.deepcopy(vae).eval()
+    latents = []
+    with torch.inference_mode():
+        for start in range(0, scenes, 16):
+            batch = [composer.scene(np.random.default_rng((1, index))).image for index in range(start, start + 16)]
+            latents.append(finished.encode(to_unit_range(np.stack(batch))).latent_dist.mean)
+    stacked = torch.cat(latents)
+    deviation = stacked.std()
+    finished.register_to_config(scaling_factor=float(1.0 / deviation))
+    folder = recipe.run_dir / "vae"
+    finished.save_pretrained(folder)
+    channel_std = (stacked / deviation).std(dim=(0, 2, 3)).tolist()
+    channel_mean = (stacked / deviation).mean(dim=(0, 2, 3)).tolist()
+    save_atomically(
+        {"scaled_std": channel_std, "scaled_mean": channel_mean}, recipe.run_dir / "latent_statistics.pt"
+    )
+    return folder
