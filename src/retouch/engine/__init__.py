@@ -1,1 +1,1 @@
-"""Denoising: plans become trajectories, and rows of many trajectories share one model call."""
+"""The denoising engine: plans go in, finished pictures come out, calls are shared between them."""

@@ -1,0 +1,160 @@
+"""Calls of the models: rows packed into one tensor, padded where asked, and taken apart again."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from retouch.engine.batcher import Kind, T, chunks
+from retouch.engine.settings import EngineSettings
+from retouch.models.bundle import ModelBundle
+
+_TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnetRow:
+    """One row of a UNet call.
+
+    Attributes:
+        sample: (C, h, w) scaled latents; with mask (1) and masked image latents behind them for `concat`.
+        timestep: the UNet's, whole or fractional.
+        embeds: (T, D).
+        guidance: (G,) embedding of the guidance scale, for distilled UNets that take one.
+    """
+
+    sample: torch.Tensor
+    timestep: float
+    embeds: torch.Tensor
+    guidance: torch.Tensor | None = None
+
+
+class ModelCalls:
+    """The models of one bundle, called in rows. Used by the engine's thread alone.
+
+    Attributes:
+        row_cap: most rows of one UNet call; the engine halves it when the device runs out of memory.
+        seconds: time inside the models, by kind.
+        rows: rows that were asked for, by kind, without padding.
+        calls: calls that were made, by kind.
+    """
+
+    def __init__(self, bundle: ModelBundle, settings: EngineSettings) -> None:
+        self._bundle = bundle
+        self._fixed = settings.rows_per_call
+        self._vae_rows = settings.vae_rows
+        self.row_cap = self._fixed or bundle.row_cap
+        self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
+        self.rows: Counter[Kind] = Counter()
+        self.calls: Counter[Kind] = Counter()
+        if settings.channels_last:
+            for module in (bundle.unet, bundle.vae):
+                module.to(memory_format=torch.channels_last)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every UNet call has the same number of rows."""
+        return self._fixed > 0
+
+    def most_rows(self, kind: Kind) -> int:
+        """Return how many rows of a kind go into one call."""
+        if kind is Kind.TEXT:
+            return _TEXT_ROWS if self.is_fixed else max(_TEXT_ROWS, self.row_cap)
+        if kind is Kind.STEP:
+            return self.row_cap
+        return self._vae_rows or max(1, self.row_cap // 4)
+
+    def embed(self, prompts: Sequence[str]) -> torch.Tensor:
+        """Return (rows, T, D) embeddings, in the bundle's dtype."""
+        tokenizer, encoder = self._bundle.tokenizer, self._bundle.text_encoder
+        tokens = tokenizer(
+            list(prompts),
+            padding="max_length",
+            max_length=tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        )
+        masked = bool(getattr(encoder.config, "use_attention_mask", False))
+        pairs = list(zip(tokens.input_ids, tokens.attention_mask))
+
+        def call(rows: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+            ids, mask = (torch.stack(part).to(self._bundle.device) for part in zip(*rows))
+            embeds: torch.Tensor = encoder(ids, attention_mask=mask if masked else None)[0]
+            return embeds.to(self._bundle.dtype)
+
+        return self._in_calls(Kind.TEXT, pairs, call)
+
+    def encode(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return the posterior's (rows, 2 C, h, w) fp32: mean, then log variance, unscaled.
+
+        Args:
+            pictures: (3, H, W) in [-1, 1].
+        """
+
+        def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+            posterior = self._bundle.vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
+            moments: torch.Tensor = posterior.parameters
+            return moments.float()
+
+        return self._in_calls(Kind.PICTURES, pictures, call)
+
+    def predict(self, rows: Sequence[UnetRow]) -> torch.Tensor:
+        """Return the UNet's (rows, C, h, w) predictions, fp32."""
+
+        def call(rows: Sequence[UnetRow]) -> torch.Tensor:
+            sample = self._pack([row.sample for row in rows], self._bundle.dtype)
+            timesteps = torch.tensor([row.timestep for row in rows], dtype=torch.float32).to(self._bundle.device)
+            guidance = [row.guidance for row in rows if row.guidance is not None]
+            prediction: torch.Tensor = self._bundle.unet(
+                sample,
+                timesteps,
+                encoder_hidden_states=torch.stack([row.embeds for row in rows]),
+                timestep_cond=torch.stack(guidance) if guidance else None,
+                return_dict=False,
+            )[0]
+            return prediction.float()
+
+        return self._in_calls(Kind.STEP, rows, call)
+
+    def decode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
+
+        Args:
+            latents: (C, h, w), scaled as the UNet knows them.
+        """
+        bundle = self._bundle
+
+        def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+            unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row in rows]
+            image: torch.Tensor = bundle.vae.decode(self._pack(unscaled, bundle.vae_dtype), return_dict=False)[0]
+            return image.float()
+
+        return self._in_calls(Kind.DECODE, latents, call)
+
+    def _pack(self, rows: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
+        packed = torch.stack(tuple(rows)).to(device=self._bundle.device, dtype=dtype)
+        return packed.contiguous(memory_format=torch.channels_last)
+
+    def _in_calls(
+        self, kind: Kind, rows: Sequence[T], call: Callable[[Sequence[T]], torch.Tensor]
+    ) -> torch.Tensor:
+        start = time.perf_counter()
+        size = self.most_rows(kind)
+        parts = []
+        for chunk in chunks(rows, size):
+            # Padding repeats a row: its result is dropped, its cost is the price of bits that never change.
+            padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.is_fixed else chunk
+            parts.append(call(padded)[: len(chunk)])
+            self.calls[kind] += 1
+        self.rows[kind] += len(rows)
+        joined = parts[0] if len(parts) == 1 else torch.cat(parts)
+        self.seconds[kind] += time.perf_counter() - start
+        return joined
+
+
+def finite_rows(rows: torch.Tensor) -> list[bool]:
+    """Say of each row whether all its numbers are finite: the one sync of a tick."""
+    # A sum carries every NaN and infinity, and is a single pass over the rows.
+    return torch.isfinite(rows.flatten(1).sum(dim=1, dtype=torch.float32)).tolist()

@@ -1,0 +1,262 @@
+"""The engine: one loop that gives every trajectory its next call, sharing calls between them."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from retouch.engine.batcher import Kind, choose
+from retouch.engine.calls import ModelCalls
+from retouch.engine.plan import Plan
+from retouch.engine.settings import EngineSettings
+from retouch.engine.stages import PromptMemory, Stages, failed
+from retouch.engine.ticket import Denoised, Ticket
+from retouch.engine.trajectory import Trajectory
+from retouch.errors import Cancelled, DeadlineExceeded, EngineClosed, OutOfMemory, QueueFull, RetouchError
+from retouch.models.bundle import ModelBundle
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """A look at the engine.
+
+    Attributes:
+        active, queued: trajectories that take turns, and that wait for a place.
+        unet_rows, size_bytes: what all of them hold of the queue's bounds.
+        calls, rows: calls made and rows in them since the start, by kind.
+        model_s: seconds inside the models, by kind.
+        tick_s: seconds inside ticks; what exceeds the models' is the engine's own.
+    """
+
+    active: int
+    queued: int
+    unet_rows: int
+    size_bytes: int
+    calls: Mapping[Kind, int]
+    rows: Mapping[Kind, int]
+    model_s: Mapping[Kind, float]
+    tick_s: float
+
+
+class Engine:
+    """Continuous batching over one bundle, on one thread.
+
+    `submit`, `stats` and `close` are for any thread. The loop's thread mutates everything else, under the lock
+    where others look.
+    """
+
+    def __init__(
+        self,
+        bundle: ModelBundle,
+        settings: EngineSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Start the loop. `clock` is what deadlines are told in."""
+        self.bundle = bundle
+        self.settings = settings or EngineSettings()
+        self._clock = clock
+        self._calls = ModelCalls(bundle, self.settings)
+        self._memory = PromptMemory(self.settings.remembered_prompts)
+        self._stages = Stages(self._calls, self._memory, rows_per_call=self.settings.rows_per_call)
+        self._changed = threading.Condition()
+        self._queued: deque[Trajectory] = deque()
+        self._active: list[Trajectory] = []
+        self._futures: dict[Trajectory, Future[Denoised]] = {}
+        self._is_closing = False
+        self._is_halved = False
+        self._tick_s = 0.0
+        self._thread = threading.Thread(target=self._run, name="retouch-engine", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close(drain=kind is None)
+
+    def submit(self, plan: Plan) -> Ticket:
+        """Queue a plan; never waits.
+
+        Raises:
+            InvalidField: the plan cannot be run with this bundle.
+            QueueFull: too many rows or bytes wait already; says when to come again.
+            EngineClosed: the engine was closed.
+        """
+        trajectory = Trajectory(plan, self.bundle, since=self._clock())
+        future: Future[Denoised] = Future()
+        future.set_running_or_notify_cancel()  # only a ticket cancels: the future then says so by its error
+        with self._changed:
+            if self._is_closing:
+                raise EngineClosed("the engine was closed")
+            self._check_room(trajectory)
+            self._queued.append(trajectory)
+            self._futures[trajectory] = future
+            self._changed.notify()
+
+        def cancel() -> None:
+            trajectory.is_cancelled = True
+
+        return Ticket(future, cancel, trajectory.progress)
+
+    def stats(self) -> EngineStats:
+        """Return a look at the engine, for metrics."""
+        with self._changed:
+            return EngineStats(
+                active=len(self._active),
+                queued=len(self._queued),
+                unet_rows=sum(one.unet_rows for one in self._futures),
+                size_bytes=sum(one.plan.size_bytes for one in self._futures),
+                calls=dict(self._calls.calls),
+                rows=dict(self._calls.rows),
+                model_s=dict(self._calls.seconds),
+                tick_s=self._tick_s,
+            )
+
+    def close(self, *, drain: bool = True) -> None:
+        """Take nothing more, and end the loop.
+
+        Args:
+            drain: finish what was taken; else it ends with `EngineClosed` before its next call.
+        """
+        with self._changed:
+            self._is_closing = True
+            if not drain:
+                for trajectory in self._futures:
+                    trajectory.failure = trajectory.failure or EngineClosed("the engine was closed")
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _check_room(self, trajectory: Trajectory) -> None:
+        rows = trajectory.unet_rows + sum(one.unet_rows for one in self._futures)
+        size_bytes = trajectory.plan.size_bytes + sum(one.plan.size_bytes for one in self._futures)
+        if rows > self.settings.max_queued_rows or size_bytes > self.settings.max_queued_bytes:
+            wait_s = self._seconds_of_work() / max(1, len(self._futures))
+            raise QueueFull(
+                f"{len(self._futures)} pictures are waiting",
+                hint=f"try again in {wait_s:.0f} s",
+                retry_after_s=wait_s,
+            )
+
+    def _seconds_of_work(self) -> float:
+        """Return how long the models need for all that was taken, judged by what a row has cost so far."""
+        rows = sum(one.unet_rows * (one.total_calls - one.calls_done) for one in self._futures)
+        made = self._calls.rows[Kind.STEP]
+        return rows * (self._calls.seconds[Kind.STEP] / made) if made else 1.0
+
+    # The loop's thread, from here on.
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while (group := self._next_group()) is not None:
+                start = time.perf_counter()
+                self._tick(group)
+                self._tick_s += time.perf_counter() - start
+
+    def _next_group(self) -> list[Trajectory] | None:
+        """Wait for work; return who shares the next call, or None when the engine is closed and empty."""
+        while True:
+            with self._changed:
+                ended = [one for one in self._futures if self._has_ended(one)]
+                self._admit(ended)
+                if not self._active and not ended:
+                    if self._is_closing:
+                        return None
+                    self._changed.wait()
+                    continue
+            for one in ended:
+                self._settle(one)
+            if self._active:
+                first = min(self._active, key=lambda one: one.since)
+                return choose(self._active, self._calls.most_rows(first.kind))
+
+    def _has_ended(self, one: Trajectory) -> bool:
+        if one.failure is None and one.is_cancelled:
+            one.failure = Cancelled("the work was cancelled")
+        elif one.failure is None and one.plan.deadline is not None and self._clock() > one.plan.deadline:
+            one.failure = DeadlineExceeded("the deadline passed before the picture was done")
+        return one.failure is not None
+
+    def _admit(self, ended: Sequence[Trajectory]) -> None:
+        """Give places to those who came first, as many as take turns at once."""
+        self._active = [one for one in self._active if one not in ended]
+        self._queued = deque(one for one in self._queued if one not in ended)
+        places = self.settings.active_calls * self._calls.row_cap - sum(one.unet_rows for one in self._active)
+        while self._queued and (not self._active or self._queued[0].unet_rows <= places):
+            one = self._queued.popleft()
+            places -= one.unet_rows
+            self._active.append(one)
+            if (embeds := self._memory.recall(one)) is not None:
+                one.take_embeds(embeds)
+
+    def _tick(self, group: Sequence[Trajectory]) -> None:
+        kind, start = group[0].kind, self._clock()
+        for one in group:
+            one.seconds.setdefault("queued", start - one.submitted)
+        self._attempt(group)
+        now = self._clock()
+        for one in group:
+            one.since = now
+            one.seconds[kind.value] = one.seconds.get(kind.value, 0.0) + now - start
+            if one.failure is not None or one.result is not None:
+                self._leave(one)
+
+    def _attempt(self, group: Sequence[Trajectory]) -> None:
+        """Make the group's call; on failure in smaller parts, so that only the poisoned one fails."""
+        try:
+            self._stages.run(group)
+        except Exception as error:  # noqa: BLE001 - the loop outlives whatever a model or a trajectory raises
+            is_memory = _is_out_of_memory(error)
+            if is_memory and self._can_halve():
+                log.warning("out of memory: at most %d rows a call from now on", self._calls.row_cap)
+                self._attempt(group)
+            elif len(group) > 1:
+                for one in group:
+                    self._attempt([one])
+            else:
+                log.warning("a trajectory failed (%s): %s", group[0].kind.value, error)
+                group[0].failure = _too_large(error) if is_memory else failed(error)
+
+    def _can_halve(self) -> bool:
+        """Halve the row cap, once; never where the row count is fixed, for it decides the pixels."""
+        if self._is_halved or self._calls.is_fixed or self._calls.row_cap == 1:
+            return False
+        self._is_halved = True
+        self._calls.row_cap //= 2
+        return True
+
+    def _leave(self, one: Trajectory) -> None:
+        with self._changed:
+            self._active.remove(one)
+        self._settle(one)
+
+    def _settle(self, one: Trajectory) -> None:
+        """Answer the caller; outside the lock, for a future's callbacks run here."""
+        with self._changed:
+            future = self._futures.pop(one)
+        if one.result is not None:
+            future.set_result(one.result)
+        else:
+            future.set_exception(one.failure)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _too_large(error: Exception) -> RetouchError:
+    failure = OutOfMemory("not enough memory for one picture's call", hint="use a smaller picture or region")
+    failure.__cause__ = error
+    return failure

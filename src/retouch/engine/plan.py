@@ -1,0 +1,71 @@
+"""The plan: all that the engine needs to repaint one picture, without a word about who asked."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import torch
+
+from retouch.errors import InvalidField, MaskSizeError
+from retouch.request import MAX_SEED, LatentMask, MaskedContent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """One picture to denoise, with its own prompt, sampler, steps, guidance and seed.
+
+    Attributes:
+        prompt: what the repainted part shall show.
+        negative_prompt: what it shall not show; unused where guidance is off.
+        image: (3, H, W) fp32 in [-1, 1], on the CPU.
+        mask: (1, H, W) fp32, 0 = keep, 1 = repaint.
+        num_inference_steps: denoising steps of a whole run, at strength 1.
+        guidance_scale: classifier-free guidance; off at 1 and below.
+        strength: (0, 1], the part of the run that is made.
+        seed: 0..2**32 - 1; every draw comes from it.
+        scheduler: a name that `resolve_scheduler` knows; None is the checkpoint's own.
+        latent_mask: which latent cells are repainted.
+        masked_content: what the hole holds before noise is added.
+        deadline: a value of the engine's clock after which the work is given up; None waits for ever.
+        reference: the numbers of diffusers' pipeline: posterior samples, its order of draws, its truncations.
+        batch_key: opaque; only plans of equal keys (and shapes) share a call. Adapters and extra conditioning
+            belong in it.
+    """
+
+    prompt: str
+    negative_prompt: str
+    image: torch.Tensor
+    mask: torch.Tensor
+    num_inference_steps: int
+    guidance_scale: float
+    strength: float
+    seed: int
+    scheduler: str | None
+    latent_mask: LatentMask
+    masked_content: MaskedContent
+    deadline: float | None = None
+    reference: bool = False
+    batch_key: Hashable = ()
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[0] != 3 or self.image.dtype != torch.float32:
+            raise InvalidField(
+                "image", f"must be (3, H, W) fp32, not {tuple(self.image.shape)} {self.image.dtype}"
+            )
+        if self.mask.shape != (1, *self.image.shape[1:]) or self.mask.dtype != torch.float32:
+            raise MaskSizeError(f"mask is {tuple(self.mask.shape)}, image is {tuple(self.image.shape)}")
+        if self.num_inference_steps < 1:
+            raise InvalidField("num_inference_steps", f"is {self.num_inference_steps}, must be at least 1")
+        if not 0.0 < self.strength <= 1.0:
+            raise InvalidField("strength", f"is {self.strength}, must be above 0 and at most 1")
+        if not 0 <= self.seed <= MAX_SEED:
+            raise InvalidField("seed", f"is {self.seed}, must be 0 to {MAX_SEED}")
+
+    @property
+    def masked_image(self) -> torch.Tensor:
+        """Return (3, H, W) with the hole at 0, which is mid-grey in [-1, 1]: what the weights were trained on."""
+        return self.image * (self.mask < 0.5)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the memory that the plan's pictures hold while it waits."""
+        return self.image.nbytes + self.mask.nbytes

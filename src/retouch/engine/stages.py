@@ -1,0 +1,119 @@
+"""Stages: one call for a group of trajectories, and what each of them takes from it."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
+
+import torch
+
+from retouch.engine.batcher import Kind
+from retouch.engine.calls import ModelCalls, finite_rows
+from retouch.engine.trajectory import Trajectory
+from retouch.errors import GenerationFailed, NonFinite, RetouchError
+
+
+class PromptMemory:
+    """Embeddings of the latest prompts. Used by the engine's thread alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._embeds: OrderedDict[tuple[Hashable, str], torch.Tensor] = OrderedDict()
+
+    def recall(self, trajectory: Trajectory) -> list[torch.Tensor] | None:
+        """Return the embeddings of a trajectory's prompts, if all are remembered."""
+        keys = [(trajectory.plan.batch_key, prompt) for prompt in trajectory.prompts]
+        if any(key not in self._embeds for key in keys):
+            return None
+        for key in keys:
+            self._embeds.move_to_end(key)
+        return [self._embeds[key] for key in keys]
+
+    def remember(self, batch_key: Hashable, prompt: str, embeds: torch.Tensor) -> None:
+        """Keep (T, D) embeddings, and forget those that were not asked for the longest."""
+        self._embeds[batch_key, prompt] = embeds
+        while len(self._embeds) > self._size:
+            self._embeds.popitem(last=False)
+
+
+class Stages:
+    """The four stages over one bundle's models.
+
+    Each gathers rows, makes the call, and only then changes trajectories: a call that raises leaves them as they
+    were, so that it can be tried again in smaller parts.
+    """
+
+    def __init__(self, calls: ModelCalls, memory: PromptMemory, *, rows_per_call: int) -> None:
+        self._calls = calls
+        self._memory = memory
+        self._rows_per_call = rows_per_call
+        self._stages: dict[Kind, Callable[[Sequence[Trajectory]], None]] = {
+            Kind.TEXT: self._encode_text,
+            Kind.PICTURES: self._encode_pictures,
+            Kind.STEP: self._step,
+            Kind.DECODE: self._decode,
+        }
+
+    def run(self, group: Sequence[Trajectory]) -> None:
+        """Make the call that the whole group waits for.
+
+        Raises:
+            Exception: whatever the model raised; no trajectory has changed then.
+        """
+        self._stages[group[0].kind](group)
+
+    def _encode_text(self, group: Sequence[Trajectory]) -> None:
+        prompts = list(dict.fromkeys(prompt for one in group for prompt in one.prompts))
+        embeds = self._calls.embed(prompts)
+        known = {prompt: row.clone() for prompt, row in zip(prompts, embeds)}
+        finite = dict(zip(prompts, finite_rows(embeds)))
+        for one in group:
+            for prompt in one.prompts:
+                if finite[prompt]:
+                    self._memory.remember(one.plan.batch_key, prompt, known[prompt])
+            own = [known[prompt] for prompt in one.prompts]
+            self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_embeds, own))
+
+    def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
+        pictures = [one.pictures() for one in group]
+        moments = self._calls.encode([picture for own in pictures for picture in own])
+        finite, start = finite_rows(moments), 0
+        for one, own in zip(group, pictures):
+            part = slice(start, start + len(own))
+            self._apply(one, finite[part], partial(one.take_moments, moments[part]))
+            start = part.stop
+
+    def _step(self, group: Sequence[Trajectory]) -> None:
+        rows = [one.unet_rows_now() for one in group]
+        predictions = self._calls.predict([row for own in rows for row in own])
+        finite, start = finite_rows(predictions), 0
+        for one, own in zip(group, rows):
+            part = slice(start, start + len(own))
+            self._apply(one, finite[part], partial(one.take_predictions, own, predictions[part]))
+            start = part.stop
+
+    def _decode(self, group: Sequence[Trajectory]) -> None:
+        images = self._calls.decode([one.final_latents() for one in group])
+        for one, image, finite in zip(group, images, finite_rows(images)):
+            take = partial(one.take_image, image, rows_per_call=self._rows_per_call)
+            self._apply(one, [finite], take)
+
+    def _apply(self, trajectory: Trajectory, finite: Sequence[bool], take: Callable[[], None]) -> None:
+        if not all(finite):
+            trajectory.failure = NonFinite(
+                f"the model gave NaN or infinity ({trajectory.kind.value})",
+                hint="try another scheduler or a dtype of more range",
+            )
+            return
+        try:
+            take()
+        except RetouchError as error:
+            trajectory.failure = error
+        except Exception as error:  # noqa: BLE001 - a trajectory's border: its failure ends it alone
+            trajectory.failure = failed(error)
+
+
+def failed(error: Exception) -> GenerationFailed:
+    """Return our error for one that came out of the models or a scheduler."""
+    failure = GenerationFailed(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
