@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 from diffusers import StableDiffusionInpaintPipeline
-
 from tests.factories import make_checkpoint
 
 

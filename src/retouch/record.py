@@ -104,7 +104,7 @@ def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
         )
     except RetouchError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(
             "the picture's record is incomplete", hint="it was edited after retouch wrote it"
         ) from error

@@ -1,0 +1,21 @@
+"""What tests of several rooms share: one tiny checkpoint, loaded once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.factories import make_checkpoint
+
+from retouch.inpainter import Inpainter
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete random checkpoint of 32 native pixels."""
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def inpainter(checkpoint: Path) -> Iterator[Inpainter]:
+    with Inpainter.load(checkpoint) as loaded:
+        yield loaded

@@ -1,0 +1,82 @@
+"""What a request leaves open is settled once, and contradictions are errors."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retouch.errors import InvalidField, MaskError
+from retouch.inpainter import Inpainter
+from retouch.models.bundle import Recommended
+from retouch.prepare import prepare, settle
+from retouch.request import DEFAULT_GUIDANCE_SCALE, DEFAULT_LIMITS, DEFAULT_NUM_INFERENCE_STEPS, InpaintRequest
+
+
+def _request(**fields: Any) -> InpaintRequest:
+    image = np.full((40, 48, 3), 90, np.uint8)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[10:20, 10:20] = 255
+    return InpaintRequest("a cat", image, mask).with_fields(**fields)
+
+
+def test_silence_takes_the_defaults_where_the_checkpoint_is_silent_too(inpainter: Inpainter) -> None:
+    settled = settle(_request(), inpainter.bundle, DEFAULT_LIMITS)
+    assert settled.num_inference_steps == DEFAULT_NUM_INFERENCE_STEPS
+    assert settled.guidance_scale == DEFAULT_GUIDANCE_SCALE
+    assert settled.seed is not None
+
+
+def test_the_checkpoints_advice_comes_before_the_defaults_and_after_the_request(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=Recommended(12, 3.0, "Euler"))
+    advised = settle(_request(), bundle, DEFAULT_LIMITS)
+    assert (advised.num_inference_steps, advised.guidance_scale, advised.scheduler) == (12, 3.0, "Euler")
+    asked = settle(_request(num_inference_steps=5, guidance_scale=0.0), bundle, DEFAULT_LIMITS)
+    assert (asked.num_inference_steps, asked.guidance_scale) == (5, 0.0)
+
+
+def test_an_unknown_scheduler_is_an_error_before_any_picture_is_read(inpainter: Inpainter) -> None:
+    with pytest.raises(InvalidField, match="scheduler"):
+        settle(_request(image=b"no picture", scheduler="Eulr"), inpainter.bundle, DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize("field", ["grow_px", "feather_px", "fill_holes", "match_colors"])
+def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpainter, field: str) -> None:
+    value = True if field in ("fill_holes", "match_colors") else 3
+    with pytest.raises(InvalidField, match=field):
+        settle(_request(reference=True, **{field: value}), inpainter.bundle, DEFAULT_LIMITS)
+
+
+def test_the_reference_mode_sees_the_picture_unscaled(inpainter: Inpainter) -> None:
+    request = settle(_request(reference=True), inpainter.bundle, DEFAULT_LIMITS)
+    prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    assert not prepared.region.is_scaled
+    assert (prepared.plans[0].latent_mask, prepared.plans[0].reference) == ("nearest", True)
+
+
+def test_transparency_is_the_mask_where_none_is_given(inpainter: Inpainter) -> None:
+    image = np.full((40, 48, 4), 255, np.uint8)
+    image[5:15, 5:15, 3] = 0
+    request = settle(_request(image=image, mask_image=None), inpainter.bundle, DEFAULT_LIMITS)
+    prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    assert prepared.alpha_is_mask
+    assert np.array_equal(prepared.mask.pixels, image[..., 3] == 0)
+
+
+def test_neither_mask_nor_transparency_is_an_error_that_says_what_to_give(inpainter: Inpainter) -> None:
+    request = settle(_request(mask_image=None), inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(MaskError) as caught:
+        prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    assert "mask_image" in caught.value.hint
+
+
+def test_a_deadline_counts_on_the_engines_clock(inpainter: Inpainter) -> None:
+    request = settle(_request(deadline_s=2.5), inpainter.bundle, DEFAULT_LIMITS)
+    assert prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 100.0).plans[0].deadline == 102.5
+
+
+def test_each_variant_has_its_own_plan_and_they_share_the_pictures(inpainter: Inpainter) -> None:
+    request = settle(_request(seed=5, num_images_per_prompt=2), inpainter.bundle, DEFAULT_LIMITS)
+    one, two = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0).plans
+    assert (one.seed, two.seed) == (5, 6)
+    assert one.image is two.image

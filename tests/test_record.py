@@ -1,0 +1,64 @@
+"""A result's record is complete, tells nothing of the machine, and is read as hostile text."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retouch.errors import BadInput
+from retouch.imaging.metadata import ResultMetadata, read_metadata
+from retouch.imaging.parameters import parse_parameters
+from retouch.inpainter import Inpainter
+from retouch.record import parse_record
+from retouch.request import DEFAULT_LIMITS
+from retouch.result import InpaintResult
+
+
+@pytest.fixture(scope="module")
+def result(inpainter: Inpainter) -> InpaintResult:
+    image = np.random.default_rng(3).integers(0, 256, (60, 72, 3), dtype=np.uint8)
+    mask = np.zeros((60, 72), np.uint8)
+    mask[20:44, 20:50] = 255
+    return inpainter("a cat, sitting", image, mask, num_inference_steps=1, seed=5, grow_px=2)
+
+
+def test_a_record_reads_back_as_it_was_written(result: InpaintResult, inpainter: Inpainter) -> None:
+    record = parse_record(result.fills[0].metadata.record, DEFAULT_LIMITS)
+    assert (record.request.prompt, record.request.seed, record.request.grow_px) == ("a cat, sitting", 5, 2)
+    assert np.array_equal(record.mask, result.mask)
+    assert record.model_hash == inpainter.bundle.content_hash
+    assert record.rows_per_call == 2
+
+
+def test_other_tools_find_their_own_form(result: InpaintResult) -> None:
+    parameters = parse_parameters(result.fills[0].metadata.parameters)
+    assert parameters.prompt == "a cat, sitting"
+    assert parameters.settings["Seed"] == "5"
+    assert parameters.settings["Steps"] == "1"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 99},
+        {"request": None},
+        {"request": {"image": "/etc/passwd"}},
+        {"request": {"prompt": "x", "num_inference_steps": 10**9}},
+        {"request": {"prompt": "x", "unknown": 1}},
+        {"mask": {"width": 10**6, "height": 10**6, "bits": ""}},
+        {"mask": 3},
+        {"rows_per_call": -1},
+        {"model": {}},
+    ],
+)
+def test_a_forged_record_is_an_error(result: InpaintResult, change: dict[str, Any]) -> None:
+    with pytest.raises(BadInput):
+        parse_record({**result.fills[0].metadata.record, **change}, DEFAULT_LIMITS)
+
+
+def test_metadata_names_no_folder_of_the_machine(result: InpaintResult, checkpoint: Path, tmp_path: Path) -> None:
+    result.save(tmp_path / "result.png")
+    data = (tmp_path / "result.png").read_bytes()
+    assert str(checkpoint.parent).encode() not in data
+    assert isinstance(read_metadata(data), ResultMetadata)

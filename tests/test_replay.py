@@ -1,0 +1,84 @@
+"""A result file makes its picture again, and hostile records are errors."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retouch.engine.settings import EngineSettings
+from retouch.errors import BadInput
+from retouch.inpainter import Inpainter
+from retouch.replay import remember, replay
+
+
+def _image(channels: int = 3) -> Any:
+    return np.random.default_rng(3).integers(0, 256, (60, 72, channels), dtype=np.uint8)
+
+
+def _mask() -> Any:
+    mask = np.zeros((60, 72), np.uint8)
+    mask[20:44, 20:50] = 255
+    return mask
+
+
+def _saved(inpainter: Inpainter, path: Path, **fields: Any) -> Path:
+    fields = {"num_inference_steps": 2, "seed": 11, **fields}
+    inpainter("a red apple", _image(), _mask(), **fields).save(path)
+    return path
+
+
+@pytest.mark.parametrize("fields", [{}, {"grow_px": 4, "region": "masked"}, {"scheduler": "Euler a"}])
+def test_a_result_replays_from_itself_alone(inpainter: Inpainter, tmp_path: Path, fields: dict[str, Any]) -> None:
+    replayed = replay(remember(_saved(inpainter, tmp_path / "result.png", **fields)), inpainter)
+    assert replayed.is_identical
+    assert replayed.max_difference == 0
+    assert replayed.notes == ()
+
+
+@pytest.mark.parametrize("fields", [{"strength": 0.5}, {"feather_px": 5}])
+def test_where_the_hole_shows_the_original_is_needed(
+    inpainter: Inpainter, tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png", **fields))
+    with pytest.raises(BadInput, match="original picture is needed"):
+        replay(memory, inpainter)
+    assert replay(memory, inpainter, image=_image()).is_identical
+
+
+def test_another_picture_is_not_taken_for_the_original(inpainter: Inpainter, tmp_path: Path) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png", strength=0.5))
+    with pytest.raises(BadInput, match="not the picture"):
+        replay(memory, inpainter, image=255 - _image())
+
+
+def test_a_picture_whose_transparency_was_the_mask_replays_from_the_original(
+    inpainter: Inpainter, tmp_path: Path
+) -> None:
+    image = _image(4)
+    image[..., 3] = 255 - _mask()
+    result = inpainter("a cat", image, num_inference_steps=2, seed=1, feather_px=3)
+    result.save(tmp_path / "result.png")
+    assert replay(remember(tmp_path / "result.png"), inpainter, image=image).is_identical
+
+
+def test_a_difference_in_how_calls_are_packed_is_noted(
+    checkpoint: Path, inpainter: Inpainter, tmp_path: Path
+) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png"))
+    with Inpainter.load(checkpoint, settings=EngineSettings(rows_per_call=6)) as other:
+        replayed = replay(memory, other)
+    assert "rows_per_call was 2, is 6" in replayed.notes
+    assert replayed.max_difference <= 1 / 255
+
+
+def test_a_lossy_copy_is_told_apart(inpainter: Inpainter, tmp_path: Path) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.jpg"))
+    assert not replay(memory, inpainter, image=_image()).is_identical
+
+
+def test_a_picture_without_a_record_says_so(inpainter: Inpainter, tmp_path: Path) -> None:
+    result = inpainter("a cat", _image(), _mask(), num_inference_steps=1)
+    result.save(tmp_path / "bare.png", metadata=False)
+    with pytest.raises(BadInput, match="no record"):
+        remember(tmp_path / "bare.png")
