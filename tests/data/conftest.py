@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+from tests.data_factories import make_data
 
 from retouch.data.compose import SceneComposer
-from tests.data_factories import make_data
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,10 @@ def test_the_face_of_a_yellow_cat_keeps_its_grammar():
     assert {"yellow cat face", "face of a yellow cat"} <= things
 
 
-@pytest.mark.parametrize(("thing", "expected"), [("apple", "an"), ("cat", "a"), ("unicorn", "a"), ("red boots", ""), ("pair of boots", "a")])
+@pytest.mark.parametrize(
+    ("thing", "expected"),
+    [("apple", "an"), ("cat", "a"), ("unicorn", "a"), ("red boots", ""), ("pair of boots", "a")],
+)
 def test_articles_fit_their_words(thing: str, expected: str):
     assert article(thing) == expected
 

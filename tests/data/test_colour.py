@@ -31,7 +31,10 @@ def test_oklab_and_back_returns_every_byte():
 
 
 @pytest.mark.parametrize("colour", [name for name in COLOURS if name not in NEUTRAL])
-@pytest.mark.parametrize("picture", [ball((220, 60, 60), (240, 240, 240), stripes=2), bench(yaw=0.5, wood=(9, 90, 9), metal=(40, 40, 40))])
+@pytest.mark.parametrize(
+    "picture",
+    [ball((220, 60, 60), (240, 240, 240), stripes=2), bench(yaw=0.5, wood=(9, 90, 9), metal=(40, 40, 40))],
+)
 def test_a_recoloured_picture_has_the_named_hue(colour: str, picture: np.ndarray):
     hue, chroma = hue_and_chroma(to_oklab(opaque(recolour(picture, colour))))
     vivid = chroma > 0.04

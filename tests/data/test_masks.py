@@ -45,7 +45,9 @@ def test_shifting_loses_what_leaves_and_wraps_nothing():
     assert masks.shifted(mask, 3, -2)[3:5, 4:6].all()
 
 
-@pytest.mark.parametrize(("kind", "low", "high"), [("thin", 0.04, 0.35), ("medium", 0.12, 0.45), ("thick", 0.15, 0.55)])
+@pytest.mark.parametrize(
+    ("kind", "low", "high"), [("thin", 0.04, 0.35), ("medium", 0.12, 0.45), ("thick", 0.15, 0.55)]
+)
 def test_irregular_masks_cover_what_their_kind_says_on_average(kind: masks.IrregularKind, low: float, high: float):
     shares = [masks.irregular(rng, (128, 128), kind).mean() for rng in rngs(80)]
     assert low < np.mean(shares) < high

@@ -1,0 +1,121 @@
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.archives import deb_bytes, tar_bytes
+
+from retouch.data.backgrounds import HELD_OUT, PANORAMAS
+from retouch.data.build import BuildOptions, build_pocket, read_rgba, sprite_reader, sprite_records
+from retouch.data.compose import SceneComposer
+from retouch.data.pack import read_pack
+from retouch.data.vocabulary import concepts, more_sprites
+from retouch.errors import BadInput
+
+
+def webp(side: int = 24) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGBA", (side, side), (200, 90, 30, 255)).save(buffer, "WEBP")
+    return buffer.getvalue()
+
+
+def exr(folder: Path) -> bytes:
+    module = pytest.importorskip("OpenEXR")
+    path = folder / "source.exr"
+    pixels = np.random.default_rng(0).random((8, 16, 3)).astype(np.float16)
+    module.File({"compression": module.ZIP_COMPRESSION, "type": module.scanlineimage}, {"RGB": pixels}).write(
+        str(path)
+    )
+    return path.read_bytes()
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> Path:
+    """Small archives in the layout of the real packages."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    sprites = [key.removeprefix("fluent:") for c in concepts() for key in c.sprites if key.startswith("fluent:")]
+    data, panorama = webp(), exr(tmp_path)
+    module = b"export default 'data:application/exr;base64," + base64.b64encode(panorama) + b"'"
+    stems = [name.split("/") for name in PANORAMAS]
+    (folder / "lobehub-fluent-emoji-3d-1.1.0.tgz").write_bytes(
+        tar_bytes({f"package/assets/{name}.webp": data for name in sprites})
+    )
+    (folder / "pmndrs-assets-1.7.0.tgz").write_bytes(
+        tar_bytes({f"package/hdri/{stem}.exr.js": module for source, stem in stems if source == "pmndrs"})
+    )
+    world = "./usr/share/blender/datafiles/studiolights/world"
+    (folder / "blender-data_1_all.deb").write_bytes(
+        deb_bytes({f"{world}/{stem}.exr": panorama for source, stem in stems if source == "blender"})
+    )
+    return folder
+
+
+@pytest.mark.slow
+def test_a_build_packs_everything_and_says_what_is_inside(packages: Path, tmp_path: Path):
+    out = build_pocket(packages, tmp_path / "out", BuildOptions(per_panorama=1, per_ground=1))
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["picture_licences"]) == {"MIT", "CC0-1.0", "Apache-2.0"}
+    assert {source["package"] for source in manifest["sources"]} == {
+        "@lobehub/fluent-emoji-3d",
+        "@pmndrs/assets",
+        "blender-data",
+        "retouch",
+    }
+    assert all(source["sha256"] for source in manifest["sources"] if source["package"] != "retouch")
+    assert "Permission is hereby granted" in (out / "LICENCES.md").read_text()
+    assert not list(out.glob(".unpacked*"))
+    _, records = read_pack(out / "backgrounds.npz")
+    assert {r["origin"] for r in records if r["split"] == "validation"} == HELD_OUT
+    for split in ("train", "validation"):
+        scene = SceneComposer.open(out, size=32, split=split).scene(np.random.default_rng(0))
+        assert scene.image.shape == (32, 32, 3)
+
+
+def test_permissive_leaves_out_every_copyleft_sprite():
+    for policy, is_free in (("permissive", True), ("all", False)):
+        options = BuildOptions(licences=policy, styles="all")
+        licences = {r["licence"] for r in sprite_records(concepts(), more_sprites(), options)}
+        assert ("GPL-2.0-or-later" not in licences) is is_free
+        assert {"MIT", "public domain"} <= licences
+
+
+def test_the_default_holds_one_style_and_some_sprites_of_rich_concepts_out():
+    records = list(sprite_records(concepts(), more_sprites(), BuildOptions()))
+    assert {record["kind"] for record in records} == {"3d"}
+    held = {record["concept"] for record in records if record["split"] == "validation"}
+    assert "cat face" in held
+    assert held < {record["concept"] for record in records if record["split"] == "train"}
+
+
+def test_every_sprite_record_names_its_source_and_licence():
+    for record in sprite_records(concepts(), more_sprites(), BuildOptions(licences="all", styles="all")):
+        assert record["licence"]
+        assert record["package"]
+        assert record["path"]
+
+
+def test_a_missing_sprite_is_bad_input(tmp_path: Path):
+    with pytest.raises(BadInput, match="has no"):
+        sprite_reader({"fluent": tmp_path})("fluent", "1f431")
+
+
+def test_drawings_are_rendered_with_alpha(tmp_path: Path):
+    pytest.importorskip("resvg_py")
+    circle = '<circle cx="38" cy="38" r="30" fill="red"/>'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" width="20mm" height="20mm">{circle}</svg>'
+    (tmp_path / "a.svg").write_text(svg)
+    picture = sprite_reader({"openclipart": tmp_path})("openclipart", "a.svg")
+    middle = picture[picture.shape[0] // 2, picture.shape[1] // 2]
+    assert middle.tolist() == [255, 0, 0, 255]
+    assert picture[0, 0, 3] == 0
+
+
+def test_only_png_and_webp_are_read_as_sprites():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "GIF")
+    with pytest.raises(OSError):
+        read_rgba(buffer.getvalue())

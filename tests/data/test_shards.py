@@ -1,0 +1,199 @@
+import io
+import json
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from retouch.data.shards import Position, ShardReader, expand, shards_of
+from retouch.errors import BadInput
+from retouch.imaging.limits import DecodeLimits
+
+
+def picture(kind: str = "JPEG", side: int = 16, value: int = 100) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (value, value, value)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def write_tar(path: Path, files: list[tuple[str, bytes]]) -> Path:
+    with tarfile.open(path, "w") as tar:
+        for name, data in files:
+            add(tar, name, data)
+    return path
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def sample(key: int, caption: str = "a cat", value: int = 100) -> list[tuple[str, bytes]]:
+    stem = f"{key:09d}"
+    metadata = json.dumps({"key": stem, "original_width": 640}).encode()
+    return [(f"{stem}.jpg", picture(value=value)), (f"{stem}.json", metadata), (f"{stem}.txt", caption.encode())]
+
+
+def test_a_shard_of_img2dataset_is_read_in_order(tmp_path: Path):
+    shard = write_tar(tmp_path / "00000.tar", [f for key in range(3) for f in sample(key, f"cat {key}")])
+    reader = ShardReader([str(shard)])
+    found = list(reader)
+    assert [s.caption for s in found] == ["cat 0", "cat 1", "cat 2"]
+    assert found[0].image.shape == (16, 16, 3)
+    assert found[0].metadata["original_width"] == 640
+    assert found[0].mask is None
+    assert reader.tally.read == 3
+    assert not reader.tally.broken
+
+
+def test_reading_resumes_behind_the_last_sample_over_shards(tmp_path: Path):
+    shards = [
+        str(write_tar(tmp_path / f"{n}.tar", [f for key in range(4) for f in sample(key, f"{n}-{key}")]))
+        for n in range(3)
+    ]
+    everything = [s.caption for s in ShardReader(shards)]
+    for stop in range(1, 12):
+        iterator = iter(ShardReader(shards))
+        first = [next(iterator) for _ in range(stop)]
+        rest = ShardReader(shards, start=first[-1].position)
+        assert [s.caption for s in (*first, *rest)] == everything
+
+
+def test_resuming_counts_broken_samples_too(tmp_path: Path):
+    files = [*sample(0), ("000000001.jpg", b"broken"), ("000000001.txt", b"x"), *sample(2, "last")]
+    shard = str(write_tar(tmp_path / "0.tar", files))
+    assert [s.caption for s in ShardReader([shard], start=Position(0, 1))] == ["last"]
+
+
+def test_broken_samples_are_passed_over_and_counted_by_reason(tmp_path: Path):
+    files = [
+        *sample(0),
+        ("000000001.jpg", picture()[:100]),
+        ("000000001.txt", b"cut short"),
+        ("000000002.txt", b"no picture"),
+        ("000000003.jpg", picture()),
+        ("000000004.jpg", picture()),
+        ("000000004.json", b"{not json"),
+        ("000000004.txt", b"x"),
+        ("000000005.jpg", picture()),
+        ("000000005.json", b"[1, 2]"),
+        *sample(6),
+    ]
+    reader = ShardReader([str(write_tar(tmp_path / "0.tar", files))])
+    assert [s.key for s in reader] == ["000000000", "000000006"]
+    assert reader.tally.broken == {"image_invalid": 1, "no picture": 1, "no caption": 1, "bad json": 2}
+
+
+def test_the_caption_may_stand_in_the_json_alone(tmp_path: Path):
+    files = [("0.jpg", picture()), ("0.json", json.dumps({"caption": " a hat "}).encode())]
+    assert next(iter(ShardReader([str(write_tar(tmp_path / "0.tar", files))]))).caption == "a hat"
+
+
+def test_a_mask_is_read_as_true_where_white_and_must_fit(tmp_path: Path):
+    mask = np.zeros((16, 16), dtype=np.uint8)
+    mask[4:8] = 255
+    good, small = io.BytesIO(), io.BytesIO()
+    Image.fromarray(mask).save(good, "PNG")
+    Image.fromarray(mask[:8]).save(small, "PNG")
+    files = [
+        *sample(0),
+        ("000000000.mask.png", good.getvalue()),
+        *sample(1),
+        ("000000001.mask.png", small.getvalue()),
+    ]
+    reader = ShardReader([str(write_tar(tmp_path / "0.tar", files))])
+    found = list(reader)
+    assert len(found) == 1
+    assert found[0].mask is not None
+    assert np.array_equal(found[0].mask, mask > 0)
+    assert reader.tally.broken == {"mask of another size": 1}
+
+
+class Bomb:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return Path.write_text, (self.target, "boom")
+
+
+def test_a_hostile_tar_runs_writes_and_follows_nothing(tmp_path: Path):
+    outside = tmp_path / "outside.txt"
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(picture())
+    shard = tmp_path / "0.tar"
+    with tarfile.open(shard, "w") as tar:
+        for kind, name in (
+            (tarfile.SYMTYPE, "000000001.jpg"),
+            (tarfile.LNKTYPE, "000000002.jpg"),
+            (tarfile.FIFOTYPE, "3.jpg"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, str(secret)
+            tar.addfile(member)
+        add(tar, "../../evil.jpg", picture())
+        add(tar, "/etc/evil.jpg", picture())
+        for ending in ("pyd", "pickle", "pkl", "npy", "pth"):
+            add(tar, f"000000004.{ending}", pickle.dumps(Bomb(outside)))
+        for name, data in sample(5):
+            add(tar, name, data)
+    before = sorted(tmp_path.rglob("*"))
+    reader = ShardReader([str(shard)])
+    assert [s.key for s in reader] == ["000000005"]
+    assert reader.tally.broken["not a plain file"] == 5
+    assert not outside.exists()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_files_and_pictures_over_a_limit_are_not_decoded(tmp_path: Path):
+    files = [("0.jpg", picture(side=64)), ("0.txt", b"large"), *sample(1)]
+    shard = str(write_tar(tmp_path / "0.tar", files))
+    reader = ShardReader([shard], limits=DecodeLimits(image_pixels=32 * 32))
+    assert len(list(reader)) == 1
+    assert reader.tally.broken == {"image_too_large": 1}
+    reader = ShardReader([shard], limits=DecodeLimits(image_bytes=10))
+    assert not list(reader)
+    assert reader.tally.broken["file too large"] == 2
+
+
+def test_a_truncated_shard_gives_what_it_has_and_the_next_goes_on(tmp_path: Path):
+    first = write_tar(tmp_path / "0.tar", [f for key in range(4) for f in sample(key)])
+    first.write_bytes(first.read_bytes()[: 512 * 13])
+    second = write_tar(tmp_path / "1.tar", sample(9, "after"))
+    reader = ShardReader([str(first), str(second), str(tmp_path / "missing.tar")])
+    found = [s.caption for s in reader]
+    assert found[-1] == "after"
+    assert len(found) >= 2
+    assert sum(reader.tally.broken.values()) >= 2
+
+
+def test_patterns_and_folders_expand_in_order(tmp_path: Path):
+    assert expand("s3://b/{00008..00011}.tar") == [f"s3://b/{n:05d}.tar" for n in (8, 9, 10, 11)]
+    for name in ("b.tar", "a.tar", "c.txt"):
+        (tmp_path / name).touch()
+    assert expand(str(tmp_path)) == [str(tmp_path / "a.tar"), str(tmp_path / "b.tar")]
+    assert expand("one.tar") == ["one.tar"]
+
+
+def test_an_absurd_range_and_an_empty_folder_are_refused(tmp_path: Path):
+    with pytest.raises(BadInput):
+        expand("{0..99999999}.tar")
+    with pytest.raises(BadInput):
+        expand(str(tmp_path))
+
+
+def test_workers_share_all_shards_without_overlap():
+    shards = [str(n) for n in range(10)]
+    for seed in (None, 3):
+        shares = [shards_of(shards, rank=rank, world=3, seed=seed) for rank in range(3)]
+        assert sorted(shard for share in shares for shard in share) == sorted(shards)
+    assert shards_of(shards, rank=0, world=1, seed=1) != shards
+
+
+def test_shards_are_read_through_a_url_as_well(tmp_path: Path):
+    shard = write_tar(tmp_path / "0.tar", sample(0))
+    assert len(list(ShardReader([f"file://{shard}"]))) == 1
