@@ -91,7 +91,8 @@ def geometry(unet: Any, vae: Any) -> Geometry:
             hint=f"retouch runs UNets of {2 * channels + 1} (inpainting) or {channels} channels",
         )
     for name in ("class_embed_type", "addition_embed_type", "encoder_hid_dim_type", "num_class_embeds"):
-        if getattr(unet, name, None) is not None:
+        # Of these only the pooled text is made from what every prompt brings.
+        if getattr(unet, name, None) not in (None, "text"):
             raise ModelUnsupported(f"the UNet needs {name}", hint="retouch runs Stable Diffusion 1.x and 2.x")
     vae_factor = 2 ** (len(vae.block_out_channels) - 1)
     sample_size = unet.sample_size if isinstance(unet.sample_size, int) else max(unet.sample_size or (64,))
