@@ -24,7 +24,7 @@ from retouch.imaging.limits import DEFAULT_DECODE_LIMITS, DecodeLimits
 from retouch.imaging.orientation import clean_exif, turn
 from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.png_chunks import MAX_ICC_BYTES, LeanPng, lean_png
-from retouch.imaging.sixteen_bit import decode_png16, decode_tiff16
+from retouch.imaging.sample_codecs import decode_png, decode_tiff16
 from retouch.imaging.sources import Readable, read_bytes
 from retouch.imaging.tiff_header import ICC_TAG
 
@@ -82,7 +82,7 @@ def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_L
 
 def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
     if header.format == "PNG":
-        return _decode_png(lean_png(data), header, limits)
+        return _decode_png(lean_png(data), header)
     if header.tiff is not None and max(header.bits, *header.tiff.bits) == 16:
         return _decode_tiff16(data, header)
     picture = _decode_with_pillow(data, header, limits)
@@ -91,17 +91,12 @@ def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
     return _warn(picture, _FIRST_ONLY) if header.is_animated else picture
 
 
-def _decode_png(lean: LeanPng, header: Header, limits: DecodeLimits) -> Picture:
-    if lean.bits == 16:
-        pixels, alpha = decode_png16(lean.data, header.height, header.width)
-        mode = "I;16" if pixels.ndim == 2 else "RGB;16"
-    else:
-        plain = _decode_with_pillow(lean.data, header, limits)
-        pixels, alpha, mode = plain.pixels, plain.alpha, plain.source_mode
+def _decode_png(lean: LeanPng, header: Header) -> Picture:
+    pixels, alpha = decode_png(lean.data, header.height, header.width)
     if lean.colour_key is not None:
         alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
     warnings = (_FIRST_ONLY,) if lean.is_animated else ()
-    return _oriented(Picture(pixels, alpha, lean.icc, lean.exif, mode, warnings=warnings))
+    return _oriented(Picture(pixels, alpha, lean.icc, lean.exif, lean.mode, warnings=warnings))
 
 
 def _alpha_of_key(pixels: Samples, key: tuple[int, ...], bits: int) -> Samples:

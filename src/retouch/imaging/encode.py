@@ -122,7 +122,12 @@ def _encode_with_pillow(
         exif, _ = _jpeg_exif(picture, metadata)
         options = {"quality": quality or DEFAULT_JPEG_QUALITY, "subsampling": 0}
     elif format == "AVIF":
-        options = {"quality": quality or DEFAULT_AVIF_QUALITY, "subsampling": "4:4:4", "speed": 8, "max_threads": 1}
+        options = {
+            "quality": quality or DEFAULT_AVIF_QUALITY,
+            "subsampling": "4:4:4",
+            "speed": 8,
+            "max_threads": 1,
+        }
     elif quality is None:
         options = {"lossless": True, "exact": True, "method": 0, "quality": 25}
     else:

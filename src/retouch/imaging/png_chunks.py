@@ -17,6 +17,9 @@ MAX_OTHER_CHUNKS = 2_000
 MAX_ICC_BYTES = 4 * 2**20
 
 _FRAMES = (b"IDAT", b"fdAT", b"fcTL")
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+_DEEP_MODES = {0: "I;16", 2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}
 _KEPT = (b"IHDR", b"PLTE", b"IDAT")
 
 
@@ -26,6 +29,7 @@ class LeanPng:
 
     Attributes:
         data: a PNG file of the critical chunks alone, with `tRNS` for palettes only.
+        mode: of the samples, in Pillow's words.
         bits: of one sample: 1, 2, 4, 8 or 16.
         colour_key: the sample (grey) or samples (RGB) that stand for transparent, in the file's own depth.
         icc: the embedded profile, byte for byte.
@@ -34,6 +38,7 @@ class LeanPng:
     """
 
     data: bytes
+    mode: str
     bits: int
     colour_key: tuple[int, ...] | None
     icc: bytes | None
@@ -72,6 +77,8 @@ def lean_png(data: bytes) -> LeanPng:
         ImageError: the file is cut short, has too many chunks, or a profile larger than `MAX_ICC_BYTES`.
     """
     bits, colour_type = data[24], data[25]
+    if bits not in _DEPTHS.get(colour_type, ()):
+        raise ImageError("the PNG file has an impossible header", hint="save the picture again")
     parts = [SIGNATURE]
     icc = exif = colour_key = None
     frames = 1
@@ -87,8 +94,12 @@ def lean_png(data: bytes) -> LeanPng:
             exif = data[start:end]
         elif name == b"acTL" and end - start >= 4:
             (frames,) = struct.unpack_from(">I", data, start)
+    kept = {part[4:8] for part in parts}
+    if b"IDAT" not in kept or (colour_type == 3 and b"PLTE" not in kept):
+        raise ImageError("the PNG file lacks its pixels or its palette", hint="save the picture again")
     parts.append(chunk(b"IEND", b""))
-    return LeanPng(b"".join(parts), bits, colour_key, icc, exif, frames > 1)
+    mode = _MODES[colour_type] if bits < 16 else _DEEP_MODES[colour_type]
+    return LeanPng(b"".join(parts), mode, bits, colour_key, icc, exif, frames > 1)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

@@ -1,4 +1,8 @@
-"""Pictures of 16 bits a sample, which Pillow would narrow to 8 in silence, decoded by `imagecodecs`."""
+"""Samples of PNG files and of 16-bit TIFF files, decoded by `imagecodecs`.
+
+Pillow narrows 48-bit colour to 24 in silence, and takes a PNG file whose pixels end early for a whole one; the
+libraries behind `imagecodecs` do neither.
+"""
 
 import imagecodecs
 import numpy as np
@@ -10,11 +14,11 @@ from retouch.imaging.tiff_header import TiffHeader
 _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
 """None, LZW, deflate (both numbers) and PackBits."""
 
-Sixteen = tuple[Samples, Samples | None]
+Planes = tuple[Samples, Samples | None]
 
 
-def decode_png16(data: bytes, height: int, width: int) -> Sixteen:
-    """Decode a PNG file of 16-bit samples whose size was checked: pixels and alpha, uint16.
+def decode_png(data: bytes, height: int, width: int) -> Planes:
+    """Decode a lean PNG file whose size was checked: pixels and alpha, palettes as RGB, less than 8 bits as 8.
 
     Raises:
         ImageError: the file is cut short or broken.
@@ -26,7 +30,7 @@ def decode_png16(data: bytes, height: int, width: int) -> Sixteen:
     return _split(np.asarray(samples), height, width)
 
 
-def decode_tiff16(data: bytes, header: TiffHeader) -> Sixteen:
+def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
     """Decode the first page of a TIFF file of 16-bit samples whose size was checked, without turning it.
 
     Raises:
@@ -51,8 +55,12 @@ def decode_tiff16(data: bytes, header: TiffHeader) -> Sixteen:
     return pixels, alpha
 
 
-def _split(samples: np.ndarray, height: int, width: int) -> Sixteen:
-    if samples.dtype != np.uint16 or samples.shape[:2] != (height, width) or samples.ndim not in (2, 3):
+def _split(samples: np.ndarray, height: int, width: int) -> Planes:
+    if (
+        samples.dtype not in (np.uint8, np.uint16)
+        or samples.shape[:2] != (height, width)
+        or samples.ndim not in (2, 3)
+    ):
         raise ImageError("the picture is not what its header says", hint="save the picture again")
     if samples.ndim == 2:
         return samples, None
