@@ -47,6 +47,14 @@ def test_conditioning_of_other_families_is_unsupported() -> None:
         geometry(unet, SimpleNamespace(latent_channels=4, block_out_channels=(1, 1)))
 
 
+def test_pooled_text_is_conditioning_that_every_prompt_brings() -> None:
+    unet = SimpleNamespace(
+        in_channels=9, sample_size=[8, 16], block_out_channels=(1, 1), addition_embed_type="text"
+    )
+    shape = geometry(unet, SimpleNamespace(latent_channels=4, block_out_channels=(1, 1, 1)))
+    assert (shape.kind, shape.native_size, shape.size_multiple) == ("concat", 64, 8)
+
+
 def test_parts_of_different_checkpoints_do_not_fit(tmp_path: Path) -> None:
     components = load_folder(make_checkpoint(tmp_path), OPTIONS)
     with pytest.raises(ModelUnsupported, match="channels"):

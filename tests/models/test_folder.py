@@ -96,12 +96,25 @@ def test_pickled_weights_load_where_allowed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tokenizer/vocab.json", "scheduler/scheduler_config.json", "unet/config.json", "model_index.json"]
+    "name", ["vae/config.json", "scheduler/scheduler_config.json", "unet/config.json", "model_index.json"]
 )
 def test_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ModelNotFound, match=Path(name).name):
         load_folder(folder, LoadOptions())
+
+
+@pytest.mark.parametrize("kept", [("tokenizer.json",), ("vocab.json", "merges.txt")])
+def test_tokenizer_loads_from_either_of_its_forms(folder: Path, kept: tuple[str, ...]) -> None:
+    home = folder / "tokenizer"
+    whole = load_tokenizer(home)("a red apple on the bench").input_ids
+    for path in home.iterdir():
+        if path.name not in (*kept, "tokenizer_config.json"):
+            path.unlink()
+    assert load_tokenizer(home)("a red apple on the bench").input_ids == whole
+    (home / kept[0]).unlink()
+    with pytest.raises(ModelNotFound, match="tokenizer"):
+        load_tokenizer(home)
 
 
 def test_broken_tokenizer_is_an_error_of_the_model(folder: Path) -> None:

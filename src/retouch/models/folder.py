@@ -54,15 +54,16 @@ def load_folder(folder: Path, options: LoadOptions) -> Components:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """Load CLIP's tokenizer from its `vocab.json` and `merges.txt`.
+    """Load CLIP's tokenizer from `vocab.json` and `merges.txt`, or from `tokenizer.json`, which holds both.
 
     Raises:
-        ModelNotFound: one of them is missing.
-        ModelError: they do not fit each other.
+        ModelNotFound: neither is whole.
+        ModelError: they cannot be read, or do not fit each other.
     """
-    for name in ("vocab.json", "merges.txt"):
-        if not (folder / name).is_file():
-            raise ModelNotFound(f"tokenizer/{name} is missing", hint=f"looked in {folder}")
+    if not has_tokenizer(folder):
+        raise ModelNotFound(
+            "the tokenizer is missing: vocab.json with merges.txt, or tokenizer.json", hint=f"looked in {folder}"
+        )
     from transformers import CLIPTokenizer
 
     try:
@@ -70,6 +71,12 @@ def load_tokenizer(folder: Path) -> Any:
     except Exception as error:
         # The tokenizer's parser raises plain Exception for broken files.
         raise ModelError(f"the tokenizer in {folder} cannot be read: {error}") from error
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Tell whether a folder holds a tokenizer; transformers 5 saves `tokenizer.json` alone."""
+    pair = (folder / "vocab.json", folder / "merges.txt")
+    return (folder / "tokenizer.json").is_file() or all(path.is_file() for path in pair)
 
 
 def read_scheduler(folder: Path) -> dict[str, Any]:

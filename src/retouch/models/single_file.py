@@ -11,7 +11,7 @@ from retouch.errors import ModelError, ModelUnsupported
 from retouch.models.checks import read_weights
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.components import Components, read_notes
-from retouch.models.folder import check_config, load_tokenizer, read_scheduler
+from retouch.models.folder import check_config, has_tokenizer, load_tokenizer, read_scheduler
 from retouch.models.hashing import hash_files
 from retouch.models.layout import read_json
 from retouch.models.options import LoadOptions
@@ -148,7 +148,7 @@ def _whole(component: str, model: Any) -> Any:
 
 
 def _tokenizer(home: Path) -> Any:
-    if (home / "tokenizer" / "vocab.json").is_file():
+    if has_tokenizer(home / "tokenizer"):
         return load_tokenizer(home / "tokenizer")
     path = home / "tokenizer" / "tokenizer_config.json"
     pad = read_json(path).get("pad_token") if path.is_file() else None
