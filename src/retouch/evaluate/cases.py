@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from retouch.evaluate.metrics import mask_box
 
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
+_Sample = TypeVar("_Sample", np.uint8, np.bool_)
 Group = Literal["held-out", "own colour", "seen", "background"]
 
 HOLE_GREY = 127
@@ -65,7 +66,7 @@ class Case:
     def is_whole(self) -> bool:
         return bool(self.mask.all())
 
-    def crop(self, picture: U8) -> U8:
+    def crop(self, picture: NDArray[_Sample]) -> NDArray[_Sample]:
         """Return the part of a picture that the mask's bounding box holds."""
         left, top, right, bottom = mask_box(self.mask)
         return picture[top:bottom, left:right]
@@ -176,6 +177,25 @@ def _names_with_held_sprites(data_dir: Path) -> frozenset[str]:
     return frozenset(str(record["concept"]) for record in records if record.get("split") == "validation")
 
 
-def objects_of(cases: Sequence[Case]) -> list[int]:
-    """Return the positions of the cases that ask for an object."""
-    return [k for k, case in enumerate(cases) if case.concept is not None]
+def rows_by_group(cases: Sequence[Case]) -> dict[str, list[int]]:
+    """Return the positions of the cases in each group, and in finer cuts through all objects.
+
+    A mask in the object's own shape tells its outline to any painter, a box tells nothing: scores apart.
+    """
+    rows: dict[str, list[int]] = {"objects": [], **{group: [] for group in GROUPS}}
+    rows |= {"new sprite": [], "mask: box": [], "mask: shaped": [], "mask: whole picture": []}
+    for k, case in enumerate(cases):
+        rows[case.group].append(k)
+        if case.concept is None:
+            continue
+        rows["objects"].append(k)
+        rows[f"mask: {_mask_kind(case)}"].append(k)
+        if case.is_new_sprite:
+            rows["new sprite"].append(k)
+    return {name: found for name, found in rows.items() if found}
+
+
+def _mask_kind(case: Case) -> str:
+    if case.is_whole:
+        return "whole picture"
+    return "box" if case.crop(case.mask).all() else "shaped"

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from retouch.evaluate.bootstrap import Estimate
-from retouch.evaluate.cases import Case, Quota, standard_set
+from retouch.evaluate.cases import Quota, rows_by_group, standard_set
 from retouch.evaluate.exemplars import trained_probe
 from retouch.evaluate.features import LiteFeatures
 from retouch.evaluate.judge import Judge
@@ -49,7 +49,7 @@ def quick_report(run: QuickRun) -> tuple[dict[str, Any], Painted]:
     cases = standard_set(run.data, Quota.quick(run.cases), size=run.size, seed=run.seed)
     painted = paint_and_judge(_painter(run), cases, judge)
     truths = judge.features([case.truth for case in cases], cases)
-    groups = {"all": list(range(len(cases)))} | _rows_by_group(cases)
+    groups = rows_by_group(cases)
     scores = {name: score(painted, truths, rows, seed=run.seed) for name, rows in groups.items()}
     report = {
         "model": str(run.model),
@@ -68,7 +68,7 @@ def table(scores: dict[str, Any]) -> str:
     lines = []
     for group, values in scores.items():
         shown = (f"{key} {_short(key, Estimate(**values[key]))}" for key in _SHOWN)
-        lines.append(f"{group:>10} (n={values['object_top1']['count']}): " + "  ".join(shown))
+        lines.append(f"{group:>19} (n={values['object_top1']['count']}): " + "  ".join(shown))
     return "\n".join(lines)
 
 
@@ -83,13 +83,6 @@ def _painter(run: QuickRun) -> Painter:
     if run.painter == "engine":
         return EnginePainter.load(run.model, run.sampling)
     return StockPainter(run.model, run.sampling)
-
-
-def _rows_by_group(cases: list[Case]) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = {}
-    for k, case in enumerate(cases):
-        rows.setdefault(case.group, []).append(k)
-    return rows
 
 
 def main(arguments: list[str] | None = None) -> int:
