@@ -50,16 +50,18 @@ def test_a_module_of_javascript_yields_its_picture(tmp_path: Path):
         exr_bytes(path)
 
 
-def test_reading_bounds_single_channels_around_the_sun(tmp_path: Path):
+def test_reading_makes_broken_blocks_around_the_sun_white(tmp_path: Path):
     exr = pytest.importorskip("OpenEXR")
-    pixels = np.full((4, 8, 3), 0.5, dtype=np.float16)
-    pixels[1, 1] = (20, 15, 15000)
-    pixels[2, 2] = (20, 15, -2300)
+    pixels = np.full((32, 64, 3), 0.5, dtype=np.float16)
+    pixels[9, 9] = (20, 15, 15000)
+    pixels[10, 20] = (20, 15, -2300)
+    pixels[30, 60] = (0.5, -0.01, 0.5)
     exr.File({"compression": exr.ZIP_COMPRESSION, "type": exr.scanlineimage}, {"RGB": pixels}).write(
         str(tmp_path / "a.exr")
     )
     linear = read_exr(tmp_path / "a.exr")
-    assert linear.shape == (4, 8, 3)
-    assert linear[1, 1, 2] == 80
-    assert linear[2, 2].min() > 0
+    assert linear.shape == (32, 64, 3)
+    assert (linear[8:16, 8:24] >= 100).all()
+    assert (linear >= 100).sum() == 2 * 64 * 3
+    assert linear[30, 60].tolist() == [0.5, 0, 0.5]
     assert (linear[0, 0] == 0.5).all()

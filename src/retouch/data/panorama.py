@@ -15,6 +15,7 @@ from retouch.errors import BadInput, MissingExtra
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
+_SUN = 100.0  # far over white at every exposure that `develop` chooses
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,13 @@ def read_exr(path: Path) -> F32:
             else:
                 pixels = np.stack([channels[name].pixels for name in "RGB"], axis=-1)
             linear = np.asarray(pixels, dtype=np.float32)[..., :3]
-    linear = np.clip(np.nan_to_num(linear, posinf=60000), 0, 60000)
-    # Around the sun the compression leaves single channels hundreds of times over the others.
-    middle = np.median(linear, axis=-1, keepdims=True)
-    return np.asarray(np.clip(linear, middle / 4, middle * 4), dtype=np.float32)
+    # Around the sun the compression breaks: channels far below zero, thousands beside tens.
+    linear = np.nan_to_num(linear, nan=_SUN, posinf=_SUN, neginf=_SUN)
+    # It works on blocks of 8 x 8, so a block is broken as a whole.
+    rows, columns = np.nonzero((linear.min(-1) < -100) | (linear.max(-1) > 1000))
+    for row, column in set(zip((rows // 8 * 8).tolist(), (columns // 8 * 8).tolist())):
+        linear[row : row + 8, column : column + 8] = _SUN
+    return np.clip(linear, 0, _SUN)
 
 
 def develop(linear: F32, *, key: float = 0.2) -> U8:
