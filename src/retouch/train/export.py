@@ -26,7 +26,7 @@ class Parts:
 
 
 def build_scheduler(prediction_type: str) -> DDIMScheduler:
-    """DDIM with Stable Diffusion's settings (stable-diffusion-v1-5/stable-diffusion-inpainting, scheduler config)."""
+    """DDIM with Stable Diffusion's settings (its repository's scheduler_config.json)."""
     return DDIMScheduler(
         num_train_timesteps=TIMESTEPS,
         beta_start=BETA_START,

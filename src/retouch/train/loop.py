@@ -1,7 +1,6 @@
 """The training loop: phases, surgery between them, checkpoints that resume exactly."""
 
 import logging
-
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -37,8 +36,8 @@ class Position:
 class Hooks:
     """What the loop calls; none of it may change the weights."""
 
-    on_step: Callable[["Trainer", dict[str, float]], None] = lambda trainer, values: None
-    on_save: Callable[["Trainer"], None] = lambda trainer: None
+    on_step: Callable[["Trainer", dict[str, float]], None] = lambda _trainer, _values: None
+    on_save: Callable[["Trainer"], None] = lambda _trainer: None
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 TIMESTEPS = 1000
 BETA_START, BETA_END = 0.00085, 0.012
-"""Stable Diffusion's: linear in the square root (`scaled_linear`); runwayml/stable-diffusion v1-inpainting-inference.yaml."""
+"""Stable Diffusion's, linear in the square root (runwayml/stable-diffusion, v1-inpainting-inference.yaml)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class NoiseSchedule:
     def target(
         self, kind: Literal["epsilon", "v_prediction"], latents: Tensor, noise: Tensor, timesteps: Tensor
     ) -> Tensor:
-        """What the model predicts: the noise, or v = sqrt(a) noise - sqrt(1 - a) z_0 (arXiv:2202.00512, appendix D)."""
+        """What the model predicts: the noise, or v = sqrt(a) noise - sqrt(1 - a) z_0.
+
+        (Salimans and Ho 2022, arXiv:2202.00512, appendix D.)
+        """
         if kind == "epsilon":
             return noise
         signal, spread = self.scales(timesteps)

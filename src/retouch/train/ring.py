@@ -25,7 +25,7 @@ class RingSpec:
 
 
 def fill_ring(spec: RingSpec) -> None:
-    """Compose scenes into the ring for ever: at full speed first, then `scenes_per_s`. The worker's main function."""
+    """The worker's main function: compose scenes for ever, at full speed first, then `scenes_per_s`."""
     composer = SceneComposer.open(spec.data_dir, size=spec.size, split="train")
     pictures = np.load(spec.folder / "pictures.npy", mmap_mode="r+")
     filled = np.load(spec.folder / "filled.npy", mmap_mode="r+")

@@ -155,7 +155,7 @@ def stop_when_asked(max_steps: int | None) -> Callable[[], bool]:
     asked = False
     calls = 0
 
-    def ask(signum: int, frame: FrameType | None) -> None:
+    def ask(_signum: int, _frame: FrameType | None) -> None:
         nonlocal asked
         asked = True
 

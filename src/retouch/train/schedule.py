@@ -6,7 +6,7 @@ from retouch.train.config import PhaseConfig
 
 
 def rate_factor(step: int, phase: PhaseConfig) -> float:
-    """Factor in [0, 1] for `step` (from 0): linear warm-up, then constant, cosine to 0, or stable with a last fall.
+    """Factor in [0, 1] for `step` (from 0): linear warm-up, then constant, cosine to 0, or a last fall.
 
     `wsd` is warmup-stable-decay (Hu et al. 2024, arXiv:2404.06395) with a fall along 1 - sqrt (arXiv:2405.18392).
     """

@@ -67,7 +67,7 @@ def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
 
 
 def _merge_lines(bpe: dict[str, Any]) -> list[str]:
-    """Merges as `merges.txt` has them; older versions of tokenizers keep them as one string, newer ones as pairs."""
+    """Merges as `merges.txt` has them; tokenizers keeps them as strings or, in newer versions, as pairs."""
     return [merge if isinstance(merge, str) else " ".join(merge) for merge in bpe["merges"]]
 
 
