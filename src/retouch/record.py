@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from retouch import __version__
 from retouch.errors import BadInput, RetouchError
 from retouch.imaging.mask_bits import pack_mask, unpack_mask
 from retouch.imaging.metadata import ResultMetadata, pixel_hash
@@ -20,7 +19,7 @@ from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
-_LIBRARIES = ("torch", "diffusers", "transformers", "numpy")
+_LIBRARIES = ("retouch", "torch", "diffusers", "transformers", "numpy")
 
 
 def record_of(prepared: Prepared, bundle: ModelBundle, *, seed: int, rows_per_call: int) -> ResultMetadata:
@@ -50,7 +49,7 @@ def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
     """Return what the last bits of a picture depend on beside the request: device and versions."""
     return {
         "device": {"type": bundle.device.type, "dtype": str(bundle.dtype), "threads": torch.get_num_threads()},
-        "versions": {"retouch": __version__, **{name: version(name) for name in _LIBRARIES}},
+        "versions": {name: version(name) for name in _LIBRARIES},
     }
 
 
@@ -144,6 +143,6 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Masked content": {"noise": "latent noise", "zeros": "latent nothing"}.get(
             request.masked_content, request.masked_content
         ),
-        "Version": f"retouch {__version__}",
+        "Version": f"retouch {version('retouch')}",
     }
     return format_parameters(request.prompt, request.negative_prompt, settings)
