@@ -33,8 +33,9 @@ def picture_of_array(array: NDArray[Any]) -> Picture:
 
 
 def _samples(array: NDArray[Any]) -> Samples:
-    if array.dtype in (np.uint8, np.uint16):
-        return array.astype(array.dtype.newbyteorder("="))
+    native = array.dtype.newbyteorder("=")
+    if native in (np.uint8, np.uint16):
+        return array.astype(native)
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * np.uint8(255)
     if not np.issubdtype(array.dtype, np.floating):

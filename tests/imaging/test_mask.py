@@ -1,0 +1,145 @@
+"""Polarity, alpha and threshold are settled once; True = repaint after it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from retouch.errors import MaskEmpty, MaskError, MaskSizeError
+from retouch.imaging.mask import MaskOptions, cover_mask, luminance, mask_strength, nearest_mask, prepare_mask
+from retouch.imaging.picture import Picture
+
+GREY = np.array([[0, 100, 128, 255]], np.uint8)
+ALPHA = np.array([[255, 128, 127, 0]], np.uint8)
+
+
+def _read(picture: Picture, **options: object) -> np.ndarray:
+    return prepare_mask(
+        picture, height=picture.height, width=picture.width, options=MaskOptions(**options)
+    ).pixels.astype(int)
+
+
+@pytest.mark.parametrize(
+    ("polarity", "expected"),
+    [("white", [0, 0, 1, 1]), ("black", [1, 1, 0, 0])],
+)
+def test_white_and_black_are_judged_by_luminance(polarity: str, expected: list) -> None:
+    for picture in (
+        Picture(GREY),
+        Picture(np.dstack([GREY] * 3)),
+        Picture(GREY.astype(np.uint16) * 257),
+        Picture(GREY, np.full_like(GREY, 255)),
+        Picture(GREY, np.full_like(GREY, 7)),
+        Picture(GREY, np.zeros_like(GREY)),
+    ):
+        assert _read(picture, polarity=polarity)[0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("polarity", "expected"),
+    [("transparent", [0, 0, 1, 1]), ("opaque", [1, 1, 0, 0])],
+)
+def test_transparent_and_opaque_are_judged_by_alpha(polarity: str, expected: list) -> None:
+    for depth, factor in ((np.uint8, 1), (np.uint16, 257)):
+        alpha = ALPHA.astype(depth) * depth(factor)
+        picture = Picture(np.zeros_like(alpha), alpha)
+        assert _read(picture, polarity=polarity)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("polarity", ["transparent", "opaque"])
+def test_a_mask_without_alpha_cannot_be_read_by_alpha(polarity: str) -> None:
+    with pytest.raises(MaskError) as caught:
+        _read(Picture(GREY), polarity=polarity)
+    assert "alpha" in caught.value.hint
+
+
+def test_strokes_on_a_clear_canvas_work_for_both_colours() -> None:
+    alpha = np.array([[255, 255, 0, 0]], np.uint8)
+    white_strokes = Picture(np.array([[255, 0, 255, 0]], np.uint8), alpha)
+    assert _read(white_strokes, polarity="white")[0].tolist() == [1, 0, 0, 0]
+    assert _read(white_strokes, polarity="black")[0].tolist() == [0, 1, 0, 0]
+
+
+def test_a_mask_that_varies_in_alpha_alone_gets_a_hint() -> None:
+    picture = Picture(np.full((1, 4), 255, np.uint8), ALPHA)
+    prepared = prepare_mask(picture, height=1, width=4, options=MaskOptions())
+    assert "transparent or opaque" in prepared.hint
+    with pytest.raises(MaskEmpty) as caught:
+        _read(Picture(np.zeros((1, 4), np.uint8), ALPHA))
+    assert "transparent or opaque" in caught.value.hint
+
+
+@settings(max_examples=1000)
+@given(st.integers(0, 255), st.floats(0, 1, exclude_min=True), st.sampled_from(["white", "black"]))
+def test_a_sample_at_the_threshold_is_marked(value: int, threshold: float, polarity: str) -> None:
+    picture = Picture(np.array([[value, 255 if polarity == "white" else 0]], np.uint8))
+    share = (value if polarity == "white" else 255 - value) / 255
+    marked = _read(picture, threshold=threshold, polarity=polarity)[0, 0]
+    if abs(share - threshold) > 1e-9:
+        assert marked == (share >= threshold)
+
+
+@settings(max_examples=300)
+@given(hnp.arrays(np.uint8, (3, 4, 3)))
+def test_luminance_is_that_of_pillow(samples: np.ndarray) -> None:
+    assert np.array_equal(luminance(samples), Image.fromarray(samples).convert("L"))
+
+
+def test_luminance_of_16_bits_does_not_overflow() -> None:
+    white = np.full((1, 1, 3), 65535, np.uint16)
+    assert luminance(white)[0, 0] == 65535
+
+
+def test_white_and_black_are_opposites() -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    white, _ = mask_strength(Picture(samples), "white")
+    black, _ = mask_strength(Picture(samples), "black")
+    assert np.array_equal(white, 255 - black)
+
+
+def test_another_size_is_an_error_and_never_resized() -> None:
+    with pytest.raises(MaskSizeError, match="4x1.*4x2"):
+        prepare_mask(Picture(GREY), height=2, width=4, options=MaskOptions())
+
+
+def test_an_empty_mask_is_an_error_that_names_the_polarity() -> None:
+    with pytest.raises(MaskEmpty) as caught:
+        _read(Picture(np.zeros((3, 3), np.uint8)))
+    assert "white" in caught.value.hint
+
+
+def test_holes_are_filled_before_the_mask_grows() -> None:
+    ring = np.zeros((11, 11), np.uint8)
+    ring[3:8, 3:8] = 255
+    ring[5, 5] = 0
+    filled = _read(Picture(ring), fill_holes=True)
+    assert filled.sum() == 25
+    assert _read(Picture(ring), fill_holes=True, grow_px=1).sum() == 25 + 20
+    assert _read(Picture(ring)).sum() == 24
+
+
+@settings(max_examples=500)
+@given(hnp.arrays(bool, st.tuples(st.integers(1, 5), st.integers(1, 5)).map(lambda s: (s[0] * 4, s[1] * 4))))
+def test_cover_marks_a_cell_if_any_pixel_is_marked_and_nearest_if_its_first_is(mask: np.ndarray) -> None:
+    cover, nearest = cover_mask(mask, 4), nearest_mask(mask, 4)
+    for row in range(cover.shape[0]):
+        for column in range(cover.shape[1]):
+            cell = mask[row * 4 : row * 4 + 4, column * 4 : column * 4 + 4]
+            assert cover[row, column] == cell.any()
+            assert nearest[row, column] == cell[0, 0]
+
+
+@pytest.mark.parametrize("place", range(16))
+def test_a_stroke_of_one_pixel_never_vanishes_in_cover(place: int) -> None:
+    mask = np.zeros((16, 16), bool)
+    mask[place] = True
+    assert cover_mask(mask, 8).any()
+    assert cover_mask(mask.T, 8).any()
+
+
+def test_sides_that_do_not_divide_are_an_error() -> None:
+    for to_cells in (cover_mask, nearest_mask):
+        with pytest.raises(MaskSizeError):
+            to_cells(np.ones((8, 9), bool), 8)

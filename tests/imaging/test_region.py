@@ -1,0 +1,157 @@
+"""Regions: what the model sees, within its sizes, and the way back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retouch.errors import MaskEmpty
+from retouch.imaging.mask import cover_mask
+from retouch.imaging.region import Region, plan_region, reference_region
+
+SIDES = st.one_of(st.integers(1, 40), st.integers(1, 400))
+
+
+def _mask(height: int, width: int, box: tuple[float, float, float, float]) -> np.ndarray:
+    mask = np.zeros((height, width), bool)
+    top, left, tall, wide = box
+    y, x = int(top * height), int(left * width)
+    mask[y : y + max(1, int(tall * height)), x : x + max(1, int(wide * width))] = True
+    return mask
+
+
+BOXES = st.tuples(*[st.floats(0, 0.99)] * 2, *[st.floats(0.001, 1)] * 2)
+
+
+def _plan(mask: np.ndarray, mode: str = "auto", **options: object) -> Region:
+    settings_of_test = {"native_size": 64, "size_multiple": 8, "bucket": 16, "padding_px": None, **options}
+    return plan_region(mask, mode=mode, **settings_of_test)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(SIDES, SIDES, BOXES, st.sampled_from(["auto", "whole", "masked"]), st.sampled_from([None, 0, 5, 999]))
+def test_every_region_keeps_its_promises(height, width, box, mode, padding) -> None:
+    mask = _mask(height, width, box)
+    region = _plan(mask, mode, padding_px=padding)
+    left, top, right, bottom = region.box
+    assert 0 <= left < right <= width
+    assert 0 <= top < bottom <= height
+    assert mask.sum() == mask[top:bottom, left:right].sum()
+    assert all(side % 16 == 0 and side > 0 for side in region.canvas)
+    assert all(1 <= inner <= outer for inner, outer in zip(region.scaled, region.canvas, strict=True))
+    assert region.canvas[0] * region.canvas[1] <= 2 * 4 * 64**2
+
+    pixels = np.random.default_rng(height).random((height, width, 3), dtype=np.float32)
+    canvas = region.apply(pixels)
+    assert canvas.shape == (*region.canvas, 3)
+    undone = region.undo(canvas)
+    assert undone.shape == (bottom - top, right - left, 3)
+    if not region.is_scaled:
+        assert np.array_equal(undone, pixels[top:bottom, left:right])
+    assert cover_mask(region.apply_mask(mask), 8).any()
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 600), st.integers(1, 600), st.data())
+def test_a_stroke_of_one_pixel_survives_every_region(height: int, width: int, data: st.DataObject) -> None:
+    mask = np.zeros((height, width), bool)
+    mask[data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))] = True
+    for mode in ("whole", "masked"):
+        assert cover_mask(_plan(mask, mode).apply_mask(mask), 8).any()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1, 3000), (3000, 1), (333, 777), (6000, 8000), (1, 1)])
+def test_scaling_there_and_back_keeps_a_smooth_picture(size: tuple[int, int]) -> None:
+    height, width = size
+    y = np.linspace(0.2, 0.8, height, dtype=np.float32)[:, None, None]
+    x = np.linspace(0.3, 0.6, width, dtype=np.float32)[None, :, None]
+    pixels = np.broadcast_to((y + x) / 2, (height, width, 3))
+    mask = _mask(height, width, (0.4, 0.4, 0.2, 0.2))
+    for mode in ("whole", "masked"):
+        region = _plan(mask, mode, native_size=256)
+        left, top, right, bottom = region.box
+        undone = region.undo(region.apply(pixels))
+        assert np.abs(undone - pixels[top:bottom, left:right]).max() < 0.02
+
+
+def test_a_picture_within_the_limits_is_seen_at_its_own_size() -> None:
+    region = _plan(_mask(120, 100, (0, 0, 1, 1)), "whole")
+    assert (region.scaled, region.canvas) == ((120, 100), (128, 112))
+
+
+def test_a_picture_over_the_limits_is_scaled_down_to_them() -> None:
+    region = _plan(_mask(600, 800, (0, 0, 1, 1)), "whole")
+    assert region.is_scaled
+    assert 0.7 * 4 * 64**2 <= region.canvas[0] * region.canvas[1] <= 1.25 * 4 * 64**2
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "mode"),
+    [
+        ((600, 800), (0.1, 0.1, 0.8, 0.8), "masked"),
+        ((100, 100), (0.45, 0.45, 0.02, 0.02), "whole"),
+        ((128, 128), (0.4, 0.4, 0.01, 0.01), "whole"),
+        ((100, 100), (0.1, 0.1, 0.8, 0.8), "whole"),
+        ((30, 30), (0.1, 0.1, 0.8, 0.8), "masked"),
+    ],
+)
+def test_auto_crops_large_pictures_and_enlarges_tiny_ones(size: tuple, box: tuple, mode: str) -> None:
+    assert _plan(_mask(*size, box)).mode == mode
+
+
+def test_auto_crops_around_a_small_mask() -> None:
+    assert _plan(_mask(400, 400, (0.5, 0.5, 0.01, 0.01)), native_size=256).mode == "masked"
+    assert _plan(_mask(400, 400, (0.1, 0.1, 0.7, 0.7)), native_size=256).mode == "whole"
+
+
+def test_a_crop_has_context_and_grows_towards_a_square() -> None:
+    mask = np.zeros((400, 400), bool)
+    mask[200:210, 100:300] = True
+    region = _plan(mask, "masked", native_size=256)
+    left, top, right, bottom = region.box
+    assert left <= 100 - 32
+    assert right >= 300 + 32
+    assert right - left == bottom - top
+    assert region.canvas == (256, 256)
+
+
+def test_the_callers_padding_is_kept_to_the_pixel() -> None:
+    mask = np.zeros((400, 400), bool)
+    mask[200:220, 100:120] = True
+    assert _plan(mask, "masked", padding_px=7).box == (93, 193, 127, 227)
+    assert _plan(mask, "masked", padding_px=0).box == (100, 200, 120, 220)
+
+
+def test_padding_mirrors_the_picture_and_the_mask_alike() -> None:
+    mask = np.zeros((40, 60), bool)
+    mask[:, 58:] = True
+    region = _plan(mask, "whole")
+    assert region.canvas == (48, 64)
+    pixels = np.random.default_rng(0).random((40, 60, 3), dtype=np.float32)
+    canvas, lit = region.apply(pixels), region.apply_mask(mask)
+    assert np.array_equal(canvas[:40, 60:64], pixels[:, 58:54:-1])
+    assert np.array_equal(lit[:40, 60:64], mask[:, 58:54:-1])
+
+
+def test_the_reference_region_never_scales() -> None:
+    for size in ((2000, 3000), (7, 9)):
+        region = reference_region(*size, size_multiple=8)
+        assert not region.is_scaled
+        assert region.box == (0, 0, size[1], size[0])
+        assert all(side % 8 == 0 and 0 <= side - own < 8 for side, own in zip(region.canvas, size, strict=True))
+
+
+def test_an_empty_mask_has_no_crop() -> None:
+    with pytest.raises(MaskEmpty):
+        _plan(np.zeros((9, 9), bool), "masked")
+
+
+def test_a_multiple_that_is_no_divisor_of_the_bucket_holds_too() -> None:
+    region = _plan(_mask(100, 100, (0, 0, 1, 1)), "whole", size_multiple=24, bucket=16)
+    assert all(side % 48 == 0 for side in region.canvas)
+
+
+def test_a_region_is_plain_json() -> None:
+    parsed = _plan(_mask(100, 100, (0, 0, 1, 1))).to_dict()
+    assert parsed["mode"] == "whole"
+    assert parsed["box"] == [0, 0, 100, 100]

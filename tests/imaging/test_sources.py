@@ -1,0 +1,60 @@
+"""Bytes come from paths, files and memory, never more than the limit."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from retouch.errors import ImageError, ImageTooLarge
+from retouch.imaging.sources import read_bytes
+
+
+def test_every_source_gives_its_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    for source in (b"12345", bytearray(b"12345"), memoryview(b"12345"), path, str(path), io.BytesIO(b"12345")):
+        assert read_bytes(source, 5) == b"12345"
+
+
+def test_one_byte_over_the_limit_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"12345")
+    for source in (b"12345", path, io.BytesIO(b"12345")):
+        with pytest.raises(ImageTooLarge):
+            read_bytes(source, 4)
+
+
+def test_an_endless_file_is_not_read_to_its_end() -> None:
+    class Endless:
+        def read(self, size: int) -> bytes:
+            return bytes(size)
+
+    with pytest.raises(ImageTooLarge):
+        read_bytes(Endless(), 100)
+
+
+@pytest.mark.parametrize("name", ["missing.png", "", "bad\0name", "x" * 5000])
+def test_a_path_that_is_no_file_is_an_error(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        read_bytes(f"{tmp_path}/{name}", 9)
+    assert str(tmp_path) not in str(caught.value)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a device file")
+def test_a_device_is_no_picture_file() -> None:
+    with pytest.raises(ImageError):
+        read_bytes("/dev/zero", 9)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_named_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImageError):
+        read_bytes(tmp_path / "pipe", 9)
+
+
+def test_text_files_and_other_things_are_refused() -> None:
+    for source in (io.StringIO("text"), 7, None, object()):
+        with pytest.raises(ImageError):
+            read_bytes(source, 9)
