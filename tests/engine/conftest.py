@@ -1,6 +1,7 @@
 """Tiny random checkpoints, loaded twice from one folder: as diffusers' pipeline and as a bundle."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,33 @@ def run_alone() -> Callable[..., Denoised]:
             return engine.submit(plan).future.result(timeout=60)
 
     return run
+
+
+class Watched(torch.nn.Module):
+    """A UNet that tells a test of each call, and lets it change the prediction.
+
+    `watch(number, sample)` may raise, or return a function from prediction to prediction.
+    """
+
+    def __init__(self, unet: torch.nn.Module, watch: Callable[[int, torch.Tensor], Any]) -> None:
+        super().__init__()
+        self.inner = unet
+        self.config = unet.config
+        self.watch = watch
+        self.number = 0
+
+    def forward(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor]:
+        self.number += 1
+        change = self.watch(self.number, sample)
+        prediction = self.inner(sample, *args, **kwargs)[0]
+        return (change(prediction) if change is not None else prediction,)
+
+
+@pytest.fixture
+def watched(bundle: ModelBundle) -> Callable[..., ModelBundle]:
+    """Make the usual bundle with a watched UNet."""
+
+    def make(watch: Callable[[int, torch.Tensor], Any], **changes: Any) -> ModelBundle:
+        return replace(bundle, unet=Watched(bundle.unet, watch), **changes)
+
+    return make

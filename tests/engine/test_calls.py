@@ -1,0 +1,110 @@
+"""Calls of the models: packed, padded, taken apart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from retouch.engine.batcher import Kind
+from retouch.engine.calls import ModelCalls, UnetRow, finite_rows
+from retouch.engine.settings import EngineSettings
+from retouch.models.bundle import ModelBundle
+
+
+def rows_of(count: int) -> list[UnetRow]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        UnetRow(
+            torch.randn(9, 8, 8, generator=generator),
+            999.0 - n,
+            torch.randn(16, 32, generator=generator),
+        )
+        for n in range(count)
+    ]
+
+
+@torch.inference_mode()
+def test_rows_come_back_in_order_whatever_the_calls_hold(bundle: ModelBundle) -> None:
+    rows = rows_of(5)
+    whole = ModelCalls(bundle, EngineSettings()).predict(rows)
+    cut = ModelCalls(bundle, EngineSettings(rows_per_call=2)).predict(rows)
+    assert whole.shape == (5, 4, 8, 8)
+    torch.testing.assert_close(cut, whole, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_unet_sees_what_diffusers_would_give_it(bundle: ModelBundle) -> None:
+    row = rows_of(1)[0]
+    expected = bundle.unet(row.sample[None], 999, encoder_hidden_states=row.embeds[None]).sample
+    torch.testing.assert_close(ModelCalls(bundle, EngineSettings()).predict([row]), expected, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_fixed_calls_all_have_the_same_number_of_rows(watched: Callable[..., ModelBundle]) -> None:
+    seen: list[int] = []
+    calls = ModelCalls(watched(lambda _, sample: seen.append(len(sample))), EngineSettings(rows_per_call=4))
+    calls.predict(rows_of(6))
+    calls.predict(rows_of(1))
+    assert seen == [4, 4, 4]
+    assert calls.rows[Kind.STEP] == 7
+    assert calls.calls[Kind.STEP] == 3
+
+
+@torch.inference_mode()
+def test_free_calls_are_cut_at_the_row_cap_and_not_padded(watched: Callable[..., ModelBundle]) -> None:
+    seen: list[int] = []
+    calls = ModelCalls(watched(lambda _, sample: seen.append(len(sample)), row_cap=4), EngineSettings())
+    calls.predict(rows_of(6))
+    assert seen == [4, 2]
+
+
+@torch.inference_mode()
+def test_convolutions_get_channels_last(watched: Callable[..., ModelBundle]) -> None:
+    seen: list[bool] = []
+
+    def watch(_: int, sample: torch.Tensor) -> None:
+        seen.append(sample.is_contiguous(memory_format=torch.channels_last))
+
+    bundle = watched(watch)
+    ModelCalls(bundle, EngineSettings()).predict(rows_of(2))
+    assert seen == [True]
+    assert bundle.unet.inner.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def test_prompts_are_embedded_as_diffusers_does(checkpoint: Callable[..., Any]) -> None:
+    tiny = checkpoint()
+    expected = tiny.pipe.encode_prompt("a red apple", torch.device("cpu"), 1, False)[0]
+    torch.testing.assert_close(ModelCalls(tiny.bundle(), EngineSettings()).embed(["a red apple"]), expected)
+
+
+@torch.inference_mode()
+def test_decode_undoes_encode_scaling(bundle: ModelBundle) -> None:
+    calls = ModelCalls(replace(bundle, shift_factor=0.5), EngineSettings())
+    latents = torch.randn(1, 4, 8, 8)
+    expected = bundle.vae.decode(latents / bundle.scaling_factor + 0.5).sample
+    torch.testing.assert_close(calls.decode([latents[0]]), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (EngineSettings(), {Kind.TEXT: 16, Kind.PICTURES: 4, Kind.STEP: 16, Kind.DECODE: 4}),
+        (EngineSettings(rows_per_call=2), {Kind.TEXT: 2, Kind.PICTURES: 1, Kind.STEP: 2, Kind.DECODE: 1}),
+        (EngineSettings(vae_rows=3), {Kind.PICTURES: 3, Kind.DECODE: 3}),
+    ],
+)
+def test_each_kind_has_its_own_size_of_call(
+    settings: EngineSettings, expected: dict[Kind, int], bundle: ModelBundle
+) -> None:
+    calls = ModelCalls(bundle, settings)
+    assert {kind: calls.most_rows(kind) for kind in expected} == expected
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
+def test_one_number_makes_its_row_not_finite_and_no_other(poison: float) -> None:
+    rows = torch.randn(3, 4, 8, 8)
+    rows[1, 2, 3, 4] = poison
+    assert finite_rows(rows) == [True, False, True]

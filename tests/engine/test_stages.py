@@ -1,0 +1,101 @@
+"""Stages: one call for a group, and what each takes from it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from retouch.engine.batcher import Kind
+from retouch.engine.calls import ModelCalls
+from retouch.engine.plan import Plan
+from retouch.engine.settings import EngineSettings
+from retouch.engine.stages import PromptMemory, Stages
+from retouch.engine.trajectory import Trajectory
+from retouch.errors import GenerationFailed, NonFinite
+from retouch.models.bundle import ModelBundle
+
+
+def stages_of(bundle: ModelBundle, memory: PromptMemory | None = None) -> tuple[Stages, ModelCalls]:
+    calls = ModelCalls(bundle, EngineSettings())
+    return Stages(calls, memory or PromptMemory(8), rows_per_call=0), calls
+
+
+@torch.inference_mode()
+def test_a_group_goes_through_all_stages_together(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    stages, calls = stages_of(bundle)
+    group = [Trajectory(plan(n, num_inference_steps=2), bundle, since=0.0) for n in range(3)]
+    for _ in range(5):
+        stages.run(group)
+    assert all(one.result is not None and one.failure is None for one in group)
+    assert calls.calls == {Kind.TEXT: 1, Kind.PICTURES: 1, Kind.STEP: 2, Kind.DECODE: 1}
+
+
+@torch.inference_mode()
+def test_a_prompt_is_embedded_once(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    memory = PromptMemory(8)
+    stages, calls = stages_of(bundle, memory)
+    group = [Trajectory(plan(prompt="a red apple", negative_prompt=""), bundle, since=0.0) for _ in range(4)]
+    stages.run(group)
+    assert calls.rows[Kind.TEXT] == 2
+    assert memory.recall(Trajectory(plan(prompt="a red apple", negative_prompt=""), bundle, since=0.0)) is not None
+    assert memory.recall(Trajectory(plan(prompt="a cat", negative_prompt=""), bundle, since=0.0)) is None
+    assert memory.recall(Trajectory(plan(prompt="a red apple", batch_key="lora"), bundle, since=0.0)) is None
+
+
+def test_memory_forgets_what_was_not_asked_for_the_longest(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    memory = PromptMemory(2)
+    jobs = [Trajectory(plan(prompt=word, guidance_scale=1.0), bundle, since=0.0) for word in ("a", "b", "c")]
+    memory.remember((), "a", torch.zeros(1, 1))
+    memory.remember((), "b", torch.zeros(1, 1))
+    memory.recall(jobs[0])
+    memory.remember((), "c", torch.zeros(1, 1))
+    assert [memory.recall(job) is not None for job in jobs] == [True, False, True]
+
+
+class Broken(torch.nn.Module):
+    """A VAE that decodes one picture of a call to NaN."""
+
+    def __init__(self, vae: Any, poisoned: int) -> None:
+        super().__init__()
+        self.inner, self.poisoned = vae, poisoned
+
+    def encode(self, pictures: torch.Tensor) -> Any:
+        return self.inner.encode(pictures)
+
+    def decode(self, latents: torch.Tensor, **kwargs: Any) -> tuple[torch.Tensor]:
+        image = self.inner.decode(latents, **kwargs)[0]
+        image[self.poisoned] = float("nan")
+        return (image,)
+
+
+@torch.inference_mode()
+def test_a_picture_that_is_not_finite_fails_alone(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    stages, _ = stages_of(replace(bundle, vae=Broken(bundle.vae, poisoned=1)))
+    group = [Trajectory(plan(n, num_inference_steps=1), bundle, since=0.0) for n in range(3)]
+    for _ in range(4):
+        stages.run(group)
+    assert [type(one.failure) for one in group] == [type(None), NonFinite, type(None)]
+
+
+@torch.inference_mode()
+def test_a_sampler_that_raises_ends_its_trajectory_only(
+    bundle: ModelBundle, plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages, _ = stages_of(bundle)
+    group = [Trajectory(plan(n, num_inference_steps=1), bundle, since=0.0) for n in range(2)]
+    stages.run(group)
+    stages.run(group)
+    monkeypatch.setattr(group[0], "_sampler", replace_step(group[0]._sampler))
+    stages.run(group)
+    assert isinstance(group[0].failure, GenerationFailed)
+    assert group[1].kind is Kind.DECODE
+
+
+def replace_step(sampler: Any) -> Any:
+    class Raising(type(sampler)):  # type: ignore[misc]
+        def step(self, *_: Any) -> torch.Tensor:
+            raise ZeroDivisionError("no step")
+
+    return Raising(sampler._table)
