@@ -36,4 +36,4 @@ def test_real_vae_gives_a_finite_matrix_and_the_same_each_time() -> None:
     first, second = (fit_preview(vae, latent_channels=4, scaling_factor=0.18, shift_factor=0.0) for _ in range(2))
     assert first.shape == (5, 3)
     assert torch.isfinite(first).all()
-    assert torch.equal(first, second)
+    assert torch.allclose(first, second, atol=1e-4)

@@ -1,6 +1,7 @@
 """Single files of the original layout give the same components as the diffusers folder they come from."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from retouch.errors import ModelError, ModelUnsafe, ModelUnsupported
 from retouch.models.folder import load_folder
 from retouch.models.layout import read_json
 from retouch.models.options import LoadOptions
-from retouch.models.single_file import CONV_IN, detect_family, load_single_file
+from retouch.models.single_file import CONV_IN, detect_family, load_single_file, predicts_noise
 
 
 def states_equal(first: torch.nn.Module, second: torch.nn.Module) -> bool:
@@ -94,13 +95,36 @@ def test_other_families_are_refused_by_name(keys: tuple[str, ...], what: str) ->
         detect_family({key: torch.zeros(1) for key in keys}, "file")
 
 
-def test_plain_second_version_must_be_told_what_it_predicts(tmp_path: Path) -> None:
+class Answers(torch.nn.Module):
+    """A UNet in outline that answers with a share of its input and a share of something else."""
+
+    config = SimpleNamespace(in_channels=4, cross_attention_dim=8)
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, sample: torch.Tensor, timestep: int, text: torch.Tensor) -> SimpleNamespace:
+        picture = torch.linspace(-1, 1, 32).expand_as(sample)
+        return SimpleNamespace(sample=self.share * sample - (1 - self.share) * picture)
+
+
+@pytest.mark.parametrize(("share", "is_noise"), [(0.98, True), (0.9, True), (0.07, False), (0.0, False)])
+def test_noise_is_told_from_velocity_by_the_answer_to_pure_noise(share: float, is_noise: bool) -> None:
+    assert predicts_noise(Answers(share)) is is_noise
+
+
+def test_prediction_type_of_the_options_wins(tmp_path: Path) -> None:
     folder = make_checkpoint(tmp_path / "folder", in_channels=4)
     path = write_single_file(folder, tmp_path / "model.safetensors", open_clip=True)
-    with pytest.raises(ModelUnsupported, match="epsilon"):
-        load_single_file(path, LoadOptions())
     told = load_single_file(path, LoadOptions(config_from=folder, prediction_type="v_prediction"))
     assert told.scheduler_config["prediction_type"] == "v_prediction"
+
+
+def test_configs_beside_the_file_are_used(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "model", prediction_type="v_prediction")
+    components = load_single_file(write_single_file(folder, tmp_path / "model.safetensors"), LoadOptions())
+    assert components.scheduler_config["prediction_type"] == "v_prediction"
 
 
 @pytest.mark.slow

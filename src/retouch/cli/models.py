@@ -35,7 +35,7 @@ def list_(folders: Folders = None, as_json: options.Json = False) -> None:
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for entry in entries:
-        typer.echo(printable(f"{entry.name:<{width}}  {entry.kind}  {entry.native_size} px  {entry.path}"))
+        typer.echo(printable(f"{entry.name:<{width}}  {entry.kind}  {entry.native_size or '?'} px  {entry.path}"))
     for problem in problems:
         typer.echo(printable(f"cannot be used: {problem}"), err=True)
 

@@ -9,6 +9,7 @@ import torch
 
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.settings import EngineSettings
+from retouch.models.adapters import expand_tokens
 from retouch.models.bundle import ModelBundle
 
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
@@ -70,7 +71,7 @@ class ModelCalls:
         """Return (rows, T, D) embeddings, in the bundle's dtype."""
         tokenizer, encoder = self._bundle.tokenizer, self._bundle.text_encoder
         tokens = tokenizer(
-            list(prompts),
+            [expand_tokens(prompt, tokenizer) for prompt in prompts],
             padding="max_length",
             max_length=tokenizer.model_max_length,
             truncation=True,

@@ -29,5 +29,5 @@ def fit_preview(vae: Any, *, latent_channels: int, scaling_factor: float, shift_
     # The rim is darkened by the convolutions' zero padding; the middle is the colour.
     colours = decoded[..., edge:-edge, edge:-edge].float().mean(dim=(2, 3)).clamp(-1, 1).cpu()
     design = torch.cat([values, torch.ones(_SAMPLES, 1)], dim=1)
-    matrix: torch.Tensor = torch.linalg.lstsq(design, colours).solution
-    return matrix
+    matrix: torch.Tensor = torch.linalg.lstsq(design.double(), colours.double()).solution
+    return matrix.float()

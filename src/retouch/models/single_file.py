@@ -19,28 +19,35 @@ from retouch.models.options import LoadOptions
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 _TEXT_1 = "cond_stage_model.transformer."
 _TEXT_2 = "cond_stage_model.model."
-_TEXT_WIDTH = ".attn2.to_k.weight"
 
 
 def load_single_file(path: Path, options: LoadOptions) -> Components:
     """Load a checkpoint of the original layout to the CPU in float32.
 
     The file holds weights alone. Its family is read from their names and shapes; configs and tokenizer come from
-    `options.config_from`, or are those of Stable Diffusion 1.5 and 2 that the package carries.
+    `options.config_from`, or from a folder beside the file that has its name without the suffix, or are those of
+    Stable Diffusion 1.5 and 2 that the package carries.
 
     Raises:
         ModelUnsafe: it is a pickle that is not allowed, or holds more than weights, or lies about sizes.
-        ModelUnsupported: it is of another family, or does not tell what it predicts.
+        ModelUnsupported: it is of another family.
         ModelError: weights are missing.
     """
     weights = _normalise(read_weights(path, allow_pickle=options.allow_pickle))
     family = detect_family(weights, path.name)
-    home = options.config_from or Path(str(files("retouch.models") / "configs" / family))
+    home = _config_home(path, options) or Path(str(files("retouch.models") / "configs" / family))
     for component in ("unet", "vae", "text_encoder"):
         check_config(component, read_json(home / component / "config.json"))
-    scheduler = _scheduler(home, weights, options, family)
+    unet = _model("unet", weights, home, in_channels=int(weights[CONV_IN].shape[1]))
+    scheduler = read_scheduler(home)
+    if options.prediction_type is not None:
+        scheduler["prediction_type"] = options.prediction_type
+    elif family == "sd2" and unet.config.in_channels == 4 and _config_home(path, options) is None:
+        scheduler["prediction_type"] = "epsilon" if predicts_noise(unet) else "v_prediction"
+    if family == "sd2" and scheduler.get("prediction_type") == "v_prediction" and unet.config.sample_size == 64:
+        unet.register_to_config(sample_size=96)  # Stable Diffusion 2 predicts v in its 768 px version only
     return Components(
-        unet=_model("unet", weights, home, **_unet_overrides(weights, scheduler, options)),
+        unet=unet,
         vae=_model("vae", weights, home),
         text_encoder=_text_encoder(weights, home),
         tokenizer=_tokenizer(home),
@@ -48,6 +55,27 @@ def load_single_file(path: Path, options: LoadOptions) -> Components:
         content_hash=hash_files([("checkpoint", path)]),
         notes=read_notes(home),
     )
+
+
+def _config_home(path: Path, options: LoadOptions) -> Path | None:
+    beside = path.with_suffix("")
+    if options.config_from is None and (beside / "unet" / "config.json").is_file():
+        return beside
+    return options.config_from
+
+
+@torch.inference_mode()
+def predicts_noise(unet: Any) -> bool:
+    """Tell epsilon from v by what a UNet makes of pure noise at the last timestep.
+
+    There, the noise itself is the right epsilon, while v is minus the picture but for a trace (Salimans and Ho,
+    https://arxiv.org/abs/2202.00512, section 4: v = alpha * epsilon - sigma * x0, alpha near 0).
+    """
+    noise = torch.randn(1, unet.config.in_channels, 32, 32, generator=torch.Generator().manual_seed(0))
+    text = torch.zeros(1, 77, unet.config.cross_attention_dim)
+    output = unet(noise, 999, text).sample
+    correlation = torch.corrcoef(torch.stack([noise.flatten(), output.flatten()]))[0, 1]
+    return bool(correlation > 0.5)
 
 
 def detect_family(weights: Mapping[str, torch.Tensor], name: str) -> str:
@@ -83,31 +111,6 @@ def _normalise(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return result
 
 
-def _unet_overrides(
-    weights: Mapping[str, torch.Tensor], scheduler: Mapping[str, Any], options: LoadOptions
-) -> dict[str, Any]:
-    overrides: dict[str, Any] = {"in_channels": int(weights[CONV_IN].shape[1])}
-    width = next((tensor.shape[1] for key, tensor in weights.items() if key.endswith(_TEXT_WIDTH)), 0)
-    if options.config_from is None and width == 1024 and scheduler["prediction_type"] == "v_prediction":
-        overrides["sample_size"] = 96  # Stable Diffusion 2 predicts v in its 768 px version only
-    return overrides
-
-
-def _scheduler(
-    home: Path, weights: Mapping[str, torch.Tensor], options: LoadOptions, family: str
-) -> dict[str, Any]:
-    config = read_scheduler(home)
-    is_plain_2 = family == "sd2" and weights[CONV_IN].shape[1] == 4
-    if is_plain_2 and options.config_from is None and options.prediction_type is None:
-        raise ModelUnsupported(
-            "a Stable Diffusion 2 file does not tell whether it predicts epsilon (512 px) or v (768 px)",
-            hint="pass --prediction-type epsilon|v_prediction, or --config-from a diffusers folder",
-        )
-    if options.prediction_type is not None:
-        config["prediction_type"] = options.prediction_type
-    return config
-
-
 def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overrides: Any) -> Any:
     from diffusers import AutoencoderKL, UNet2DConditionModel
 
@@ -120,7 +123,7 @@ def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overr
         # diffusers' converters fail in many classes, KeyError and its own among them.
         raise ModelError(
             f"the {component} of this file does not fit its config: {str(error).partition(chr(10))[0][:200]}",
-            hint="for an unusual checkpoint pass --config-from, a diffusers folder of the same shape",
+            hint="an unusual shape needs its configs: put a diffusers folder of the file's name beside it",
         ) from error
     return _whole(component, model)
 
