@@ -7,9 +7,8 @@ from hypothesis.extra import numpy as hnp
 
 from retouch.imaging.distance import _column_distance, _envelope_rows, squared_distance
 
-MASKS = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14)).filter(
-    lambda m: m.any()
-)
+SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=14)
+MASKS = hnp.arrays(bool, SHAPES).filter(lambda mask: mask.any())
 
 
 def _slow(marked: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ def _filled_slowly(mask: np.ndarray) -> np.ndarray:
     return ~outside[1:-1, 1:-1]
 
 
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=12)))
 def test_filling_equals_a_flood_from_outside(mask: np.ndarray) -> None:
     assert np.array_equal(fill_holes(mask), _filled_slowly(mask))

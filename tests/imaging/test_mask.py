@@ -100,7 +100,7 @@ def test_white_and_black_are_opposites() -> None:
 
 
 def test_another_size_is_an_error_and_never_resized() -> None:
-    with pytest.raises(MaskSizeError, match="4x1.*4x2"):
+    with pytest.raises(MaskSizeError, match=r"4x1.*4x2"):
         prepare_mask(Picture(GREY), height=2, width=4, options=MaskOptions())
 
 
