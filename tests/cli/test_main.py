@@ -13,7 +13,7 @@ from retouch import __version__
 from retouch.cli.main import COMMANDS, app
 
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
-SHARED = {"__main__", "main", "failures", "inputs", "loading", "options", "outcome", "outputs", "progress"}
+SHARED = {"__main__", "main", "failures", "inputs", "loading", "logs", "options", "outcome", "outputs", "progress"}
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import typer
 
+from retouch.cli.logs import speak_up
 from retouch.errors import RetouchError
 
 
@@ -29,6 +30,11 @@ class Session:
         """Return the session of a context; a fresh one where a command runs without the root."""
         found = ctx.find_object(cls)
         return cls() if found is None else found
+
+    def start_debugging(self) -> None:
+        """Show tracebacks and the log from here on."""
+        self.debug = True
+        speak_up()
 
 
 def explain(error: Exception, session: Session) -> int:

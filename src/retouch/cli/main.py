@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from retouch.cli.failures import Session, explain
+from retouch.cli.logs import keep_quiet
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
@@ -39,6 +40,7 @@ class LazyGroup(TyperGroup):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
         session = Session()
+        keep_quiet()
         try:
             return super().main(*args, obj=session, **extra)
         except Exception as error:  # noqa: BLE001 - the command line's one handler
@@ -78,7 +80,7 @@ def root(
 ) -> None:
     """Text-guided image inpainting: repaint exactly the masked part of a picture."""
     if debug:
-        Session.of(ctx).debug = True
+        Session.of(ctx).start_debugging()
 
 
 def main() -> None:

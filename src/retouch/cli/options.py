@@ -29,7 +29,8 @@ def _field(name: str, *flags: str, text: str, default: str = "") -> Any:
 
 
 def _switch_debug(ctx: typer.Context, wanted: bool) -> bool:
-    Session.of(ctx).debug |= wanted
+    if wanted:
+        Session.of(ctx).start_debugging()
     return wanted
 
 

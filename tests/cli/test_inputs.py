@@ -1,0 +1,46 @@
+import io
+import sys
+from pathlib import Path
+
+import pytest
+
+from retouch.cli import inputs
+from retouch.errors import BadInput, ImageError, InvalidField
+from retouch.request import DEFAULT_LIMITS, InpaintRequest, validate
+
+
+class Stdin:
+    def __init__(self, data: bytes) -> None:
+        self.buffer = io.BytesIO(data)
+
+
+def test_a_prompt_from_stdin_loses_its_line_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin("ein Apfel, grün\r\n".encode()))
+    assert inputs.text("-") == "ein Apfel, grün"
+
+
+def test_a_prompt_that_is_not_a_dash_is_taken_as_it_is() -> None:
+    assert inputs.text("a - b\n") == "a - b\n"
+
+
+def test_bytes_that_are_no_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"\xff\xfe"))
+    with pytest.raises(BadInput, match="UTF-8"):
+        inputs.text("-")
+
+
+def test_an_endless_prompt_is_read_to_the_limit_and_then_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = Stdin(b"a" * 10_000_000)
+    monkeypatch.setattr(sys, "stdin", stdin)
+    prompt = inputs.text("-")
+    assert stdin.buffer.tell() < 10 * DEFAULT_LIMITS.prompt_chars
+    with pytest.raises(InvalidField):
+        validate(InpaintRequest(prompt=prompt, image=b""))
+
+
+def test_an_error_says_which_option_named_the_file(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError) as caught:
+        inputs.picture(broken, option="--mask-image")
+    assert caught.value.__notes__ == [f"--mask-image {broken}"]
