@@ -32,7 +32,9 @@ def match_colors(fill: Pixels, original: Pixels, mask: Mask) -> Pixels:
         return fill
     gain = _gains(shown, true)
     offset = true.mean(axis=0) - gain * shown.mean(axis=0)
-    return np.asarray(np.clip(fill * gain.astype(np.float32) + offset.astype(np.float32), 0, 1))
+    matched = fill * gain.astype(np.float32)
+    matched += offset.astype(np.float32)
+    return np.clip(matched, 0, 1, out=matched)
 
 
 def _ring(mask: Mask) -> Mask:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import NonFinite
-from retouch.imaging.morphology import crop
+from retouch.imaging.morphology import Box, bounding_box, crop
 from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.region import Region
 from retouch.imaging.resample import Pixels
@@ -78,22 +78,26 @@ def composite(
     """
     assert fill.shape == (*region.box_size, 3)
     assert weights.shape == (picture.height, picture.width)
+    warnings = _warnings(picture, weights, alpha_is_mask)
+    painted = bounding_box(crop(weights, region.box) > 0)
+    if painted is None:
+        return Composited(picture, measure_changes(picture, picture, weights), warnings)
+    fill = crop(fill, painted)
     if not np.isfinite(fill).all():
         raise NonFinite("the model produced values that are no numbers", hint="try another precision or seed")
-    weight = crop(weights, region.box)
-    source, alpha = crop(picture.pixels, region.box), None
+    box = _within(region.box, painted)
+    weight = crop(weights, box)
+    source, alpha = crop(picture.pixels, box), None
     kept_share = 1 - weight
     if picture.alpha is not None and alpha_is_mask:
-        alpha = crop(picture.alpha, region.box)
+        alpha = crop(picture.alpha, box)
         kept_share = kept_share * (alpha.astype(np.float32) / np.float32(picture.peak))
     blended = _blend(source, _in_colours_of(picture, fill), weight, kept_share)
-    result = picture.with_pixels(_placed(picture.pixels, blended, region, weight))
+    result = picture.with_pixels(_placed(picture.pixels, blended, box, weight))
     if picture.alpha is not None and alpha is not None:
         opaque = _round(alpha * (1 - weight) + np.float32(picture.peak) * weight, alpha)
-        result = replace(result, alpha=_placed(picture.alpha, opaque, region, weight))
-    return Composited(
-        result, measure_changes(picture, result, weights), _warnings(picture, weights, alpha_is_mask)
-    )
+        result = replace(result, alpha=_placed(picture.alpha, opaque, box, weight))
+    return Composited(result, measure_changes(picture, result, weights), warnings)
 
 
 def measure_changes(before: Picture, after: Picture, weights: NDArray[np.float32]) -> Changes:
@@ -105,16 +109,27 @@ def measure_changes(before: Picture, after: Picture, weights: NDArray[np.float32
     elif before.alpha is not after.alpha:
         differs[:] = True
     count = int(np.count_nonzero(repainted))
-    change = 0.0
-    if count:
-        difference = before.pixels[repainted].astype(np.int32) - after.pixels[repainted]
-        change = float(np.abs(difference).mean() / before.peak)
     return Changes(
         kept_pixels=repainted.size - count,
         kept_pixels_changed=int(np.count_nonzero(differs & ~repainted)),
         repainted_pixels=count,
-        mean_change=change,
+        mean_change=_mean_change(before, after, repainted),
     )
+
+
+def _mean_change(before: Picture, after: Picture, repainted: NDArray[np.bool_]) -> float:
+    box = bounding_box(repainted)
+    if box is None:
+        return 0.0
+    inside = crop(repainted, box)
+    old, new = (crop(picture.pixels, box)[inside].astype(np.int32) for picture in (before, after))
+    return float(np.abs(old - new).mean() / before.peak)
+
+
+def _within(outer: Box, inner: Box) -> Box:
+    """Return a box that is given relative to another one as a box of the picture."""
+    left, top = outer[:2]
+    return left + inner[0], top + inner[1], left + inner[2], top + inner[3]
 
 
 def _in_colours_of(picture: Picture, fill: Pixels) -> NDArray[np.float32]:
@@ -131,25 +146,27 @@ def _blend(
     share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
     if source.ndim == 3:
         share = share[..., None]
-    return _round(fill * share + source * (1 - share), source)
+    blended = source * (1 - share)
+    blended += fill * share
+    return _round(blended, source)
 
 
 def _round(values: NDArray[np.float32], like: Samples) -> Samples:
-    return np.rint(values).astype(like.dtype)
+    return np.rint(values, out=values).astype(like.dtype)
 
 
-def _placed(source: Samples, box_samples: Samples, region: Region, weight: NDArray[np.float32]) -> Samples:
-    """Return a copy of the source with the box written over it where the weight is above 0, and only there."""
+def _placed(source: Samples, painted: Samples, box: Box, weight: NDArray[np.float32]) -> Samples:
+    """Return a copy of the source with the box painted over it where the weight is above 0, and only there."""
     result = source.copy()
-    target = crop(result, region.box)
     inside = weight > 0
-    target[inside] = box_samples[inside]
+    np.copyto(crop(result, box), painted, where=inside[..., None] if source.ndim == 3 else inside)
     return result
 
 
 def _differs(before: Samples, after: Samples) -> NDArray[np.bool_]:
     unequal: NDArray[Any] = before != after
-    return np.asarray(unequal.any(axis=2)) if unequal.ndim == 3 else unequal
+    # Channel by channel: several times faster than `any` over an axis of three.
+    return unequal[..., 0] | unequal[..., 1] | unequal[..., 2] if unequal.ndim == 3 else unequal
 
 
 def _warnings(picture: Picture, weights: NDArray[np.float32], alpha_is_mask: bool) -> tuple[str, ...]:
