@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from retouch.data.compose import Scene, SceneComposer, Split
 from retouch.data.sprites import SpritePack
+from retouch.errors import BadInput
 from retouch.evaluate.colour_judge import is_neutral
 from retouch.evaluate.metrics import mask_box
 
@@ -19,6 +20,8 @@ _Sample = TypeVar("_Sample", np.uint8, np.bool_)
 Group = Literal["held-out", "own colour", "seen", "background"]
 
 HOLE_GREY = 127
+_NEW_ROUND = 150  # scenes passed over in a row, after which every object may come again
+_PATIENCE = 5_000
 GROUPS: dict[Group, str] = {
     "held-out": "object, colour and place never trained together; a panorama never trained at all",
     "own colour": "no colour asked; a panorama never trained",
@@ -122,30 +125,30 @@ def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0
 def _draw(
     composer: SceneComposer, group: Group, count: int, rng: np.random.Generator, whole_share: float
 ) -> Iterator[Scene]:
-    """Yield scenes of a group, each object once before any comes twice."""
+    """Yield scenes of a group, each object about once before any comes twice.
+
+    Raises:
+        BadInput: the data folder has no scene of this kind.
+    """
     seen: set[str] = set()
-    whole, given = 0, 0
+    whole_left = round(whole_share * count)
+    given, passed_over = 0, 0
     while given < count:
         scene = composer.scene(rng)
-        if not _belongs(scene, group) or (scene.concept is not None and scene.concept in seen):
+        passed_over += 1
+        if passed_over > _PATIENCE:
+            raise BadInput(
+                f"the data has no scenes of the group {group!r}", hint="build it with `retouch data build`"
+            )
+        if passed_over % _NEW_ROUND == 0:  # the objects that are missing cannot come in this group
+            seen.clear()
+        if not _belongs(scene, group) or scene.concept in seen or (scene.mask.all() and whole_left == 0):
             continue
-        is_whole = bool(scene.mask.all())
-        if is_whole and whole + 1 > whole_share * count:
-            continue
-        whole += is_whole
-        given += 1
+        whole_left -= bool(scene.mask.all())
+        given, passed_over = given + 1, 0
         if scene.concept is not None:
             seen.add(scene.concept)
-            if len(seen) == _most(composer, group):
-                seen.clear()
         yield scene
-
-
-def _most(composer: SceneComposer, group: Group) -> int:
-    """How many objects a group can ask for: where a colour is asked, those that are recoloured."""
-    # A few recoloured ones may own no held-out colour in a place: do not wait for the last tenth.
-    able = [concept for concept in composer.concepts if group == "own colour" or concept.is_recoloured]
-    return max(1, int(0.9 * len(able)))
 
 
 def _belongs(scene: Scene, group: Group) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,11 +28,24 @@ class Painter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a model is sampled: denoising steps, guidance, and pictures in one call."""
+    """How a model is sampled: denoising steps and guidance, None for the checkpoint's own advice.
 
-    num_inference_steps: int = 20
-    guidance_scale: float = 3.0
+    `batch` is how many pictures a call of stock diffusers takes; our engine packs its calls itself.
+    """
+
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
     batch: int = 8
+
+    def settled(self, folder: Path) -> "Sampling":
+        """Fill in what is None from a checkpoint folder's advice, else from the defaults of requests."""
+        from retouch.models.components import read_notes
+        from retouch.request import DEFAULT_GUIDANCE_SCALE, DEFAULT_NUM_INFERENCE_STEPS
+
+        advice = read_notes(folder).recommended
+        steps = self.num_inference_steps or advice.num_inference_steps or DEFAULT_NUM_INFERENCE_STEPS
+        advised = DEFAULT_GUIDANCE_SCALE if advice.guidance_scale is None else advice.guidance_scale
+        return Sampling(steps, advised if self.guidance_scale is None else self.guidance_scale, self.batch)
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -56,7 +69,7 @@ class StockPainter:
 
     def __init__(self, folder: Path, sampling: Sampling = DEFAULT_SAMPLING, *, device: str = "cpu") -> None:
         self._pipe = load_stock(folder).to(device, torch.float32)
-        self._sampling = sampling
+        self._sampling = sampling.settled(folder)
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return one picture for every case; noise depends on the case's seed alone."""
@@ -92,15 +105,6 @@ class EnginePainter:
     def __init__(self, inpainter: Any, sampling: Sampling = DEFAULT_SAMPLING) -> None:
         self._inpainter = inpainter
         self._sampling = sampling
-
-    @classmethod
-    def load(
-        cls, model: str | Path | None, sampling: Sampling = DEFAULT_SAMPLING, *, device: str = "auto"
-    ) -> Self:
-        """Open a checkpoint; None is the embedded model."""
-        from retouch.inpainter import Inpainter
-
-        return cls(Inpainter.load(model, device=device), sampling)
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return one picture for every case.

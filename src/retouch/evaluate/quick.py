@@ -2,7 +2,7 @@
 
     python -m retouch.evaluate.quick --model DIR --data DIR --cases 100 --out report.json
 
-A hundred holes, 20 steps, one batched sampler: object and colour accuracy with their intervals in a minute or
+A hundred holes, one batched sampler: object and colour accuracy with their intervals in a minute or
 two. `retouch evaluate` is the whole protocol.
 """
 
@@ -10,6 +10,8 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,8 @@ def quick_report(run: QuickRun) -> tuple[dict[str, Any], Painted]:
     extractor = LiteFeatures()
     judge = Judge(extractor, trained_probe(run.data, extractor))
     cases = standard_set(run.data, Quota.quick(run.cases), size=run.size, seed=run.seed)
-    painted = paint_and_judge(_painter(run), cases, judge)
+    with _painter(run) as painter:
+        painted = paint_and_judge(painter, cases, judge)
     truths = judge.features([case.truth for case in cases], cases)
     groups = rows_by_group(cases)
     scores = {name: score(painted, truths, rows, seed=run.seed) for name, rows in groups.items()}
@@ -79,10 +82,17 @@ def _short(key: str, estimate: Estimate) -> str:
     return f"{percent.value:.0f}% [{percent.low:.0f}, {percent.high:.0f}]"
 
 
-def _painter(run: QuickRun) -> Painter:
-    if run.painter == "engine":
-        return EnginePainter.load(run.model, run.sampling)
-    return StockPainter(run.model, run.sampling)
+@contextmanager
+def _painter(run: QuickRun) -> Iterator[Painter]:
+    if run.painter == "stock":
+        yield StockPainter(run.model, run.sampling)
+        return
+    from retouch.engine.settings import EngineSettings
+    from retouch.inpainter import Inpainter
+
+    settings = EngineSettings(rows_per_call=2 * run.sampling.batch)
+    with Inpainter.load(run.model, settings=settings) as inpainter:
+        yield EnginePainter(inpainter, run.sampling)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -119,8 +129,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--cases", type=int, default=100)
     parser.add_argument("--out", type=Path, help="report.json; a contact sheet goes beside it")
     parser.add_argument("--painter", choices=("stock", "engine"), default="stock")
-    parser.add_argument("--steps", type=int, default=DEFAULT_SAMPLING.num_inference_steps)
-    parser.add_argument("--guidance", type=float, default=DEFAULT_SAMPLING.guidance_scale)
+    parser.add_argument("--steps", type=int, help="by default the checkpoint's advice")
+    parser.add_argument("--guidance", type=float, help="by default the checkpoint's advice")
     parser.add_argument("--batch", type=int, default=DEFAULT_SAMPLING.batch)
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
     parser.add_argument("--seed", type=int, default=0)

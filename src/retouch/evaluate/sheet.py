@@ -11,6 +11,7 @@ from retouch.evaluate.judge import Opinion
 from retouch.evaluate.scoring import Painted
 
 U8 = NDArray[np.uint8]
+Ink = tuple[int, int, int]
 
 _INK, _GOOD, _BAD, _PAPER = (30, 30, 34), (16, 110, 50), (176, 32, 32), (250, 250, 248)
 _LINE_PX, _GAP_PX, _FONT_PX = 13, 8, 11
@@ -19,7 +20,7 @@ _LINE_PX, _GAP_PX, _FONT_PX = 13, 8, 11
 def contact_sheet(
     painted: Painted, *, rows: Sequence[int] | None = None, limit: int = 24, columns: int = 4
 ) -> Image.Image:
-    """Draw cases side by side: input with the hole in grey, the mask's outline on the truth, the fill.
+    """Draw cases side by side: the hole in grey, the mask's outline on the truth, the fill, the judge's opinion.
 
     Args:
         painted: one painter's work.
@@ -28,7 +29,31 @@ def contact_sheet(
         columns: cases beside each other.
     """
     chosen = _thin(list(range(len(painted.cases))) if rows is None else list(rows), limit)
-    cells = [_cell(painted.cases[k], painted.pictures[k], painted.opinions[k]) for k in chosen]
+    cells = [
+        _cell(painted.cases[k], painted.pictures[k], _captions(painted.cases[k], painted.opinions[k]))
+        for k in chosen
+    ]
+    return _laid_out(cells, columns)
+
+
+def fill_sheet(pairs: Sequence[tuple[Case, U8]], *, columns: int = 1, side_px: int = 256) -> Image.Image:
+    """Draw cases and their fills without a judge, each picture reduced to `side_px`."""
+    cells = [_cell(case, picture, [(f"{case.mask.mean():.0%} repainted", _INK)]) for case, picture in pairs]
+    for cell in cells:
+        cell.thumbnail((3 * side_px, 2 * side_px), Image.Resampling.LANCZOS)
+    return _laid_out(cells, columns)
+
+
+def outlined(picture: U8, mask: NDArray[np.bool_]) -> U8:
+    """Return the picture with a thin white line where the hole begins."""
+    padded = np.pad(mask, 1, mode="edge")  # a hole that ends with the picture has no line there
+    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    drawn = picture.copy()
+    drawn[mask & ~inner] = 255
+    return drawn
+
+
+def _laid_out(cells: Sequence[Image.Image], columns: int) -> Image.Image:
     if not cells:
         return Image.new("RGB", (1, 1), _PAPER)
     width = max(cell.width for cell in cells) + _GAP_PX
@@ -40,36 +65,19 @@ def contact_sheet(
     return sheet
 
 
-def outlined(picture: U8, mask: NDArray[np.bool_]) -> U8:
-    """Return the picture with a thin white line where the hole begins."""
-    inner = mask.copy()
-    inner[1:-1, 1:-1] &= mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    drawn = picture.copy()
-    drawn[mask & ~_interior(inner, mask)] = 255
-    return drawn
-
-
-def _interior(inner: NDArray[np.bool_], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the line off the picture's own frame, where the hole does not begin but end with it."""
-    interior = inner.copy()
-    for edge in (np.s_[0, :], np.s_[-1, :], np.s_[:, 0], np.s_[:, -1]):
-        interior[edge] = mask[edge]
-    return interior
-
-
-def _cell(case: Case, picture: U8, opinion: Opinion) -> Image.Image:
+def _cell(case: Case, picture: U8, lines: Sequence[tuple[str, Ink]]) -> Image.Image:
     strip = np.concatenate([case.visible, outlined(case.truth, case.mask), picture], axis=1)
     height, width = strip.shape[:2]
     cell = Image.new("RGB", (width, height + 3 * _LINE_PX + 2), _PAPER)
     cell.paste(Image.fromarray(strip), (0, 0))
     draw = ImageDraw.Draw(cell)
     font = ImageFont.load_default(_FONT_PX)
-    for k, (text, ink) in enumerate(_captions(case, opinion)):
+    for k, (text, ink) in enumerate(lines):
         draw.text((0, height + 1 + k * _LINE_PX), _fitted(text, font, width), fill=ink, font=font)
     return cell
 
 
-def _captions(case: Case, opinion: Opinion) -> list[tuple[str, tuple[int, int, int]]]:
+def _captions(case: Case, opinion: Opinion) -> list[tuple[str, Ink]]:
     lines = [(f"“{case.prompt}”", _INK)]
     if case.concept is not None:
         seen = f"sees {opinion.objects[0]} {opinion.probability:.0%}; asked one is no. {opinion.rank}"

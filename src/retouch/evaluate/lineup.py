@@ -1,0 +1,61 @@
+"""Which painters stand in a report beside the model under test."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, RoundTripPainter, TruthPainter
+from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
+from retouch.models.locate import locate
+from retouch.models.options import LoadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Lineup:
+    """What is to be compared.
+
+    Attributes:
+        model: a folder, a file or a hub id; None is the embedded model.
+        device: a device, or `auto`.
+        rows_per_call: rows of every call of our engine.
+        with_stock: also run stock diffusers on the same checkpoint.
+        with_baselines: also run the painters that need no prompt.
+        with_truth: also show the truth and its round trip through the VAE.
+    """
+
+    model: str | None = None
+    device: str = "auto"
+    rows_per_call: int = 16
+    sampling: Sampling = DEFAULT_SAMPLING
+    with_stock: bool = False
+    with_baselines: bool = True
+    with_truth: bool = True
+
+
+def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
+    """Load the painters, the model under test first; `stack` closes the engine.
+
+    A checkpoint in a single file has no folder that stock diffusers or its VAE could be loaded from, so it comes
+    without those two.
+    """
+    from retouch.engine.settings import EngineSettings
+    from retouch.inpainter import Inpainter
+
+    options = LoadOptions(device=lineup.device)
+    settings = EngineSettings(rows_per_call=lineup.rows_per_call)
+    inpainter = stack.enter_context(Inpainter.load(lineup.model, options=options, settings=settings))
+    painters: list[Painter] = [EnginePainter(inpainter, lineup.sampling)]
+    folder = _folder(lineup.model, options)
+    if lineup.with_stock and folder is not None:
+        device = str(inpainter.bundle.device)
+        painters.append(StockPainter(folder, lineup.sampling, device=device))
+    if lineup.with_baselines:
+        painters += [GreyPainter(), DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
+    if lineup.with_truth and folder is not None:
+        painters.append(RoundTripPainter.load(folder))
+    return [*painters, TruthPainter()] if lineup.with_truth else painters
+
+
+def _folder(model: str | None, options: LoadOptions) -> Path | None:
+    source = locate(model, options)
+    return None if source.is_file else source.path

@@ -1,0 +1,45 @@
+import cv2
+import numpy as np
+import pytest
+
+from retouch.errors import ModelNotFound
+from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, RoundTripPainter, TruthPainter
+from retouch.evaluate.metrics import psnr
+
+
+def _kept_equal(pictures, cases):
+    return all((p[~c.mask] == c.truth[~c.mask]).all() for p, c in zip(pictures, cases))
+
+
+def test_grey_shows_what_painters_are_shown_and_truth_shows_all(cases):
+    assert all((p == c.visible).all() for p, c in zip(GreyPainter().paint(cases), cases))
+    assert all((p == c.truth).all() for p, c in zip(TruthPainter().paint(cases), cases))
+
+
+@pytest.mark.parametrize(("method", "flag"), [("telea", cv2.INPAINT_TELEA), ("navier-stokes", cv2.INPAINT_NS)])
+def test_classical_fills_are_opencvs_and_keep_the_rest(cases, method, flag):
+    painter = DiffusionFreePainter(method)
+    pictures = painter.paint(cases)
+    assert _kept_equal(pictures, cases)
+    case = next(case for case in cases if not case.is_whole)
+    expected = cv2.inpaint(case.visible, case.mask.astype(np.uint8) * 255, 3, flag)
+    assert (painter.paint([case])[0][case.mask] == expected[case.mask]).all()
+    assert painter.name == f"OpenCV {method}"
+
+
+def test_classical_fills_beat_grey_on_backgrounds(cases):
+    backgrounds = [case for case in cases if case.group == "background" and not case.is_whole]
+    filled, grey = DiffusionFreePainter("telea").paint(backgrounds), GreyPainter().paint(backgrounds)
+    gains = [psnr(f, c.truth, c.mask) - psnr(g, c.truth, c.mask) for f, g, c in zip(filled, grey, backgrounds)]
+    assert np.mean(gains) > 0
+
+
+def test_the_round_trip_is_the_vaes_and_keeps_the_rest(checkpoint, cases):
+    pictures = RoundTripPainter.load(checkpoint).paint(cases[:4])
+    assert _kept_equal(pictures, cases[:4])
+    assert all((p[c.mask] != c.truth[c.mask]).any() for p, c in zip(pictures, cases))
+
+
+def test_a_folder_without_a_vae_is_an_error(tmp_path):
+    with pytest.raises(ModelNotFound, match="no VAE"):
+        RoundTripPainter.load(tmp_path)
