@@ -1,8 +1,9 @@
-"""Draw the pictures of `masks.md` with the code that they explain.
+"""Draw the pictures of `masks.md` with the code that they explain, and that of the README with a model.
 
-python docs/make_pictures.py
+`python docs/make_pictures.py` draws the former; `python docs/make_pictures.py pocket` has a checkpoint paint the latter.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "pictures"
 TINT = (230, 40, 90)
 GAP, CAPTION = 8, 20
+DEMO_PROMPTS = ("a red apple", "a teddy bear")
+DEMO_SEED = 7
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
@@ -27,13 +30,31 @@ Bools = NDArray[np.bool_]
 def main() -> None:
     """Write all pictures, each below 100 kB."""
     PICTURES.mkdir(exist_ok=True)
-    for name, sheet in (
+    for name, picture in (
         ("polarity", polarity()),
         ("steps", steps()),
         ("cells", cells()),
         ("regions", regions()),
     ):
-        sheet.quantize(128).save(PICTURES / f"{name}.png", optimize=True)
+        save(picture, name)
+
+
+def demo(model: str) -> None:
+    """Show the sample, its mask, and what a model makes of it."""
+    from retouch import Inpainter
+
+    photo = Image.open(EXAMPLES / "sample.png").convert("RGB")
+    hole = Image.open(EXAMPLES / "sample-mask.png").convert("L")
+    views = [photo, hole.convert("RGB")]
+    with Inpainter.load(model) as inpainter:
+        views += [inpainter(prompt, photo, hole, seed=DEMO_SEED).image for prompt in DEMO_PROMPTS]
+    small = [view.resize((288, 192), Image.Resampling.LANCZOS) for view in views]
+    save(sheet([small], [["picture", "mask", *DEMO_PROMPTS]]), "demo")
+
+
+def save(picture: Image.Image, name: str) -> None:
+    """Write a picture in 128 colours, which keeps it below 100 kB."""
+    picture.quantize(128).save(PICTURES / f"{name}.png", optimize=True)
 
 
 def polarity() -> Image.Image:
@@ -159,4 +180,4 @@ def tinted(photo: Image.Image, weight: Floats) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main()
+    demo(sys.argv[1]) if len(sys.argv) > 1 else main()

@@ -8,9 +8,8 @@ FORMAT = "%(asctime)s %(name)s %(levelname)s %(message)s"
 
 def keep_quiet() -> None:
     """Keep log records off stderr: what a person should know is in results and errors."""
-    if not logging.getLogger().handlers:
-        # Without any handler, logging writes warnings to stderr by itself.
-        logging.getLogger().addHandler(logging.NullHandler())
+    # Without any handler logging writes warnings to stderr by itself; a command that sets one up is still heard.
+    logging.lastResort = logging.NullHandler()
 
 
 def speak_up() -> None:
