@@ -1,6 +1,6 @@
 """Draw the pictures of `masks.md` with the code that they explain, and that of the README with a model.
 
-`python docs/make_pictures.py` draws the former; `python docs/make_pictures.py pocket` has a checkpoint paint the latter.
+`python docs/make_pictures.py` draws the former; with `pocket` behind it, a checkpoint paints the latter.
 """
 
 import sys
