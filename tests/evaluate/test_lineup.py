@@ -1,0 +1,27 @@
+from contextlib import ExitStack
+
+from retouch.evaluate.lineup import Lineup, assemble
+from retouch.evaluate.painters import Sampling
+
+
+def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint):
+    with ExitStack() as stack:
+        painters = assemble(Lineup(str(checkpoint), with_stock=True), stack)
+        assert [painter.name for painter in painters] == [
+            "retouch",
+            "stock diffusers",
+            "grey fill",
+            "OpenCV telea",
+            "OpenCV navier-stokes",
+            "VAE round trip",
+            "truth",
+        ]
+
+
+def test_the_model_may_stand_alone_and_paints(checkpoint, cases):
+    lineup = Lineup(
+        str(checkpoint), rows_per_call=4, sampling=Sampling(2, 1.0), with_baselines=False, with_truth=False
+    )
+    with ExitStack() as stack:
+        (painter,) = assemble(lineup, stack)
+        assert painter.paint(cases[:1])[0].shape == cases[0].truth.shape
