@@ -34,7 +34,7 @@ json.dump({"growth": peak() - idle, "torch": "torch" in sys.modules, "answers": 
 """
 
 
-@pytest.mark.parametrize("option", ["--image", "--mask"])
+@pytest.mark.parametrize("option", ["--image", pytest.param("--mask", marks=pytest.mark.slow)])
 def test_hostile_files_are_refused_in_words_in_time_and_within_memory(option: str, tmp_path: Path) -> None:
     pytest.importorskip("resource")
     files = hostile_files(tmp_path)

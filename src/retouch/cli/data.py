@@ -10,6 +10,7 @@ app = typer.Typer(
     help="Build, look at, export and filter training data.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    add_completion=False,
     pretty_exceptions_enable=False,
 )
 

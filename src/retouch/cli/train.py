@@ -7,7 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Train a checkpoint: tokenizer, VAE, latents, the two phases.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="Train a checkpoint: tokenizer, VAE, latents, the two phases.",
+)
 
 DataDir = Annotated[Path, typer.Option(help="Folder made by `retouch data build`.")]
 RunDir = Annotated[
