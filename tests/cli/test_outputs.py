@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,20 @@ def test_stdout_takes_one_picture_and_no_json() -> None:
         Destination(Path("-")).check(2)
     with pytest.raises(BadInput):
         Destination(Path("-")).check(1, as_json=True)
+
+
+def test_a_terminal_gets_no_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(BadInput, match="terminal"):
+        Destination(Path("-")).check(1)
+
+
+def test_a_folder_is_no_output(tmp_path: Path) -> None:
+    (tmp_path / "out.png").mkdir()
+    with pytest.raises(BadInput, match="is a folder"):
+        Destination(tmp_path / "out.png").check(1)
+
+
+def test_the_grid_does_not_replace_the_output(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="same file"):
+        Destination(tmp_path / "out.png", grid=tmp_path / "out.png").check(1)

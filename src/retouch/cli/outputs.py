@@ -1,6 +1,7 @@
 """Where results go: names of variants, and every refusal that can come before the work."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -43,14 +44,16 @@ class Destination:
         """
         from retouch.imaging.save import format_of_path
 
-        if self.is_stdout and as_json:
-            raise BadInput("stdout cannot take the picture and --json", hint="name a file with --output")
-        if self.is_stdout and count > 1:
-            raise BadInput("stdout takes one picture", hint="name a file with --output for several variants")
+        if self.is_stdout:
+            _check_stdout(count, as_json=as_json)
         paths = [] if self.is_stdout else self.paths(range(count))
         paths += [] if self.grid is None else [self.grid]
         for path in paths:
             format_of_path(path)
+            if path.is_dir():
+                raise BadInput(f"{path} is a folder", hint="name a file in it")
+        if self.grid in paths[:-1]:
+            raise BadInput("--output and --grid name the same file")
         self._refuse_inputs(paths)
         for folder in {path.parent for path in paths}:
             _probe(folder)
@@ -77,6 +80,17 @@ class Destination:
         for path in paths:
             if not self.overwrite and any(_is_same_file(path, source) for source in self.inputs):
                 raise BadInput(f"{path} is an input, too", hint="choose another --output, or add --overwrite")
+
+
+def _check_stdout(count: int, *, as_json: bool) -> None:
+    if as_json:
+        raise BadInput("stdout cannot take the picture and --json", hint="name a file with --output")
+    if count > 1:
+        raise BadInput("stdout takes one picture", hint="name a file with --output for several variants")
+    if sys.stdout.isatty():
+        raise BadInput(
+            "stdout is a terminal, which shows no PNG", hint="redirect it, or name a file with --output"
+        )
 
 
 def _is_same_file(path: Path, other: Path) -> bool:
