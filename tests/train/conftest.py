@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.data_factories import make_data
+
 from retouch.train.config import TrainConfig
 from retouch.train.latents import open_maps
 from retouch.train.text import encode_captions, write_tokenizer
@@ -30,6 +32,16 @@ UNET: dict[str, Any] = {
 }
 
 
+@pytest.fixture
+def unet_arguments() -> dict[str, Any]:
+    return dict(UNET)
+
+
+@pytest.fixture(scope="session")
+def captions() -> list[str]:
+    return CAPTIONS
+
+
 @pytest.fixture(scope="session")
 def tokenizer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tokenizer")
@@ -40,7 +52,7 @@ def tokenizer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def vae_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vae")
-    build_vae((8, 8, 16)).save_pretrained(folder)
+    build_vae((16, 16, 16)).save_pretrained(folder)  # two channels a group, or GroupNorm magnifies rounding
     return folder
 
 
@@ -91,3 +103,9 @@ def recipe(cache_dir: Path, tokenizer_dir: Path, vae_dir: Path) -> dict[str, Any
 @pytest.fixture
 def config(recipe: dict[str, Any]) -> TrainConfig:
     return TrainConfig.model_validate(recipe)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data folder with real scenes."""
+    return make_data(tmp_path_factory.mktemp("data"))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+
 from retouch.train.config import TrainConfig
 from retouch.train.run import RunOptions, run_training, start
 from retouch.train.storage import load_state

@@ -19,8 +19,9 @@ class Section(BaseModel):
 
 
 class TextConfig(Section):
-    """The text encoder, where none is loaded."""
+    """The text encoder: a folder or hub id, or a fresh one of these sizes."""
 
+    pretrained: str | None = None
     width: Count = 192
     layers: Count = 2
     heads: Count = 4
@@ -38,14 +39,14 @@ class ModelConfig(Section):
     """What is trained.
 
     `pretrained` is a diffusers folder or hub id that every part comes from. Without it the UNet is built from
-    `unet` (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders.
+    `unet` (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders or hub ids.
     """
 
     pretrained: str | None = None
     unet: dict[str, Any] | None = None
     text: TextConfig = TextConfig()
-    vae: Path | None = None
-    tokenizer: Path | None = None
+    vae: str | None = None
+    tokenizer: str | None = None
     prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
     train_text_encoder: bool = False
     gradient_checkpointing: bool = False

@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from retouch.train.config import ModelConfig
+from retouch.train.config import ModelConfig, TextConfig
 from retouch.train.text import build_text_encoder, encode_captions
 
 
@@ -43,14 +43,19 @@ def build_denoiser(config: ModelConfig, tokenizer: Any) -> Denoiser:
         text_encoder = CLIPTextModel.from_pretrained(config.pretrained, subfolder="text_encoder")
     else:
         unet = UNet2DConditionModel(**_tuples(config.unet or {}))
-        width, layers, heads = config.text.width, config.text.layers, config.text.heads
-        text_encoder = build_text_encoder(tokenizer, width=width, layers=layers, heads=heads)
+        text_encoder = _text_encoder(config.text, tokenizer)
     unet.float().to(memory_format=torch.channels_last)
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     if config.lora is not None:
         _add_lora(unet, config)
     return Denoiser(unet, text_encoder.float(), train_text=config.train_text_encoder)
+
+
+def _text_encoder(text: TextConfig, tokenizer: Any) -> CLIPTextModel:
+    if text.pretrained is not None:
+        return CLIPTextModel.from_pretrained(text.pretrained)
+    return build_text_encoder(tokenizer, width=text.width, layers=text.layers, heads=text.heads)
 
 
 def _add_lora(unet: UNet2DConditionModel, config: ModelConfig) -> None:

@@ -7,8 +7,13 @@ import torch
 from torch import Tensor, nn
 
 
+def trained_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that take gradients, by name."""
+    return {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+
+
 class Ema:
-    """Shadows of a module's parameters; changed by `update`, on the training thread alone.
+    """Shadows of a module's trained parameters; changed by `update`, on the training thread alone.
 
     The decay warms up as min(decay, (1 + n) / (10 + n)), so that a short run is not an average with its own start.
     """
@@ -17,7 +22,7 @@ class Ema:
         self.decay = decay
         self.updates = 0
         self.shadows: dict[str, Tensor] = {
-            name: parameter.detach().clone() for name, parameter in module.named_parameters()
+            name: parameter.detach().clone() for name, parameter in trained_parameters(module).items()
         }
 
     @torch.no_grad()
@@ -25,13 +30,14 @@ class Ema:
         """Move the shadows towards the module's weights by 1 - decay."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        weights = [parameter.detach() for _, parameter in module.named_parameters()]
+        parameters = trained_parameters(module)
+        weights = [parameters[name].detach() for name in self.shadows]
         torch._foreach_lerp_(list(self.shadows.values()), weights, 1.0 - decay)
 
     @contextmanager
     def swapped_in(self, module: nn.Module) -> Iterator[None]:
         """Within the block the module holds the averaged weights; afterwards its own again."""
-        own = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+        own = {name: parameter.detach().clone() for name, parameter in trained_parameters(module).items()}
         self._write(module, self.shadows)
         try:
             yield
@@ -41,7 +47,7 @@ class Ema:
     @staticmethod
     @torch.no_grad()
     def _write(module: nn.Module, weights: dict[str, Tensor]) -> None:
-        for name, parameter in module.named_parameters():
+        for name, parameter in trained_parameters(module).items():
             parameter.copy_(weights[name])
 
     def state(self) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Export of a trained model as a diffusers folder that the stock pipelines load."""
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,13 +68,14 @@ def write_folder(parts: Parts, folder: Path, *, native_size: int, export: Export
     The components in memory are left as they are.
     """
     half = Parts(
-        unet=_half(parts.unet),
+        unet=_half(merged(parts.unet)),
         text_encoder=_half(parts.text_encoder),
         vae=_half(parts.vae),
         tokenizer=parts.tokenizer,
         prediction_type=parts.prediction_type,
     )
     build_pipeline(half).save_pretrained(folder, safe_serialization=True)
+    _declare_full_precision(folder / "text_encoder" / "config.json")
     if hasattr(parts.tokenizer, "backend_tokenizer"):
         save_vocabulary(parts.tokenizer, folder / "tokenizer")
     advice = {
@@ -86,7 +88,39 @@ def write_folder(parts: Parts, folder: Path, *, native_size: int, export: Export
         "vocabulary": words,
         "licence": export.licence,
     }
+    if getattr(parts.unet, "peft_config", None):
+        write_lora(parts.unet, folder / "lora")
     (folder / "retouch.json").write_text(json.dumps(advice, indent=1), encoding="utf-8")
+
+
+def _declare_full_precision(config: Path) -> None:
+    """Make transformers 5 load the text encoder in fp32 where no dtype is asked for, as diffusers loads the rest.
+
+    It would take the file's fp16 otherwise, and the pipeline would mix the two.
+    """
+    tree = json.loads(config.read_text(encoding="utf-8"))
+    tree.pop("torch_dtype", None)
+    tree["dtype"] = "float32"
+    config.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
+
+
+def merged(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """The UNet with its LoRA added into the weights, as a copy; one without LoRA is returned as it is."""
+    if not getattr(unet, "peft_config", None):
+        return unet
+    copied = copy.deepcopy(unet)
+    copied.fuse_lora()
+    copied.unload_lora()
+    return copied
+
+
+def write_lora(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Write the adapter alone, as diffusers' `load_lora_weights` reads it."""
+    from diffusers.utils import convert_state_dict_to_diffusers
+    from peft.utils import get_peft_model_state_dict
+
+    layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
+    StableDiffusionInpaintPipeline.save_lora_weights(folder, unet_lora_layers=layers)
 
 
 def _half(module: Any) -> Any:

@@ -125,6 +125,7 @@ class Trainer:
             self._next_phase()
 
     def _next_phase(self) -> None:
+        self._run = None  # with its optimiser: the next phase begins with fresh moments
         self.accelerator.free_memory()
         self.position = Position(self.position.phase + 1, 0)
         before = self.ema

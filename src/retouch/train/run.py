@@ -12,13 +12,13 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from retouch.errors import ModelError
-from retouch.train.config import DataConfig, PhaseConfig, TrainConfig
+from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
 from retouch.train.export import Parts, known_words, write_folder
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Hooks, Trainer
 from retouch.train.phase import RowSource
+from retouch.train.pictures import EncodedPictures, PictureReader, SceneReader, ShardPictures
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_samples, held_out_places, make_grid
 from retouch.train.storage import publish_folder
@@ -86,14 +86,18 @@ class RunKeeper:
         trainer.save(self._folder / "checkpoint.pt")
         self._saved_at = time.monotonic()
         samples = self.samples_done(trainer)
+        settings = self._config.log
+        is_drawing_due = self._saved_at - self._drawn_at >= settings.samples_every_s
+        if not (is_drawing_due or settings.publish or trainer.phase.data.validation):
+            return
         with trainer.ema.swapped_in(trainer.denoiser):
             trainer.denoiser.eval()
             if trainer.phase.data.validation is not None:
                 self._validate(trainer, trainer.phase.data.validation, samples)
-            if self._saved_at - self._drawn_at >= self._config.log.samples_every_s or samples == 0:
+            if is_drawing_due:
                 self._draw(trainer, samples)
-            if self._config.log.publish is not None:
-                publish_folder(self._config.log.publish, lambda folder: self.export(trainer, folder))
+            if settings.publish is not None:
+                publish_folder(settings.publish, lambda folder: self.export(trainer, folder))
             trainer.denoiser.train()
             trainer.denoiser.text_encoder.train(trainer.denoiser.train_text)
 
@@ -122,11 +126,17 @@ class RunKeeper:
         write_folder(self._parts, folder, native_size=size, export=self._config.export, words=words)
 
 
-def open_source(data: DataConfig) -> RowSource:
-    """The rows that a phase reads."""
+def open_source(phase: PhaseConfig, parts: Parts, device: torch.device) -> RowSource:
+    """The rows that a phase reads; pictures are encoded on `device`."""
+    data = phase.data
     if data.kind == "latents":
         return LatentCache(data.folder)
-    raise ModelError(f"a phase cannot read {data.kind}")
+    reader: PictureReader
+    if data.kind == "shards":
+        reader = ShardPictures(data.folder, size=data.size, full_mask_rate=phase.full_mask_rate)
+    else:
+        reader = SceneReader(data.folder, size=data.size)
+    return EncodedPictures(reader, parts.vae.to(device), parts.tokenizer, size=data.size)
 
 
 def start(options: RunOptions) -> tuple[Trainer, Parts]:
@@ -174,7 +184,11 @@ def run_training(options: RunOptions) -> Trainer:
     """Train to the end of the last phase, or until stopped; the state is saved either way."""
     trainer, parts = start(options)
     stop = stop_when_asked(options.max_steps)
-    sources: Callable[[PhaseConfig], RowSource] = lambda phase: open_source(phase.data)  # noqa: E731
+    device = trainer.accelerator.device
+
+    def sources(phase: PhaseConfig) -> RowSource:
+        return open_source(phase, parts, device)
+
     if not trainer.accelerator.is_main_process:
         trainer.train(sources, Hooks(), stop=stop)
         return trainer

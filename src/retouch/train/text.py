@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 MAX_TOKENS = 32
+"""The length of the tokenizers that we make."""
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -94,7 +95,7 @@ def build_text_encoder(tokenizer: Any, *, width: int = 192, layers: int = 2, hea
         intermediate_size=4 * width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
-        max_position_embeddings=MAX_TOKENS,
+        max_position_embeddings=tokenizer.model_max_length,
         hidden_act="quick_gelu",
         projection_dim=width,
         bos_token_id=tokenizer.bos_token_id,
@@ -109,7 +110,8 @@ def build_text_encoder(tokenizer: Any, *, width: int = 192, layers: int = 2, hea
 
 
 def encode_captions(tokenizer: Any, captions: list[str]) -> Tensor:
-    """Token ids (B, 32), cut and padded as the stock pipelines do."""
-    tokens = tokenizer(captions, padding="max_length", max_length=MAX_TOKENS, truncation=True, return_tensors="pt")
+    """Token ids (B, T), cut and padded to the tokenizer's length as the stock pipelines do."""
+    length = tokenizer.model_max_length
+    tokens = tokenizer(captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     ids: Tensor = tokens.input_ids
     return ids

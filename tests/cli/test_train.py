@@ -1,0 +1,66 @@
+"""`retouch train`, run in-process as a user types it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from retouch.cli.train import app
+from retouch.train.config import TrainConfig
+
+
+def invoke(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.data_factories import make_data
+
+    return make_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.mark.slow
+def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path, tmp_path: Path) -> None:
+    import yaml
+
+    from retouch.train.vae import build_vae
+
+    tokenizer, vae, latents = tmp_path / "tokenizer", tmp_path / "vae", tmp_path / "latents"
+    build_vae((8, 8, 16)).save_pretrained(vae)
+    invoke("tokenizer", "--data-dir", data_dir, "--output", tokenizer)
+    common = ("--data-dir", data_dir, "--vae-dir", vae, "--tokenizer-dir", tokenizer)
+    invoke("latents", *common, "--output", latents, "--slots", 16, "--size", 32)
+    assert np.load(latents / "filled.npy")[0] == 16
+    recipe = Path(__file__).parents[2] / "configs" / "pocket.yaml"
+    sizes = {"steps": 1, "global_batch": 2, "micro_batch": 2, "data": {"kind": "latents", "folder": str(latents)}}
+    tree = yaml.safe_load(recipe.read_text())
+    settings = {
+        f"phases.{index}.{key}": value for index in range(len(tree["phases"])) for key, value in sizes.items()
+    }
+    settings |= {"model.vae": str(vae), "model.tokenizer": str(tokenizer), "log.publish": str(tmp_path / "latest")}
+    settings |= {"model.unet.block_out_channels": [8, 8, 16, 16], "log.prompts": [], "log.tensorboard": False}
+    sets = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    invoke("run", recipe, "--run-dir", tmp_path / "run", "--cpu", *sets)
+    assert (tmp_path / "latest" / "model_index.json").exists()
+
+
+def test_help_names_every_step() -> None:
+    output = invoke("--help")
+    assert all(name in output for name in ("run", "tokenizer", "vae", "latents"))
+
+
+def test_set_without_a_value_is_a_usage_error(tmp_path: Path) -> None:
+    config = Path(__file__).parents[2] / "configs" / "pocket.yaml"
+    result = CliRunner().invoke(app, ["run", str(config), "--run-dir", str(tmp_path), "--set", "seed"])
+    assert result.exit_code == 2
+
+
+def test_shipped_recipe_is_read_by_the_command() -> None:
+    from retouch.train.config import load_config
+
+    assert isinstance(load_config(Path(__file__).parents[2] / "configs" / "pocket.yaml"), TrainConfig)

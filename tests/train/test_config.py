@@ -1,0 +1,59 @@
+"""The recipe's file."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from retouch.errors import InvalidField
+from retouch.train.config import load_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def write(tree: dict[str, Any], tmp_path: Path) -> Path:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(yaml.safe_dump(tree))
+    return file
+
+
+@pytest.mark.parametrize("name", ["pocket.yaml", "sd15-inpainting.yaml"])
+def test_shipped_recipe_is_valid(name: str) -> None:
+    config = load_config(CONFIGS / name)
+    assert config.phases[-1].task == "inpaint"
+
+
+def test_card_recipe_has_the_numbers_of_the_card() -> None:
+    config = load_config(CONFIGS / "sd15-inpainting.yaml")
+    regular, inpainting = config.phases
+    assert (regular.steps, inpainting.steps) == (595_000, 440_000)
+    for phase in config.phases:
+        assert (phase.global_batch, phase.data.size) == (2048, 512)
+        assert (phase.learning_rate, phase.warmup_steps, phase.schedule) == (1e-4, 10_000, "constant")
+        assert phase.text_drop_rate == 0.1
+    assert inpainting.full_mask_rate == 0.25
+
+
+def test_unknown_key_is_an_error_that_names_it(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["phases"][0]["lerning_rate"] = 1
+    with pytest.raises(InvalidField, match=r"phases\.0\.lerning_rate"):
+        load_config(write(recipe, tmp_path))
+
+
+def test_override_replaces_a_value_of_the_file(recipe: dict[str, Any], tmp_path: Path) -> None:
+    config = load_config(write(recipe, tmp_path), {"phases.1.steps": 9, "ema.decay": 0.5})
+    assert config.phases[1].steps == 9
+    assert config.ema.decay == 0.5
+
+
+@pytest.mark.parametrize("key", ["phases.7.steps", "phases.x.steps", "name.first.second"])
+def test_override_that_leads_nowhere_is_an_error(recipe: dict[str, Any], tmp_path: Path, key: str) -> None:
+    with pytest.raises(InvalidField):
+        load_config(write(recipe, tmp_path), {key: 1})
+
+
+def test_model_without_any_source_of_weights_is_an_error(recipe: dict[str, Any], tmp_path: Path) -> None:
+    del recipe["model"]["unet"]
+    with pytest.raises(InvalidField, match="model"):
+        load_config(write(recipe, tmp_path))

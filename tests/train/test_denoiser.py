@@ -1,0 +1,65 @@
+"""UNet and text encoder as one module."""
+
+from typing import Any
+
+import torch
+
+from retouch.train.config import TrainConfig
+from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
+from retouch.train.ema import trained_parameters
+
+
+def build(recipe: dict[str, Any]) -> Any:
+    model = TrainConfig.model_validate(recipe).model
+    return build_denoiser(model, load_tokenizer(model))
+
+
+def gradients(denoiser: Any, tokenizer: Any) -> set[str]:
+    generator = torch.Generator().manual_seed(0)
+    tokens = empty_tokens(tokenizer).expand(2, -1)
+    prediction = denoiser(torch.randn(2, 4, 8, 8, generator=generator), torch.tensor([1, 500]), tokens)
+    prediction.square().mean().backward()
+    return {name for name, parameter in denoiser.named_parameters() if parameter.grad is not None}
+
+
+def test_trained_text_encoder_takes_gradients_through_the_unet(config: TrainConfig) -> None:
+    denoiser = build_denoiser(config.model, load_tokenizer(config.model))
+    found = gradients(denoiser, load_tokenizer(config.model))
+    assert any(name.startswith("text_encoder.") for name in found)
+
+
+def test_frozen_text_encoder_takes_none(recipe: dict[str, Any]) -> None:
+    recipe["model"]["train_text_encoder"] = False
+    denoiser = build(recipe)
+    tokenizer = load_tokenizer(TrainConfig.model_validate(recipe).model)
+    assert not any(name.startswith("text_encoder.") for name in gradients(denoiser, tokenizer))
+
+
+def test_gradient_checkpointing_changes_no_gradient(recipe: dict[str, Any]) -> None:
+    norms = []
+    for is_on in (False, True):
+        recipe["model"]["gradient_checkpointing"] = is_on
+        torch.manual_seed(0)
+        denoiser = build(recipe).train()
+        gradients(denoiser, load_tokenizer(TrainConfig.model_validate(recipe).model))
+        norms.append(denoiser.unet.conv_in.weight.grad.clone())
+    torch.testing.assert_close(norms[0], norms[1])
+
+
+def test_lora_trains_the_adapters_alone(recipe: dict[str, Any]) -> None:
+    recipe["model"] |= {"lora": {"rank": 2}, "train_text_encoder": False}
+    assert all("lora" in name for name in trained_parameters(build(recipe)))
+
+
+def test_pretrained_folder_gives_its_own_weights(
+    config: TrainConfig, recipe: dict[str, Any], tmp_path: Any
+) -> None:
+    denoiser = build_denoiser(config.model, load_tokenizer(config.model))
+    denoiser.unet.save_pretrained(tmp_path / "unet")
+    denoiser.text_encoder.save_pretrained(tmp_path / "text_encoder")
+    load_tokenizer(config.model).save_pretrained(tmp_path / "tokenizer")
+    load_vae(config.model).save_pretrained(tmp_path / "vae")
+    recipe["model"] = {"pretrained": str(tmp_path), "prediction_type": "epsilon"}
+    loaded = build(recipe)
+    assert torch.equal(loaded.unet.conv_in.weight, denoiser.unet.conv_in.weight)
+    assert not load_vae(TrainConfig.model_validate(recipe).model).encoder.conv_in.weight.requires_grad

@@ -1,0 +1,127 @@
+"""The latent cache, against encoding scene by scene."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
+
+from retouch.data.compose import SceneComposer
+from retouch.errors import ModelError
+from retouch.train.latents import (
+    LatentCache,
+    LatentSpec,
+    SceneEncoder,
+    build_latents,
+    latent_mask,
+    masked_image,
+)
+from retouch.train.text import encode_captions
+
+
+@pytest.fixture
+def spec(data_dir: Path, vae_dir: Path, tokenizer_dir: Path, tmp_path: Path) -> LatentSpec:
+    return LatentSpec(data_dir, vae_dir, tokenizer_dir, tmp_path / "cache", slots=32, size=32)
+
+
+@pytest.fixture
+def tokenizer(tokenizer_dir: Path) -> Any:
+    return CLIPTokenizer.from_pretrained(tokenizer_dir)
+
+
+def every(cache: LatentCache, count: int) -> Any:
+    """All examples in order, without posterior noise."""
+    pick = (torch.arange(count).double() + 0.5) / count
+    return cache.batch(pick, torch.zeros(count, 2, 4, cache.cells, cache.cells))
+
+
+def test_cache_holds_what_encoding_each_scene_alone_gives(
+    spec: LatentSpec, tokenizer: Any, data_dir: Path
+) -> None:
+    build_latents(spec, tokenizer)
+    found = every(LatentCache(spec.folder), 32)
+    vae = AutoencoderKL.from_pretrained(spec.vae_dir).eval()
+    composer = SceneComposer.open(data_dir, size=32, split="train")
+    for number in range(32):
+        scene = composer.scene(np.random.default_rng((0, number)))
+        image = torch.from_numpy(scene.image).permute(2, 0, 1)[None].float() / 127.5 - 1.0
+        mask = torch.from_numpy(scene.mask)[None, None].float()
+        with torch.no_grad():
+            expected = vae.encode(image).latent_dist.mean[0] * vae.config.scaling_factor
+            hidden = vae.encode(image * (1 - mask)).latent_dist.mean[0] * vae.config.scaling_factor
+        torch.testing.assert_close(found.latents[number], expected, rtol=2e-3, atol=2e-3)
+        torch.testing.assert_close(found.masked_image_latents[number], hidden, rtol=2e-3, atol=2e-3)
+        assert torch.equal(found.mask[number], mask[0])
+        assert torch.equal(found.tokens[number], encode_captions(tokenizer, [scene.caption])[0])
+
+
+def test_partly_filled_cache_is_gone_on_with(spec: LatentSpec, tokenizer: Any) -> None:
+    asked = iter([True, False])
+    build_latents(spec, tokenizer, keep_on=lambda: next(asked))
+    assert len(LatentCache(spec.folder)) == 16
+    before = every(LatentCache(spec.folder), 16).latents
+    build_latents(spec, tokenizer)
+    assert len(LatentCache(spec.folder)) == 32
+    assert torch.equal(every(LatentCache(spec.folder), 32).latents[:16], before)
+
+
+def test_full_cache_replaces_its_oldest_scenes_when_renewed(spec: LatentSpec, tokenizer: Any) -> None:
+    build_latents(spec, tokenizer)
+    before = every(LatentCache(spec.folder), 32).latents
+    asked = iter([True, False])
+    build_latents(spec, tokenizer, renew_duty=1.0, keep_on=lambda: next(asked))
+    after = every(LatentCache(spec.folder), 32).latents
+    assert not torch.equal(after[:16], before[:16])
+    assert torch.equal(after[16:], before[16:])
+
+
+def test_latents_are_drawn_around_the_mean_with_the_deviation_of_the_posterior(cache_dir: Path) -> None:
+    cache = LatentCache(cache_dir)
+    pick = torch.tensor([0.3], dtype=torch.float64)
+    noise = torch.randn(1, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    mean = cache.batch(pick, torch.zeros_like(noise)).latents
+    drawn = cache.batch(pick, noise).latents
+    torch.testing.assert_close(drawn - mean, noise[:, 0] * 0.1, rtol=1e-2, atol=1e-3)
+
+
+def test_one_scene_in_four_is_masked_everywhere(data_dir: Path) -> None:
+    composer = SceneComposer.open(data_dir, size=32, split="train")
+    full = sum(composer.scene(np.random.default_rng((3, number))).mask.all() for number in range(600))
+    # Four standard errors of a share of 0.25; a large object's mask may fill the picture now and then.
+    assert abs(full / 600 - 0.25) < 4 * (0.25 * 0.75 / 600) ** 0.5 + 0.02
+
+
+def test_fully_masked_scene_has_the_latents_of_a_grey_picture(spec: LatentSpec, data_dir: Path) -> None:
+    composer = SceneComposer.open(data_dir, size=32, split="train")
+    scenes = [composer.scene(np.random.default_rng((0, number))) for number in range(16)]
+    vae = AutoencoderKL.from_pretrained(spec.vae_dir).eval()
+    found = SceneEncoder(vae, size=32).encode(scenes)
+    grey = vae.encode(torch.zeros(1, 3, 32, 32)).latent_dist.mean[0] * vae.config.scaling_factor
+    full = [number for number, scene in enumerate(scenes) if scene.mask.all()]
+    assert full
+    for number in full:
+        torch.testing.assert_close(found[number, 1, 0], grey.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_masked_image_is_zero_in_the_hole_and_untouched_elsewhere() -> None:
+    images = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.zeros(2, 1, 4, 4)
+    mask[:, :, :2] = 1.0
+    hidden = masked_image(images, mask)
+    assert not hidden[:, :, :2].any()
+    assert torch.equal(hidden[:, :, 2:], images[:, :, 2:])
+
+
+def test_thin_stroke_survives_the_cover_rule_alone() -> None:
+    mask = torch.zeros(1, 1, 16, 16)
+    mask[..., 5] = 1.0
+    assert latent_mask(mask, 4, rule="cover").sum() == 4
+    assert latent_mask(mask, 4, rule="nearest").sum() == 0
+
+
+def test_folder_without_a_cache_is_a_model_error(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no latent cache"):
+        LatentCache(tmp_path)

@@ -1,0 +1,34 @@
+"""Draws as functions of a row's place."""
+
+import torch
+
+from retouch.train.rows import Place, draw_rows
+
+
+def test_row_draws_the_same_in_any_company_and_position() -> None:
+    places = [Place(3, 1, 20, row) for row in range(6)]
+    together = draw_rows(places, cells=4, text_drop_rate=0.5)
+    alone = draw_rows([places[4]], cells=4, text_drop_rate=0.5)
+    for name in ("pick", "timesteps", "noise", "posterior", "drop_text"):
+        assert torch.equal(getattr(together, name)[4:5], getattr(alone, name))
+
+
+def test_neighbouring_places_draw_differently() -> None:
+    places = [Place(0, 0, 0, 0), Place(0, 0, 0, 1), Place(0, 0, 1, 0), Place(0, 1, 0, 0), Place(1, 0, 0, 0)]
+    noise = draw_rows(places, cells=4, text_drop_rate=0.1).noise
+    assert len({tuple(row.flatten().tolist()) for row in noise}) == 5
+
+
+def test_one_text_in_ten_is_dropped_and_timesteps_are_uniform() -> None:
+    draws = draw_rows([Place(0, 0, step, 0) for step in range(4000)], cells=1, text_drop_rate=0.1)
+    # Four standard errors of a share of 0.1 among 4,000.
+    assert abs(float(draws.drop_text.float().mean()) - 0.1) < 4 * (0.1 * 0.9 / 4000) ** 0.5
+    assert abs(float(draws.timesteps.float().mean()) - 499.5) < 4 * 288.7 / 4000**0.5
+    assert int(draws.timesteps.min()) >= 0
+    assert int(draws.timesteps.max()) <= 999
+
+
+def test_drop_rates_of_zero_and_one_are_exact() -> None:
+    places = [Place(0, 0, 0, row) for row in range(50)]
+    assert not draw_rows(places, cells=1, text_drop_rate=0.0).drop_text.any()
+    assert draw_rows(places, cells=1, text_drop_rate=1.0).drop_text.all()

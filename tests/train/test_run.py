@@ -1,0 +1,68 @@
+"""A run from its configuration: logs, checkpoints, exports, sources."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from retouch.data.compose import SceneComposer
+from retouch.data.export import ExportOptions, export_shards
+from retouch.train.config import TrainConfig
+from retouch.train.run import RunOptions, run_training
+from retouch.train.storage import load_state
+
+
+def test_run_writes_log_checkpoint_samples_and_export(
+    recipe: dict[str, Any], data_dir: Path, cache_dir: Path, tmp_path: Path
+) -> None:
+    recipe["log"] |= {
+        "save_every_steps": 3,
+        "samples_every_s": 0.0,
+        "publish": str(tmp_path / "latest"),
+        "scenes": str(data_dir),
+        "prompts": ["a red apple"],
+    }
+    recipe["phases"][1]["data"]["validation"] = str(cache_dir)
+    run_training(RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "run", cpu=True))
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["samples"] for line in lines if "loss" in line] == [4, 8, 12, 16, 20, 24]
+    assert any("val_hole" in line for line in lines)
+    assert list((tmp_path / "run" / "samples").glob("*.png"))
+    assert (tmp_path / "latest" / "unet" / "diffusion_pytorch_model.safetensors").exists()
+    assert load_state(tmp_path / "run" / "checkpoint.pt")["step"] == 3
+
+
+@pytest.mark.parametrize("kind", ["scenes", "shards"])
+def test_phases_train_on_pictures_that_are_encoded_as_they_come(
+    recipe: dict[str, Any], data_dir: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = data_dir
+    if kind == "shards":
+        folder = tmp_path / "shards"
+        export_shards(SceneComposer.open(data_dir, size=48), folder, ExportOptions(count=6, per_shard=3))
+    for phase in recipe["phases"]:
+        phase["data"] = {"kind": kind, "folder": str(folder), "size": 32}
+        phase["steps"] = 1
+    trainer = run_training(
+        RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "run", cpu=True)
+    )
+    assert trainer.position.phase == 1
+
+
+def test_lora_run_leaves_every_weight_but_the_adapters(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["model"] |= {
+        "lora": {"rank": 2},
+        "train_text_encoder": False,
+        "unet": recipe["model"]["unet"] | {"in_channels": 9},
+    }
+    recipe["phases"] = recipe["phases"][1:]
+    config = TrainConfig.model_validate(recipe)
+    run_training(RunOptions(config=config, run_dir=tmp_path, cpu=True, max_steps=1))
+    before = load_state(tmp_path / "checkpoint.pt")["model"]
+    run_training(RunOptions(config=config, run_dir=tmp_path, cpu=True))
+    after = load_state(tmp_path / "checkpoint.pt")["model"]
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("lora" in name for name in changed)
