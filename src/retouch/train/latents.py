@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ def masked_image(images: Tensor, mask: Tensor) -> Tensor:
 
 
 def open_maps(
-    folder: Path, *, mode: str, slots: int = 0, cells: int = 0, pixels: int = 0
+    folder: Path, *, mode: Literal["r", "r+", "w+"], slots: int = 0, cells: int = 0, pixels: int = 0
 ) -> dict[str, NDArray[Any]]:
     """The cache's arrays; `mode` is `w+` to make them (sizes given), `r` or `r+` to open them."""
     posterior = (slots, 2, 2, 4, cells, cells)  # picture and masked picture; mean and deviation
@@ -69,7 +69,7 @@ def open_maps(
         "filled": (np.int64, (2,)),  # slots filled; scenes made in all
     }
     if mode != "w+":
-        return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in shapes}  # type: ignore[call-overload]
+        return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in shapes}
     folder.mkdir(parents=True, exist_ok=True)
     return {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)

@@ -1,11 +1,11 @@
 """The diffusion loss: weighted mean squared error, a row at a time."""
 
-from typing import Literal
-
 from torch import Tensor
 
+from retouch.train.noise import Prediction
 
-def min_snr_weights(snr: Tensor, gamma: float, kind: Literal["epsilon", "v_prediction"]) -> Tensor:
+
+def min_snr_weights(snr: Tensor, gamma: float, kind: Prediction) -> Tensor:
     """Weights of rows (B,) by Min-SNR (Hang et al. 2023, arXiv:2303.09556): min(snr, gamma) on the error in z_0.
 
     An error in the noise is sqrt(snr) times that in z_0, one in v is sqrt(snr + 1) times it: hence the divisors.

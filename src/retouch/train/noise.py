@@ -6,6 +6,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+Prediction = Literal["epsilon", "v_prediction"]
 TIMESTEPS = 1000
 BETA_START, BETA_END = 0.00085, 0.012
 """Stable Diffusion's, linear in the square root (runwayml/stable-diffusion, v1-inpainting-inference.yaml)."""
@@ -33,9 +34,7 @@ class NoiseSchedule:
         signal, spread = self.scales(timesteps)
         return signal * latents + spread * noise
 
-    def target(
-        self, kind: Literal["epsilon", "v_prediction"], latents: Tensor, noise: Tensor, timesteps: Tensor
-    ) -> Tensor:
+    def target(self, kind: Prediction, latents: Tensor, noise: Tensor, timesteps: Tensor) -> Tensor:
         """What the model predicts: the noise, or v = sqrt(a) noise - sqrt(1 - a) z_0.
 
         (Salimans and Ho 2022, arXiv:2202.00512, appendix D.)

@@ -9,7 +9,7 @@ from torch import Tensor
 from retouch.train.config import PhaseConfig
 from retouch.train.latents import LatentBatch, latent_mask
 from retouch.train.losses import hole_errors, min_snr_weights, row_errors
-from retouch.train.noise import NoiseSchedule
+from retouch.train.noise import NoiseSchedule, Prediction
 from retouch.train.rows import Draws, Place, draw_rows
 
 
@@ -49,7 +49,7 @@ class Recipe:
 
     phase: PhaseConfig
     noise: NoiseSchedule
-    prediction_type: str
+    prediction_type: Prediction
     empty_tokens: Tensor
 
     def draw(self, places: list[Place], cells: int) -> Draws:
@@ -65,13 +65,12 @@ class Recipe:
         if self.phase.task == "inpaint":
             hole = latent_mask(batch.mask, cells, rule=self.phase.latent_mask)
             unet_input = torch.cat([noisy, hole, batch.masked_image_latents], dim=1)
-        kind = "epsilon" if self.prediction_type == "epsilon" else "v_prediction"
         tokens = torch.where(draws.drop_text[:, None], self.empty_tokens, batch.tokens)
         return Example(
             unet_input=unet_input.to(device).contiguous(memory_format=torch.channels_last),
             timesteps=draws.timesteps.to(device),
             tokens=tokens.to(device),
-            target=self.noise.target(kind, batch.latents, draws.noise, draws.timesteps).to(device),
+            target=self.noise.target(self.prediction_type, batch.latents, draws.noise, draws.timesteps).to(device),
             hole=hole.to(device),
         )
 
@@ -79,6 +78,6 @@ class Recipe:
         """The training loss, and the plain error inside the hole for the log: two scalars."""
         errors = row_errors(prediction, example.target, example.hole, self.phase.hole_loss_weight)
         if self.phase.min_snr_gamma is not None:
-            kind = "epsilon" if self.prediction_type == "epsilon" else "v_prediction"
-            errors = errors * min_snr_weights(self.noise.snr(example.timesteps), self.phase.min_snr_gamma, kind)
+            snr = self.noise.snr(example.timesteps)
+            errors = errors * min_snr_weights(snr, self.phase.min_snr_gamma, self.prediction_type)
         return errors.mean(), hole_errors(prediction.detach(), example.target, example.hole).mean()

@@ -153,7 +153,7 @@ class EncodedPictures:
     @property
     def cells(self) -> int:
         """Latent cells along one side."""
-        return self._size // self._factor
+        return int(self._size // self._factor)
 
     @torch.inference_mode()
     def _encode(self, images: Tensor, noise: Tensor) -> Tensor:

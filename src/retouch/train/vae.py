@@ -35,7 +35,7 @@ class VaeRecipe:
     perceptual_weight: float = 0.5
     colour_weight: float = 2.0
     anchor_share: float = 0.15
-    """Share of the run in which the first three latent channels are led, ever less, by the small picture itself."""
+    """Share of the run in which the small picture itself leads the first three latent channels, ever less."""
     kl_weight: float = 1e-5
     seed: int = 0
     time_limit_s: float = math.inf
@@ -88,7 +88,7 @@ def anchor_loss(means: Tensor, images: Tensor) -> Tensor:
         means: (B, 4, h, w) of the posteriors.
         images: (B, 3, H, W) in [-1, 1].
     """
-    small = F.adaptive_avg_pool2d(images, means.shape[-2:])
+    small = F.adaptive_avg_pool2d(images, (means.shape[-2], means.shape[-1]))
     return F.mse_loss(means[:, :3], 3.0 * small)
 
 
@@ -170,7 +170,7 @@ class VaeTrainer:
             group["lr"] = cosine_rate(self.recipe.learning_rate, self.progress)
         terms = vae_loss(self.vae, images, perceptual, self.recipe)
         lead = max(0.0, 1.0 - self.progress / self.recipe.anchor_share)
-        (terms["loss"] + lead * terms["anchor"]).backward()
+        torch.autograd.backward(terms["loss"] + lead * terms["anchor"])
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
@@ -185,7 +185,7 @@ def train_vae(recipe: VaeRecipe) -> Path:
     checkpoint = recipe.run_dir / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_state(checkpoint))
-    perceptual = PerceptualDistance().to(memory_format=torch.channels_last)
+    perceptual = PerceptualDistance()
     log = RunLog(recipe.run_dir / "log.jsonl", total=recipe.steps * recipe.batch)
     spec = RingSpec(data_dir=recipe.data_dir, folder=recipe.run_dir / "ring", seed=recipe.seed + trainer.step)
     with SceneRing(spec) as ring:
@@ -206,7 +206,8 @@ def train_vae(recipe: VaeRecipe) -> Path:
 def standardise_latents(vae: AutoencoderKL, mean: Tensor, std: Tensor) -> None:
     """Make each latent channel (z - mean) / std, in place.
 
-    The encoder's last layer and the decoder's first one change. Both are 1x1 convolutions, so that the round trip stays what it was.
+    The encoder's last layer and the decoder's first one change. Both are 1x1 convolutions, so that
+    the round trip stays what it was.
 
     Args:
         mean, std: (4,), of the channels' posterior means before.
