@@ -1,7 +1,6 @@
 """`retouch train`: the commands of the training recipe."""
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,12 +47,13 @@ def run(
     cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
 ) -> None:
     """Run a recipe's phases to the end; run again to go on after an interruption."""
+    from retouch.cli.training_bar import reporting
     from retouch.train.config import load_config
     from retouch.train.run import RunOptions, run_training
 
-    logging.basicConfig(level=logging.INFO)
     recipe = load_config(config, _values(override or []))
-    run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps))
+    with reporting() as report:
+        run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps, on_report=report))
 
 
 @app.command()

@@ -96,6 +96,12 @@ class PhaseConfig(Section):
     hole_loss_weight: Annotated[float, Field(gt=0.0)] = 1.0
     min_snr_gamma: float | None = None
 
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "PhaseConfig":
+        if self.global_batch % self.micro_batch:
+            raise ValueError(f"micro_batch {self.micro_batch} does not divide global_batch {self.global_batch}")
+        return self
+
 
 class OptimiserConfig(Section):
     """AdamW (Loshchilov and Hutter 2017, arXiv:1711.05101)."""

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
 from retouch.train.ema import Ema
@@ -145,7 +146,9 @@ class Trainer:
     def _step(self, run: Run) -> dict[str, float]:
         """One optimiser step over the global batch."""
         accelerator, phase = self.accelerator, self.phase
-        accumulate = phase.global_batch // (phase.micro_batch * accelerator.num_processes)
+        accumulate, rest = divmod(phase.global_batch, phase.micro_batch * accelerator.num_processes)
+        if rest:
+            raise InvalidField("global_batch", f"{accelerator.num_processes} processes cannot share it evenly")
         factor = rate_factor(self.position.step, phase)
         for group, peak in zip(run.optimiser.param_groups, run.peaks, strict=True):
             group["lr"] = peak * factor

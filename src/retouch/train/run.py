@@ -36,6 +36,8 @@ class RunOptions:
     cpu: bool = False
     max_steps: int | None = None
     """Stop after this many optimiser steps of this call."""
+    on_report: Callable[[str, int, dict[str, float]], None] | None = None
+    """Called with a phase's name, its steps and each line of the log."""
 
 
 class RunKeeper:
@@ -45,6 +47,7 @@ class RunKeeper:
         self._config = options.config
         self._folder = options.run_dir
         self._parts = parts
+        self._on_report = options.on_report
         total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
         self._log = RunLog(options.run_dir / "log.jsonl", total=total)
         self._saved_at = self._drawn_at = time.monotonic()
@@ -71,6 +74,8 @@ class RunKeeper:
             samples = self.samples_done(trainer)
             line = self._log.report(step=step, samples=samples)
             self._scalars(line, samples)
+            if self._on_report is not None:
+                self._on_report(trainer.phase.name, trainer.phase.steps, line)
         now = time.monotonic()
         is_due = settings.save_every_steps is not None and step % settings.save_every_steps == 0
         if is_due or now - self._saved_at >= settings.save_every_s:
