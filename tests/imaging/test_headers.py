@@ -32,6 +32,19 @@ def test_every_kind_of_webp_tells_its_size(options: dict) -> None:
     assert (header.width, header.height) == (70, 30)
 
 
+def test_what_is_appended_to_a_jpeg_is_not_counted_as_its_scans() -> None:
+    trailer = b"a video that a phone appended \xff\xda\x00\x08" * 200
+    header = read_header(_encoded("JPEG", progressive=True) + trailer)
+    assert (header.width, header.height) == (70, 30)
+
+
+def test_too_many_scans_of_a_jpeg_are_refused() -> None:
+    data = _encoded("JPEG")
+    scan = data.index(b"\xff\xda")
+    with pytest.raises(ImageError, match="scans"):
+        read_header(data[:scan] + data[scan:-2] * 200 + b"\xff\xd9")
+
+
 def test_progressive_jpeg_with_fill_bytes_tells_its_size() -> None:
     data = _encoded("JPEG", progressive=True)
     filled = data[:2] + b"\xff" * 100 + data[2:]

@@ -4,6 +4,7 @@ Every number in a header is a claim by a stranger, so all reads are bounded: no 
 small constant or the number of chunks that a format's own limit below allows.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ SourceFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP"]
 MAX_JPEG_SEGMENTS = 4_096
 MAX_JPEG_SCANS = 100
 """A progressive picture has about ten scans; thousands of tiny ones make a small file slow."""
+_JPEG_MARKER = re.compile(rb"\xff([^\x00\x01\xd0-\xd7\xff])", re.DOTALL)
+"""A marker with a segment behind it, or the end: not an escaped 0xFF of a scan, not a restart, not a fill byte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,6 @@ def _read_png(data: bytes) -> Header:
 
 
 def _read_jpeg(data: bytes) -> Header:
-    if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise ImageError("the JPEG file has too many scans", hint="save it as baseline JPEG or PNG")
     position = 2
     for _ in range(MAX_JPEG_SEGMENTS):
         while data[position] == 0xFF and data[position + 1] == 0xFF:
@@ -100,6 +101,7 @@ def _read_jpeg(data: bytes) -> Header:
             break
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             bits, height, width = struct.unpack_from(">BHH", data, position + 4)
+            _check_scans(data, position)
             return _checked_jpeg(width, height, bits)
         if marker == 0xDA:
             break
@@ -111,6 +113,23 @@ def _skip_fill(data: bytes, position: int) -> int:
     """Return the position of the last 0xFF of a run, found in one call rather than in a loop over bytes."""
     run = data[position : position + 65_536]
     return position + max(1, len(run) - len(run.lstrip(b"\xff")) - 1)
+
+
+def _check_scans(data: bytes, frame: int) -> None:
+    """Count the scans of the frame at `frame` up to its end; what follows it (a video, a depth map) is no matter."""
+    if data.count(b"\xff\xda", frame) <= MAX_JPEG_SCANS:
+        return
+    position, scans = frame, 0
+    for _ in range(MAX_JPEG_SEGMENTS):
+        marker = _JPEG_MARKER.search(data, position)
+        if marker is None or marker[1] == b"\xd9":
+            return
+        scans += marker[1] == b"\xda"
+        if scans > MAX_JPEG_SCANS:
+            break
+        (length,) = struct.unpack_from(">H", data, marker.end())
+        position = marker.end() + length
+    raise ImageError("the JPEG file has too many scans", hint="save it as baseline JPEG or PNG")
 
 
 def _checked_jpeg(width: int, height: int, bits: int) -> Header:
