@@ -22,6 +22,7 @@ def test_the_defaults_are_valid() -> None:
     [
         ("prompt", 7),
         ("prompt", "x" * 2001),
+        ("prompt", "a caf\udce9"),
         ("negative_prompt", None),
         ("num_inference_steps", 0),
         ("num_inference_steps", 151),

@@ -165,6 +165,11 @@ def _check_text(name: str, value: object, limit: int) -> None:
         raise InvalidField(name, f"must be text, not {type(value).__name__}")
     if len(value) > limit:
         raise InvalidField(name, f"has {len(value)} characters, at most {limit} are allowed")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        # Half of a surrogate pair, or a byte of a command line that is no UTF-8: no tokenizer or file takes it.
+        raise InvalidField(name, "is not valid Unicode text", hint="send it as UTF-8") from error
 
 
 def _check_int(name: str, value: object, low: int, high: int) -> None:
