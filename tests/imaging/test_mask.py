@@ -1,5 +1,7 @@
 """Polarity, alpha and threshold are settled once; True = repaint after it."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -143,3 +145,15 @@ def test_sides_that_do_not_divide_are_an_error() -> None:
     for to_cells in (cover_mask, nearest_mask):
         with pytest.raises(MaskSizeError):
             to_cells(np.ones((8, 9), bool), 8)
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_a_coloured_mask_is_read_in_little_more_than_its_own_memory(alpha: bool) -> None:
+    pixels = np.zeros((1500, 1000, 3), np.uint8)
+    pixels[:10] = 255
+    source = Picture(pixels, np.tile(np.arange(1000, dtype=np.uint8), (1500, 1)) if alpha else None)
+    tracemalloc.start()
+    mask_strength(source, "white")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * pixels.nbytes

@@ -116,7 +116,7 @@ def _skip_fill(data: bytes, position: int) -> int:
 
 
 def _check_scans(data: bytes, frame: int) -> None:
-    """Count the scans of the frame at `frame` up to its end; what follows it (a video, a depth map) is no matter."""
+    """Count the scans of the frame at `frame` up to its end: what follows it, such as a video, is no matter."""
     if data.count(b"\xff\xda", frame) <= MAX_JPEG_SCANS:
         return
     position, scans = frame, 0

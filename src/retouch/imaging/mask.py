@@ -12,6 +12,7 @@ from retouch.imaging.morphology import Mask, grow
 from retouch.imaging.picture import Picture, Samples
 
 _GREY_BAND = (0.2, 0.8)
+_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,17 @@ def mask_strength(source: Picture, polarity: Polarity) -> tuple[Samples, str]:
     hint = ""
     if _is_uniform(light):
         hint = "only the mask's transparency varies: the polarity transparent or opaque is probably meant"
-    product = strength.astype(np.uint32) * source.alpha.astype(np.uint32)
-    return ((product + source.peak // 2) // np.uint32(source.peak)).astype(strength.dtype), hint
+    return _weakened(strength, source.alpha), hint
+
+
+def _weakened(strength: Samples, alpha: Samples) -> Samples:
+    """Return strength times alpha, as shares of the peak, rounded."""
+    peak = np.uint32(np.iinfo(strength.dtype).max)
+    result = np.empty_like(strength)
+    for top in range(0, len(strength), _BLOCK_ROWS):
+        rows = slice(top, top + _BLOCK_ROWS)
+        result[rows] = (strength[rows].astype(np.uint32) * alpha[rows] + peak // 2) // peak
+    return result
 
 
 def luminance(pixels: Samples) -> Samples:
@@ -114,8 +124,13 @@ def luminance(pixels: Samples) -> Samples:
     """
     if pixels.ndim == 2:
         return pixels
-    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
-    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(pixels.dtype)
+    light = np.empty(pixels.shape[:2], pixels.dtype)
+    # In blocks of rows: the wide sums of a whole photograph would take four times its own memory.
+    for top in range(0, len(pixels), _BLOCK_ROWS):
+        rows = pixels[top : top + _BLOCK_ROWS]
+        red, green, blue = (rows[..., channel].astype(np.uint32) for channel in range(3))
+        light[top : top + _BLOCK_ROWS] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
+    return light
 
 
 def cover_mask(mask: Mask, factor: int) -> Mask:
