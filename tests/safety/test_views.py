@@ -50,6 +50,10 @@ def test_panorama_needs_a_bounded_number_of_views() -> None:
     assert len(views_of(Picture(black(1, 16_384)))) < 200
 
 
+def test_views_of_the_longest_pictures_stay_small() -> None:
+    assert max(view.pixels.nbytes for view in views_of(Picture(black(2, 16_384)))) <= 3 * 4096**2
+
+
 def test_small_repainted_part_is_shown_on_its_own_with_its_surroundings() -> None:
     pixels = black(1000, 1000)
     pixels[900:920, 10:30] = 255

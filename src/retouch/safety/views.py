@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from retouch.imaging.picture import Picture
 
@@ -13,6 +14,8 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom ex
 MAX_ASPECT = 1.05
 MIN_SIDE_PX = 256
 FOCUS_SHARE = 0.5
+MAX_VIEW_PX = 4096
+"""Checkers scale a view to 224 or 256 pixels; a view as wide as the widest picture would take 800 MB."""
 _GREY = 127
 
 
@@ -28,7 +31,8 @@ def views_of(picture: Picture, focus: Box | None = None) -> list[View]:
     """Return the whole picture, tiles of it where it is long, and the repainted part where it is small.
 
     Checkers look at a square in the middle of what they are given. So a long picture is shown whole with grey
-    bars, and in square tiles that overlap by half and reach both ends. Sixteen bits become eight.
+    bars, and in square tiles that overlap by half and reach both ends. Sixteen bits become eight; views of more
+    than `MAX_VIEW_PX` a side are averaged down to it.
 
     Args:
         focus: the box of the repainted part; shown on its own if its longer side is below half of the
@@ -75,6 +79,7 @@ def _cut(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
 
 
 def _to_square(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rgb = _shrunk(rgb)
     height, width = rgb.shape[:2]
     side = max(height, width)
     if height == width:
@@ -83,6 +88,15 @@ def _to_square(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = rgb
     return square
+
+
+def _shrunk(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    height, width = rgb.shape[:2]
+    scale = MAX_VIEW_PX / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
 
 
 def _eight_bits(picture: Picture) -> NDArray[np.uint8]:
