@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retouch.errors import InvalidField, MaskError
+from retouch.errors import ImageTooLarge, InvalidField, MaskError
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
 from retouch.prepare import prepare, settle
@@ -35,6 +35,13 @@ def test_the_checkpoints_advice_comes_before_the_defaults_and_after_the_request(
     assert (asked.num_inference_steps, asked.guidance_scale) == (5, 0.0)
 
 
+@pytest.mark.parametrize("advice", [Recommended(100_000), Recommended(None, 1e9)])
+def test_a_checkpoints_advice_stands_under_the_same_limits(inpainter: Inpainter, advice: Recommended) -> None:
+    bundle = replace(inpainter.bundle, recommended=advice)
+    with pytest.raises(InvalidField, match="must be"):
+        settle(_request(), bundle, DEFAULT_LIMITS)
+
+
 def test_an_unknown_scheduler_is_an_error_before_any_picture_is_read(inpainter: Inpainter) -> None:
     with pytest.raises(InvalidField, match="scheduler"):
         settle(_request(image=b"no picture", scheduler="Eulr"), inpainter.bundle, DEFAULT_LIMITS)
@@ -52,6 +59,14 @@ def test_the_reference_mode_sees_the_picture_unscaled(inpainter: Inpainter) -> N
     prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
     assert not prepared.region.is_scaled
     assert (prepared.plans[0].latent_mask, prepared.plans[0].reference) == ("nearest", True)
+
+
+def test_the_reference_mode_refuses_pictures_beyond_the_models_reach(inpainter: Inpainter) -> None:
+    mask = np.full((96, 96), 255, np.uint8)  # native is 32 pixels: four areas are 64 x 64
+    asked = _request(reference=True, image=np.zeros((96, 96, 3), np.uint8), mask_image=mask)
+    request = settle(asked, inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(ImageTooLarge, match="reference"):
+        prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
 
 
 def test_transparency_is_the_mask_where_none_is_given(inpainter: Inpainter) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,7 +64,8 @@ def _fill(
     region, request = prepared.region, prepared.request
     painted = region.undo(np.ascontiguousarray(denoised.image.permute(1, 2, 0).numpy()))
     if request.match_colors:
-        original = crop(prepared.picture.to_unit(), region.box)
+        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, region.box), alpha=None)
+        original = shown.to_unit()
         painted = match_colors(painted, original, crop(prepared.mask.pixels, region.box))
     composited = composite(prepared.picture, painted, region, weights, alpha_is_mask=prepared.alpha_is_mask)
     outcome, picture = verdict(composited.picture, checker, request.safety, focus=prepared.mask_report.box)

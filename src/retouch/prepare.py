@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from retouch.engine.plan import Plan
-from retouch.errors import InvalidField, MaskError
+from retouch.errors import ImageTooLarge, InvalidField, MaskError
+from retouch.imaging.canvas import canvas_of
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.mask import MaskOptions, PreparedMask, prepare_mask
 from retouch.imaging.picture import Picture
-from retouch.imaging.region import Region, plan_region, reference_region
+from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region
 from retouch.imaging.report import MaskReport, report_mask
 from retouch.models.bundle import ModelBundle
 from retouch.models.schedulers import resolve_scheduler
@@ -28,7 +29,6 @@ from retouch.request import (
 
 _BUCKET_SHARE = 8
 """Canvas sides snap to this fraction of the native size (64 px at 512), so that different pictures share calls."""
-_GREY = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +62,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     """Validate a request, and fill in what it leaves to the checkpoint or to chance.
 
     Raises:
-        InvalidField: a field is out of range, or contradicts the reference mode.
+        InvalidField: a field is out of range, the checkpoint's advice included, or contradicts the reference mode.
     """
     validate(request, limits)
     advice = bundle.recommended
@@ -75,6 +75,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         scheduler=request.scheduler or advice.scheduler,
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
     )
+    validate(request, limits)  # what a checkpoint advises stands under the same limits
     if request.mask_image is None and request.mask_polarity in ("white", "black"):
         # A picture's own transparency is the mask then: what is not there is what shall be painted.
         request = replace(request, mask_polarity="transparent")
@@ -103,11 +104,8 @@ def prepare(
     )
     region = _region(request, mask, bundle)
     is_hole_hidden = bundle.kind == "concat" and request.strength == 1.0
-    pixels = picture.to_unit()
-    if is_hole_hidden:
-        # Else a resampling filter would carry what the mask hides over its edge, into what the model sees.
-        pixels[mask.pixels] = _GREY
-    canvas, canvas_mask = region.apply(pixels), region.apply_mask(mask.pixels)
+    canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
+    canvas_mask = region.apply_mask(mask.pixels)
     report = report_mask(mask, canvas_mask, factor=bundle.vae_factor)
     image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
     repaint = torch.from_numpy(canvas_mask).float()[None]
@@ -160,7 +158,7 @@ def _mask_picture(request: InpaintRequest, picture: Picture, limits: Limits) -> 
 def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) -> Region:
     height, width = mask.pixels.shape
     if request.reference:
-        return reference_region(height, width, size_multiple=bundle.size_multiple)
+        return _within_reach(reference_region(height, width, size_multiple=bundle.size_multiple), bundle)
     return plan_region(
         mask.pixels,
         mode=request.region,
@@ -169,6 +167,18 @@ def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) ->
         padding_px=request.padding_px,
         bucket=max(1, bundle.native_size // _BUCKET_SHARE),
     )
+
+
+def _within_reach(region: Region, bundle: ModelBundle) -> Region:
+    """Refuse a canvas beyond what a scaled region would get: attention over it would take all memory there is."""
+    height, width = region.canvas
+    most = MAX_AREAS * bundle.native_size**2
+    if height * width > most:
+        raise ImageTooLarge(
+            f"the picture is {width}x{height}, and the reference mode does not scale it",
+            hint=f"scale it to at most {most} pixels, or leave the reference mode out",
+        )
+    return region
 
 
 def _plan(

@@ -54,7 +54,9 @@ class Picture:
     def to_unit(self) -> NDArray[np.float32]:
         """Return a float copy for the model: (H, W, 3) in [0, 1], grey spread over three channels."""
         rgb = self.pixels if self.pixels.ndim == 3 else np.repeat(self.pixels[..., None], 3, axis=2)
-        return rgb.astype(np.float32) / np.float32(self.peak)
+        unit = rgb.astype(np.float32)
+        unit /= np.float32(self.peak)
+        return unit
 
     def with_pixels(self, pixels: Samples) -> Self:
         """Return this picture with other pixels of the same height and width."""

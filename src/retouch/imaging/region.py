@@ -14,7 +14,7 @@ from retouch.imaging.resample import Pixels, cover_resize, mirrored, resize
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-_MAX_AREAS = 4
+MAX_AREAS = 4
 """The largest canvas, in areas of the model's native size squared."""
 _MIN_CONTEXT_PX, _CONTEXT_SHARE, _MAX_ZOOM = 32, 0.375, 4
 _SMALL_SHARE = 0.25
@@ -53,7 +53,12 @@ class Region:
     def apply(self, pixels: Pixels) -> Pixels:
         """Return the canvas (h, w, 3) of a picture (H, W, 3) in [0, 1]; padding mirrors it."""
         assert pixels.shape[:2] == self.picture_size
-        return self._pad(resize(crop(pixels, self.box), *self.scaled))
+        return self.scale(crop(pixels, self.box))
+
+    def scale(self, pixels: Pixels) -> Pixels:
+        """Return the canvas (h, w, C) of what lies in the source box, (H, W, C) of `box_size`."""
+        assert pixels.shape[:2] == self.box_size
+        return self._pad(resize(pixels, *self.scaled))
 
     def apply_mask(self, mask: Mask) -> Mask:
         """Return the canvas (h, w) of a mask (H, W): each pixel that touches a marked one is marked.
@@ -150,7 +155,7 @@ class _Grid:
 
     @property
     def max_area(self) -> int:
-        return max(_MAX_AREAS * self.native**2, self.step**2)
+        return max(MAX_AREAS * self.native**2, self.step**2)
 
     def canvas_of_area(self, height: int, width: int, area: int) -> tuple[int, int]:
         """Return the canvas of about `area` whose aspect is nearest to that of height and width."""
@@ -175,7 +180,7 @@ def _whole(height: int, width: int, grid: _Grid) -> Region:
 def _prefers_crop(box: Box, height: int, width: int, native_size: int) -> bool:
     area = height * width
     crop_area = (box[2] - box[0]) * (box[3] - box[1])
-    return area > _MAX_AREAS * native_size**2 or crop_area <= _SMALL_SHARE * area or area < native_size**2 / 2
+    return area > MAX_AREAS * native_size**2 or crop_area <= _SMALL_SHARE * area or area < native_size**2 / 2
 
 
 def _context_box(marked: Box, height: int, width: int, padding_px: int | None, native_size: int) -> Box:
