@@ -1,5 +1,6 @@
 """A result's record is complete, tells nothing of the machine, and is read as hostile text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from retouch.errors import BadInput
 from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.parameters import parse_parameters
 from retouch.inpainter import Inpainter
-from retouch.record import parse_record
-from retouch.request import DEFAULT_LIMITS
+from retouch.prepare import prepare, settle
+from retouch.record import parse_record, record_of
+from retouch.request import DEFAULT_LIMITS, InpaintRequest
 from retouch.result import InpaintResult
 
 
@@ -62,3 +64,23 @@ def test_metadata_names_no_folder_of_the_machine(result: InpaintResult, checkpoi
     data = (tmp_path / "result.png").read_bytes()
     assert str(checkpoint.parent).encode() not in data
     assert isinstance(read_metadata(data), ResultMetadata)
+
+
+@pytest.mark.parametrize("name", ["clients/acme/model", "../model", "./model"])
+def test_a_relative_folder_is_named_without_what_leads_to_it(inpainter: Inpainter, name: str) -> None:
+    bundle = replace(inpainter.bundle, name=name, path=Path(name))
+    image = np.zeros((32, 32, 3), np.uint8)
+    mask = np.full((32, 32), 255, np.uint8)
+    request = settle(InpaintRequest("a cat", image, mask), bundle, DEFAULT_LIMITS)
+    prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    metadata = record_of(prepared, bundle, seed=0, rows_per_call=2)
+    assert metadata.record["model"]["name"] == "model"
+    assert name not in metadata.parameters
+
+
+def test_a_hub_checkpoint_keeps_its_name(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, name="org/model", path=Path("/cache/snapshots/abc"))
+    image = np.zeros((32, 32, 3), np.uint8)
+    request = settle(InpaintRequest("a cat", image, image + 255), bundle, DEFAULT_LIMITS)
+    prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    assert record_of(prepared, bundle, seed=0, rows_per_call=2).record["model"]["name"] == "org/model"

@@ -1,5 +1,6 @@
 """A result file makes its picture again, and hostile records are errors."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,10 @@ def test_a_picture_without_a_record_says_so(inpainter: Inpainter, tmp_path: Path
     result.save(tmp_path / "bare.png", metadata=False)
     with pytest.raises(BadInput, match="no record"):
         remember(tmp_path / "bare.png")
+
+
+def test_a_lora_that_is_missing_now_explains_a_difference(inpainter: Inpainter, tmp_path: Path) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png", num_inference_steps=1))
+    made_with = replace(memory, record=replace(memory.record, adapters=("style.safetensors@0123:1",)))
+    (note,) = replay(made_with, inpainter).notes
+    assert "style.safetensors@0123:1" in note

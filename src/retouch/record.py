@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,6 +61,7 @@ class Record:
         request: its fields; without pictures.
         mask: (H, W), True = repaint, as it was composited.
         model, model_hash: name and hash of the checkpoint.
+        adapters: LoRAs and textual inversions that were in it, as `ModelBundle.adapters` names them.
         rows_per_call: as it was run.
         alpha_is_mask: the mask was the picture's own transparency.
         is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
@@ -72,6 +73,7 @@ class Record:
     mask: Mask
     model: str
     model_hash: str
+    adapters: tuple[str, ...]
     rows_per_call: int
     alpha_is_mask: bool
     is_hole_hidden: bool
@@ -95,6 +97,7 @@ def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
             mask=unpack_mask(record["mask"], limits=limits),
             model=str(record["model"]["name"]),
             model_hash=str(record["model"]["hash"]),
+            adapters=tuple(str(adapter) for adapter in record["model"]["adapters"]),
             rows_per_call=_count(record["rows_per_call"]),
             alpha_is_mask=record["alpha_is_mask"] is True,
             is_hole_hidden=record["is_hole_hidden"] is True,
@@ -122,8 +125,10 @@ def _count(value: Any) -> int:
 
 
 def _public_name(bundle: ModelBundle) -> str:
-    # A picture travels further than the folders of the machine that made it.
-    return PurePath(bundle.name).name if PurePath(bundle.name).is_absolute() else bundle.name
+    # A picture travels further than the folders of the machine that made it, relative ones included.
+    if bundle.path is not None and Path(bundle.name).expanduser() == bundle.path:
+        return bundle.path.resolve().name
+    return bundle.name
 
 
 def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle) -> str:
