@@ -1,5 +1,6 @@
 """The whole path, from a request to a result, with a real (tiny, random) model."""
 
+import io
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Progress
-from retouch.errors import Blocked, Cancelled, DeadlineExceeded, MaskSizeError, RetouchError
+from retouch.errors import Blocked, Cancelled, DeadlineExceeded, EngineClosed, MaskSizeError, RetouchError
 from retouch.inpainter import Inpainter
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
@@ -205,6 +207,27 @@ def test_map_waits_where_the_queue_is_smaller_than_the_stream(checkpoint: Path) 
     settings = EngineSettings(rows_per_call=8, max_queued_rows=4)
     with Inpainter.load(checkpoint, settings=settings) as small:
         assert len(list(small.map(_request(seed=seed) for seed in range(6)))) == 6
+
+
+def test_map_reads_each_picture_once(checkpoint: Path) -> None:
+    def opened() -> io.BytesIO:
+        file = io.BytesIO()
+        Image.fromarray(_image()).save(file, "PNG")
+        file.seek(0)
+        return file
+
+    settings = EngineSettings(rows_per_call=8, max_queued_rows=4)
+    with Inpainter.load(checkpoint, settings=settings) as small:
+        results = list(small.map((_request(image=opened()) for _ in range(6)), on_error="return"))
+    assert all(isinstance(result, InpaintResult) for result in results)
+
+
+def test_leaving_by_an_error_waits_for_nothing(checkpoint: Path) -> None:
+    left = Inpainter.load(checkpoint)
+    job = left.submit(_request(num_inference_steps=150, num_images_per_prompt=16))
+    left.__exit__(KeyError, KeyError(), None)
+    with pytest.raises(EngineClosed):
+        job.result()
 
 
 def test_a_refused_picture_is_black_and_says_so(refusing: Inpainter) -> None:

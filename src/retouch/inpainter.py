@@ -35,13 +35,19 @@ class Job:
     """A request under way. `result` may be called from any one thread; the others from all."""
 
     def __init__(
-        self, prepared: Prepared, tickets: tuple[Ticket, ...], bundle: ModelBundle, checker: ImageChecker
+        self,
+        prepared: Prepared,
+        tickets: tuple[Ticket, ...],
+        bundle: ModelBundle,
+        checker: ImageChecker,
+        *,
+        started: float,
     ) -> None:
         self._prepared = prepared
         self._tickets = tickets
         self._bundle = bundle
         self._checker = checker
-        self._started = time.perf_counter()
+        self._started = started
 
     @property
     def progress(self) -> Progress:
@@ -131,7 +137,8 @@ class Inpainter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        self.close()
+        # After an error nobody fetches what is still under way.
+        self._engine.close(drain=kind is None)
 
     def __call__(
         self, prompt: str, image: ImageLike, mask_image: ImageLike | None = None, **fields: Any
@@ -166,9 +173,16 @@ class Inpainter:
             Blocked: the prompt was refused.
             QueueFull: too much waits already.
         """
+        return self._queue(*self._prepare(request))
+
+    def _prepare(self, request: InpaintRequest) -> tuple[Prepared, float]:
+        """Return what the engine can plan, and when the work on it began."""
+        started = time.perf_counter()
         request = settle(request, self.bundle, self.limits)
         screen_prompt(request.prompt, request.safety).enforce()
-        prepared = prepare(request, self.bundle, self.limits, clock=time.monotonic)
+        return prepare(request, self.bundle, self.limits, clock=time.monotonic), started
+
+    def _queue(self, prepared: Prepared, started: float) -> Job:
         tickets: list[Ticket] = []
         try:
             for plan in prepared.plans:
@@ -177,7 +191,7 @@ class Inpainter:
             for ticket in tickets:
                 ticket.cancel()
             raise
-        return Job(prepared, tuple(tickets), self.bundle, self._checker)
+        return Job(prepared, tuple(tickets), self.bundle, self._checker, started=started)
 
     def map(
         self,
@@ -211,9 +225,13 @@ class Inpainter:
 
     def _enter(self, request: InpaintRequest, under_way: Iterable[Job | RetouchError]) -> Job | RetouchError:
         """Submit a request of `map`; where the queue is full of our own jobs, wait for one of them."""
+        try:
+            prepared, started = self._prepare(request)  # once: a picture from an open file cannot be read again
+        except RetouchError as error:
+            return error
         while True:
             try:
-                return self.submit(request)
+                return self._queue(prepared, started)
             except QueueFull as error:
                 ahead = [job for job in under_way if isinstance(job, Job) and not job.is_done]
                 if not ahead:
