@@ -42,6 +42,15 @@ def test_hash_follows_the_weights(tmp_path: Path) -> None:
     assert first != from_pipe(pipe).content_hash
 
 
+def test_a_pipeline_in_half_precision_stays_usable(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, safety_checker=True)
+    pipe = StableDiffusionInpaintPipeline.from_pretrained(tmp_path, torch_dtype=torch.float16)
+    bundle = from_pipe(pipe)
+    modules = (pipe.unet, pipe.vae, pipe.text_encoder, pipe.safety_checker)
+    assert {next(module.parameters()).dtype for module in modules} == {torch.float16}
+    assert (bundle.dtype, bundle.vae_dtype) == (torch.float16, torch.float16)
+
+
 def test_other_pipelines_are_refused_by_what_they_lack() -> None:
     class NotOne:
         scheduler = DDIMScheduler()

@@ -145,7 +145,7 @@ def settle(components: Components, placement: Placement) -> None:
         (components.unet, placement.dtype),
         (components.text_encoder, placement.dtype),
         (components.vae, placement.vae_dtype),
-        (components.safety_checker, torch.float32),
+        (components.safety_checker, None),  # its margins are computed in float32, whatever its weights are
     ):
         if module is not None:
             # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
