@@ -110,3 +110,9 @@ def test_specs_of_equal_schedulers_have_equal_keys(bundle: ModelBundle) -> None:
 def test_every_spec_builds_a_scheduler_of_its_own(bundle: ModelBundle) -> None:
     spec = resolve_scheduler("LMS", bundle)
     assert spec.build() is not spec.build()
+
+
+@pytest.mark.parametrize("name", ["DiffusionPipeline", "UNet2DConditionModel", "utils", "NoSuchScheduler"])
+def test_a_config_that_names_no_scheduler_builds_nothing(bundle: ModelBundle, name: str) -> None:
+    with pytest.raises(InvalidField, match=name):
+        resolve_scheduler(None, replace(bundle, scheduler_class=name))

@@ -132,7 +132,8 @@ def _normalise(name: str) -> str:
 @cache
 def _accepted(class_name: str) -> frozenset[str]:
     cls = getattr(diffusers, class_name, None)
-    if cls is None:
+    # The name may come from a checkpoint's config: no other class is built because a file says so.
+    if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):
         raise _unknown(class_name)
     return frozenset(inspect.signature(cls.__init__).parameters) - {"self"}
 
