@@ -1,5 +1,6 @@
 """Loading by name gives a bundle that works, from every kind of source."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,14 @@ def test_offloaded_bundle_works(tmp_path: Path) -> None:
     with torch.inference_mode():
         latents = bundle.vae.encode(torch.zeros(1, 3, 16, 16)).latent_dist.mean
     assert latents.shape == (1, 4, 4, 4)
+
+
+@pytest.mark.parametrize("limit", [None, 9999])
+def test_prompts_are_cut_where_the_text_encoder_ends_whatever_the_tokenizer_says(
+    tmp_path: Path, limit: int | None
+) -> None:
+    path = make_checkpoint(tmp_path, max_tokens=16) / "tokenizer" / "tokenizer_config.json"
+    config = json.loads(path.read_text())
+    del config["model_max_length"]
+    path.write_text(json.dumps(config if limit is None else {**config, "model_max_length": limit}))
+    assert load_model(tmp_path, CPU).tokenizer.model_max_length == 16

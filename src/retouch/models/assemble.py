@@ -35,6 +35,7 @@ def assemble(components: Components, placement: Placement, *, name: str, path: P
     """
     shape = geometry(components.unet.config, components.vae.config)
     check_fit(components)
+    bound_tokens(components)
     scheduler = components.scheduler_config
     settle(components, placement)
     scaling, shift = _scaling(components.vae.config)
@@ -124,6 +125,12 @@ def check_fit(components: Components) -> None:
         raise ModelUnsupported(
             f"the tokenizer has {len(components.tokenizer)} tokens, the text encoder knows {text.vocab_size}"
         )
+
+
+def bound_tokens(components: Components) -> None:
+    """Let the tokenizer cut where the text encoder ends (in place): its config may name no limit, or more."""
+    positions = int(components.text_encoder.config.max_position_embeddings)
+    components.tokenizer.model_max_length = min(components.tokenizer.model_max_length, positions)
 
 
 def prediction_type(scheduler_config: Mapping[str, Any]) -> PredictionType:
