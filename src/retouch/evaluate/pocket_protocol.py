@@ -97,10 +97,10 @@ def judge_worth(
     Returns:
         By kind of picture: `object_top1`, `object_top5` and `colour`.
     """
-    real = Painted("truth", cases, [c.truth for c in cases], (), truths, 0.0)
+    real = Painted("truth", cases, [c.truth for c in cases], (), truths)
     rng = np.random.default_rng(seed)
     softened = [soften(case.truth, rng) for case in cases]
-    soft = Painted("softened", cases, softened, (), judge.features(softened, cases), 0.0)
+    soft = Painted("softened", cases, softened, (), judge.features(softened, cases))
     return {
         "real held-out composites": _hits(judge, real),
         "the same, softened": _hits(judge, soft),

@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from retouch.evaluate.painters import Painter
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 Scores = dict[str, Estimate]
 
 MEASURES: dict[str, str] = {
@@ -38,7 +39,8 @@ MEASURES: dict[str, str] = {
 class Painted:
     """What one painter made of the cases, and what the judge thinks of it.
 
-    `features` has a row for each case; `seconds` is the painter's own time for all cases.
+    `features` and each array of `pixels` (by name of the measure) have a row for each case; `seconds` is the
+    painter's own time for all cases.
     """
 
     painter: str
@@ -46,7 +48,8 @@ class Painted:
     pictures: Sequence[U8]
     opinions: Sequence[Opinion]
     features: F32
-    seconds: float
+    seconds: float = 0.0
+    pixels: Mapping[str, F64] = field(default_factory=dict)
 
 
 def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Painted:
@@ -55,7 +58,9 @@ def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Pa
     pictures = painter.paint(cases)
     seconds = time.perf_counter() - started
     features = judge.features(pictures, cases)
-    return Painted(painter.name, cases, pictures, judge.opinions(features, pictures, cases), features, seconds)
+    opinions = judge.opinions(features, pictures, cases)
+    pixels = _pixel_measures(pictures, cases)
+    return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels)
 
 
 def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: int = 0) -> Scores:
@@ -79,7 +84,7 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     }
     with_object = [k for k in rows if painted.cases[k].concept is not None]
     scores |= _distances(painted.features[with_object], truth_features[with_object], seed)
-    return scores | _pixel_scores(cases, [painted.pictures[k] for k in rows], seed)
+    return scores | _pixel_scores(painted.pixels, rows, seed)
 
 
 def _distances(fills: F32, truths: F32, seed: int) -> Scores:
@@ -92,17 +97,24 @@ def _distances(fills: F32, truths: F32, seed: int) -> Scores:
     return {"frechet": Estimate(value, math.nan, math.nan, len(fills)), "kernel": kernel.scaled(1000)}
 
 
-def _pixel_scores(cases: Sequence[Case], pictures: Sequence[U8], seed: int) -> Scores:
-    pairs = list(zip(pictures, cases, strict=True))
-    known = [(picture, case) for picture, case in pairs if case.concept is None]
+def _pixel_scores(pixels: Mapping[str, F64], rows: Sequence[int], seed: int) -> Scores:
+    chosen = {name: values[list(rows)] for name, values in pixels.items()}
+    kept = chosen.pop("kept_identical")
+    means = {name: bootstrap.mean(values, seed=seed) for name, values in chosen.items()}
+    return means | {"kept_identical": bootstrap.share(kept[~np.isnan(kept)] == 1.0)}
 
-    def mean(measure: Callable[[U8, Case], float], over: Sequence[tuple[U8, Case]]) -> Estimate:
-        return bootstrap.mean([measure(picture, case) for picture, case in over], seed=seed)
 
-    kept = [kept_identical_share(p, c.truth, c.mask) for p, c in pairs]
+def _pixel_measures(pictures: Sequence[U8], cases: Sequence[Case]) -> dict[str, F64]:
+    """Measure every picture once: a value for each case, NaN where the measure does not apply."""
+    rows = [_measure(picture, case) for picture, case in zip(pictures, cases, strict=True)]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def _measure(picture: U8, case: Case) -> dict[str, float]:
+    is_known = case.concept is None  # an object has many right answers, a place to continue has one
     return {
-        "seam_ratio": mean(lambda p, c: seam_ratio(p, c.mask), pairs),
-        "psnr_db": mean(lambda p, c: psnr(p, c.truth, c.mask), known),
-        "ssim": mean(lambda p, c: ssim(p, c.truth, c.mask), known),
-        "kept_identical": bootstrap.share([value == 1.0 for value in kept if not math.isnan(value)]),
+        "seam_ratio": seam_ratio(picture, case.mask),
+        "psnr_db": psnr(picture, case.truth, case.mask) if is_known else math.nan,
+        "ssim": ssim(picture, case.truth, case.mask) if is_known else math.nan,
+        "kept_identical": kept_identical_share(picture, case.truth, case.mask),
     }
