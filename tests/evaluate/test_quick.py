@@ -15,7 +15,7 @@ def test_a_checkpoint_is_judged_and_reported(painter, checkpoint, data_folder, t
     out = tmp_path / "runs" / "report.json"
     options = ["--cases", "5", "--size", "32", "--steps", "1", "--painter", painter, "--threads", "0"]
     assert quick.main(["--model", str(checkpoint), "--data", str(data_folder), "--out", str(out), *options]) == 0
-    told = json.loads(out.read_text())
+    told = json.loads(out.read_text(), parse_constant=pytest.fail)
     assert told["scores"]["objects"]["object_top1"]["count"] == 5
     assert out.with_suffix(".png").is_file()
     assert "object_top1" in capsys.readouterr().out

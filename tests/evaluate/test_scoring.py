@@ -51,3 +51,8 @@ def test_one_changed_kept_pixel_is_no_identity(judge, cases, truths):
 
     kept = score(paint_and_judge(Careless(), cases, judge), truths, range(len(cases)))["kept_identical"]
     assert kept.value == pytest.approx(1 - 1 / kept.count)
+
+
+def test_a_handful_of_pictures_has_no_distance(judge, cases, truths):
+    scores = score(paint_and_judge(GreyPainter(), cases, judge), truths, rows_by_group(cases)["seen"])
+    assert (scores["frechet"].count, scores["kernel"].count) == (0, 0)

@@ -24,6 +24,7 @@ from retouch.evaluate.exemplars import trained_probe
 from retouch.evaluate.features import LiteFeatures
 from retouch.evaluate.judge import Judge
 from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
+from retouch.evaluate.report import plain
 from retouch.evaluate.scoring import Painted, paint_and_judge, score
 from retouch.evaluate.sheet import contact_sheet
 
@@ -107,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.write(f"{table(report['scores'])}\npainted in {report['paint_s']} s, all {report['total_s']} s\n")
     if given.out is not None:
         given.out.parent.mkdir(parents=True, exist_ok=True)
-        given.out.write_text(json.dumps(report, indent=1, allow_nan=True) + "\n", encoding="utf-8")
+        given.out.write_text(json.dumps(plain(report), indent=1, allow_nan=False) + "\n", encoding="utf-8")
         contact_sheet(painted, limit=40).save(given.out.with_suffix(".png"))
     return 0
 

@@ -72,7 +72,7 @@ def environment() -> dict[str, str]:
 
 def to_json(report: Report) -> str:
     """Return the report as JSON; a number that was not measured is null."""
-    return json.dumps(_plain(asdict(report)), indent=1, allow_nan=False) + "\n"
+    return json.dumps(plain(asdict(report)), indent=1, allow_nan=False) + "\n"
 
 
 def format_estimate(measure: str, estimate: Estimate) -> str:
@@ -166,11 +166,12 @@ def _digits(value: float) -> int:
     return 3 if size < 1 else 2 if size < 10 else 1
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as strict JSON can hold it: numbers that are not finite become None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

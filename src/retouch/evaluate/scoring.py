@@ -21,6 +21,8 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Scores = dict[str, Estimate]
 
+_FEWEST_FOR_DISTANCES = 8  # below, a resample may hold one case alone, and no pair to compare
+
 MEASURES: dict[str, str] = {
     "object_top1": "the judge names the asked object first",
     "object_top5": "the asked object is among the judge's five likeliest",
@@ -88,7 +90,7 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
 
 
 def _distances(fills: F32, truths: F32, seed: int) -> Scores:
-    if len(fills) < 3:
+    if len(fills) < _FEWEST_FOR_DISTANCES:
         return {"frechet": bootstrap.NOTHING, "kernel": bootstrap.NOTHING}
     # The Fréchet distance is biased upwards in small sets and more so in resampled ones, which repeat rows:
     # an interval by resampling would not even hold the value. The unbiased kernel distance has one.
