@@ -32,3 +32,14 @@ def test_drop_rates_of_zero_and_one_are_exact() -> None:
     places = [Place(0, 0, 0, row) for row in range(50)]
     assert not draw_rows(places, cells=1, text_drop_rate=0.0).drop_text.any()
     assert draw_rows(places, cells=1, text_drop_rate=1.0).drop_text.all()
+
+
+def test_noisiest_fifth_gets_its_share_beside_the_uniform_rest() -> None:
+    places = [Place(0, 0, step, 0) for step in range(4000)]
+    timesteps = draw_rows(places, cells=1, text_drop_rate=0.0, high_noise_share=0.5).timesteps
+    high = float((timesteps >= 800).float().mean())
+    assert abs(high - 0.6) < 4 * (0.6 * 0.4 / 4000) ** 0.5
+    assert int(timesteps.min()) < 10
+    assert int(timesteps.max()) <= 999
+    rest = timesteps[timesteps < 800].float()
+    assert abs(float(rest.mean()) - 399.5) < 4 * 231 / len(rest) ** 0.5

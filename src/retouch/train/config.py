@@ -93,6 +93,8 @@ class PhaseConfig(Section):
     full_mask_rate: Rate = 0.25
     """For `shards`; composed scenes and their caches bring their own share."""
     latent_mask: Literal["nearest", "cover"] = "nearest"
+    high_noise_share: Rate = 0.0
+    """Share of rows whose timestep is drawn from the noisiest fifth alone; the others are uniform."""
     hole_loss_weight: Annotated[float, Field(gt=0.0)] = 1.0
     min_snr_gamma: float | None = None
 

@@ -54,7 +54,10 @@ class Recipe:
 
     def draw(self, places: list[Place], cells: int) -> Draws:
         """The random numbers of these rows."""
-        return draw_rows(places, cells=cells, text_drop_rate=self.phase.text_drop_rate)
+        phase = self.phase
+        return draw_rows(
+            places, cells=cells, text_drop_rate=phase.text_drop_rate, high_noise_share=phase.high_noise_share
+        )
 
     def example(self, batch: LatentBatch, draws: Draws, device: torch.device) -> Example:
         """Noise the latents, drop texts, and lay out the channels: latents, mask, masked image."""
