@@ -331,3 +331,31 @@ def test_a_callback_that_raises_does_not_stop_the_loop(engine: Engine, plan: MAK
     ticket.future.add_done_callback(callback)
     ticket.future.result(timeout=60)
     engine.submit(plan(1)).future.result(timeout=60)
+
+
+def test_an_unguided_plan_pays_for_no_second_row(watched: WATCHED, plan: MAKE_PLAN) -> None:
+    sizes: list[int] = []
+    with Engine(watched(lambda _, sample: sizes.append(len(sample))), EngineSettings(rows_per_call=2)) as engine:
+        engine.submit(plan(0, num_inference_steps=3, guidance_scale=1.0)).future.result(timeout=60)
+        engine.submit(plan(1, num_inference_steps=3)).future.result(timeout=60)
+    assert sizes == [1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_dies_answers_everybody(watched: WATCHED, plan: MAKE_PLAN) -> None:
+    gate = Gate()
+
+    def clock() -> float:
+        if gate.opened.is_set():
+            raise RuntimeError("a fault of the loop's own")
+        return 0.0
+
+    engine = Engine(watched(gate), clock=clock)
+    tickets = [engine.submit(plan(0))]
+    assert gate.reached.wait(timeout=60)
+    tickets.append(engine.submit(plan(1)))
+    gate.opened.set()
+    for ticket in tickets:
+        with pytest.raises(GenerationFailed, match="the engine stopped"):
+            ticket.future.result(timeout=60)
+    assert engine.stats().unet_rows == 0

@@ -11,6 +11,7 @@ from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
 from retouch.models.bundle import ModelBundle
+from retouch.models.load import load_model
 
 COMPANY: Sequence[dict[str, Any]] = (
     {"scheduler": "Euler", "num_inference_steps": 7, "guidance_scale": 3.0},
@@ -102,3 +103,20 @@ def test_global_randomness_is_neither_read_nor_changed(bundle: ModelBundle, plan
     torch.manual_seed(2)
     (second,) = run_together(bundle, [job], rows_per_call=2)
     assert torch.equal(first.image, second.image)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rows_per_call", [2, 8])
+def test_fixed_rows_hold_for_the_embedded_model_on_several_threads(
+    rows_per_call: int, plan: Callable[..., Plan]
+) -> None:
+    wide = load_model()
+    torch.set_num_threads(2)
+    try:
+        jobs = [plan(n, height=128, width=128, num_inference_steps=2) for n in range(4)]
+        alone = [run_together(wide, [job], rows_per_call=rows_per_call)[0] for job in jobs]
+        together = run_together(wide, jobs, rows_per_call=rows_per_call)
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(alone, together, strict=True):
+        assert torch.equal(one.image, other.image)

@@ -9,6 +9,7 @@ import torch
 
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.settings import EngineSettings
+from retouch.engine.tune import Tuning, tuned
 from retouch.models.adapters import expand_tokens
 from retouch.models.bundle import ModelBundle
 
@@ -50,21 +51,28 @@ class ModelCalls:
         self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
         self.rows: Counter[Kind] = Counter()
         self.calls: Counter[Kind] = Counter()
-        if settings.channels_last:
-            for module in (bundle.unet, bundle.vae):
-                module.to(memory_format=torch.channels_last)
+        for module in (bundle.unet, bundle.vae):
+            module.to(memory_format=torch.channels_last)
+        self._unet, self._vae = bundle.unet, bundle.vae
+        if settings.is_tuned:
+            self._unet = tuned(bundle.unet, Tuning(remember=True))
+            self._vae = tuned(bundle.vae, Tuning(remember=False))
 
     @property
     def is_fixed(self) -> bool:
         """Whether every UNet call has the same number of rows."""
         return self._fixed > 0
 
-    def most_rows(self, kind: Kind) -> int:
-        """Return how many rows of a kind go into one call."""
+    def most_rows(self, kind: Kind, *, is_guided: bool = True) -> int:
+        """Return how many rows of a kind go into one call.
+
+        Where the row count is fixed, unguided trajectories, which bring one row and not two, share calls of half
+        the rows among themselves: as many pictures a call as guided ones, and no padding for the lone one.
+        """
         if kind is Kind.TEXT:
             return _TEXT_ROWS if self.is_fixed else max(_TEXT_ROWS, self.row_cap)
         if kind is Kind.STEP:
-            return self.row_cap
+            return self.row_cap if is_guided or not self.is_fixed else max(1, self.row_cap // 2)
         return self._vae_rows or max(1, self.row_cap // 4)
 
     def embed(self, prompts: Sequence[str]) -> torch.Tensor:
@@ -95,20 +103,20 @@ class ModelCalls:
         """
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
-            posterior = self._bundle.vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
+            posterior = self._vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
             moments: torch.Tensor = posterior.parameters
             return moments.float()
 
         return self._in_calls(Kind.PICTURES, pictures, call)
 
-    def predict(self, rows: Sequence[UnetRow]) -> torch.Tensor:
-        """Return the UNet's (rows, C, h, w) predictions, fp32."""
+    def predict(self, rows: Sequence[UnetRow], *, is_guided: bool = True) -> torch.Tensor:
+        """Return the UNet's (rows, C, h, w) predictions, fp32; `is_guided` as for `most_rows`."""
 
         def call(rows: Sequence[UnetRow]) -> torch.Tensor:
             sample = self._pack([row.sample for row in rows], self._bundle.dtype)
             timesteps = torch.tensor([row.timestep for row in rows], dtype=torch.float32).to(self._bundle.device)
             guidance = [row.guidance for row in rows if row.guidance is not None]
-            prediction: torch.Tensor = self._bundle.unet(
+            prediction: torch.Tensor = self._unet(
                 sample,
                 timesteps,
                 encoder_hidden_states=torch.stack([row.embeds for row in rows]),
@@ -117,7 +125,7 @@ class ModelCalls:
             )[0]
             return prediction.float()
 
-        return self._in_calls(Kind.STEP, rows, call)
+        return self._in_calls(Kind.STEP, rows, call, size=self.most_rows(Kind.STEP, is_guided=is_guided))
 
     def decode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
@@ -129,7 +137,7 @@ class ModelCalls:
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row in rows]
-            image: torch.Tensor = bundle.vae.decode(self._pack(unscaled, bundle.vae_dtype), return_dict=False)[0]
+            image: torch.Tensor = self._vae.decode(self._pack(unscaled, bundle.vae_dtype), return_dict=False)[0]
             return image.float()
 
         return self._in_calls(Kind.DECODE, latents, call)
@@ -139,10 +147,15 @@ class ModelCalls:
         return packed.contiguous(memory_format=torch.channels_last)
 
     def _in_calls(
-        self, kind: Kind, rows: Sequence[T], call: Callable[[Sequence[T]], torch.Tensor]
+        self,
+        kind: Kind,
+        rows: Sequence[T],
+        call: Callable[[Sequence[T]], torch.Tensor],
+        *,
+        size: int | None = None,
     ) -> torch.Tensor:
         start = time.perf_counter()
-        size = self.most_rows(kind)
+        size = size or self.most_rows(kind)
         parts = []
         for chunk in chunks(rows, size):
             # Padding repeats a row: its result is dropped, its cost is the price of bits that never change.

@@ -19,7 +19,15 @@ from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
 from retouch.engine.trajectory import Trajectory
-from retouch.errors import Cancelled, DeadlineExceeded, EngineClosed, OutOfMemory, QueueFull, RetouchError
+from retouch.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    EngineClosed,
+    GenerationFailed,
+    OutOfMemory,
+    QueueFull,
+    RetouchError,
+)
 from retouch.models.bundle import ModelBundle
 
 log = logging.getLogger(__name__)
@@ -159,11 +167,25 @@ class Engine:
     # The loop's thread, from here on.
 
     def _run(self) -> None:
-        with torch.inference_mode():
-            while (group := self._next_group()) is not None:
-                start = time.perf_counter()
-                self._tick(group)
-                self._tick_s += time.perf_counter() - start
+        try:
+            with torch.inference_mode():
+                while (group := self._next_group()) is not None:
+                    start = time.perf_counter()
+                    self._tick(group)
+                    self._tick_s += time.perf_counter() - start
+        except BaseException as error:
+            self._abandon(error)
+            raise
+
+    def _abandon(self, error: BaseException) -> None:
+        """Answer everybody who waits: the loop has ended by a fault of its own, and nothing will come."""
+        with self._changed:
+            self._is_closing = True
+            waiting, self._futures, self._active, self._queued = self._futures, {}, [], deque()
+        for future in waiting.values():
+            failure = GenerationFailed("the engine stopped", hint="make a new one; its log says why")
+            failure.__cause__ = error
+            future.set_exception(failure)
 
     def _next_group(self) -> list[Trajectory] | None:
         """Wait for work; return who shares the next call, or None when the engine is closed and empty."""
@@ -180,7 +202,12 @@ class Engine:
                 self._settle(one)
             if self._active:
                 first = min(self._active, key=lambda one: one.since)
-                return choose(self._active, self._calls.most_rows(first.kind))
+                is_guided = first.unet_rows > 1
+                # With fixed rows the size of a call depends on guidance, and so must who shares it.
+                company = [
+                    one for one in self._active if not self._calls.is_fixed or (one.unet_rows > 1) == is_guided
+                ]
+                return choose(company, self._calls.most_rows(first.kind, is_guided=is_guided))
 
     def _has_ended(self, one: Trajectory) -> bool:
         if one.failure is None and one.is_cancelled:
@@ -235,6 +262,8 @@ class Engine:
             return False
         self._is_halved = True
         self._calls.row_cap //= 2
+        if self.bundle.device.type == "cuda":
+            torch.cuda.empty_cache()  # what failed left its pieces in the allocator
         return True
 
     def _leave(self, one: Trajectory) -> None:

@@ -84,7 +84,8 @@ class Stages:
 
     def _step(self, group: Sequence[Trajectory]) -> None:
         rows = [one.unet_rows_now() for one in group]
-        predictions = self._calls.predict([row for own in rows for row in own])
+        is_guided = any(one.unet_rows > 1 for one in group)
+        predictions = self._calls.predict([row for own in rows for row in own], is_guided=is_guided)
         finite, start = finite_rows(predictions), 0
         for one, own in zip(group, rows):
             part = slice(start, start + len(own))

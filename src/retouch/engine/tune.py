@@ -1,0 +1,162 @@
+"""Faster layers for CPUs: the same weights and numbers, computed in another order."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.nn.functional as F
+from diffusers import ModelMixin
+from diffusers.models.upsampling import Upsample2D
+from torch import nn
+
+from retouch.engine.winograd import (
+    conv3x3,
+    linear,
+    transform_weight,
+    transform_weight_upsampled,
+    upsampled_conv3x3,
+)
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Where the faster layers are used. The defaults are for AVX2 processors.
+
+    Attributes:
+        remember: keep transformed weights between calls: 16/9 of the layers' own, on top of them. Worth it for a
+            UNet, which is called at every step; the VAE's are transformed anew for each picture.
+        winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
+        winograd_cells: fewest cells (H * W) for it; below, transformed weights weigh more than they save.
+        gather_cells: most cells for which a 3x3 convolution of `winograd_channels` is gathered into one matrix
+            product; oneDNN reorders the weights at every call otherwise, which takes as long as the product.
+        linear_weights: fewest weights of a linear layer that oneDNN takes over.
+    """
+
+    remember: bool
+    winograd_channels: int = 256
+    winograd_cells: int = 1024
+    gather_cells: int = 256
+    linear_weights: int = 2**16
+
+
+def tuned(model: M, tuning: Tuning) -> M:
+    """Return a model with faster layers that shares every weight with the one given, which stays as it is.
+
+    Models on another device, of another dtype, or with hooks that move weights are returned unchanged, and so is
+    every model where PyTorch was built without oneDNN.
+    """
+    if not isinstance(model, ModelMixin) or not _can_run(model):
+        return model
+    shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    clone = copy.deepcopy(model, shared)
+    for module in clone.modules():
+        for plain, fast in ((nn.Conv2d, _Conv2d), (nn.Linear, _Linear), (Upsample2D, _Upsample2D)):
+            if type(module) is plain and fast.fits(module, tuning):
+                # The class alone changes: weights, names and attributes stay those of the plain layer.
+                module.__class__ = fast
+                module.tuning = tuning
+    return clone
+
+
+def _can_run(model: nn.Module) -> bool:
+    if not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    plain = all(p.device.type == "cpu" and p.dtype == torch.float32 for p in model.parameters())
+    return plain and not any(hasattr(module, "_hf_hook") for module in model.modules())
+
+
+class _Linear(nn.Linear):
+    """A linear layer by oneDNN."""
+
+    @staticmethod
+    def fits(layer: Any, tuning: Tuning) -> bool:
+        return bool(layer.weight.numel() >= tuning.linear_weights)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return linear(input, self.weight, self.bias)
+
+
+class _Conv2d(nn.Conv2d):
+    """A 3x3 convolution by Winograd's filtering, or by one matrix product where cells are few."""
+
+    tuning: Tuning
+    _transformed: torch.Tensor | None = None
+
+    @staticmethod
+    def fits(layer: Any, tuning: Tuning) -> bool:
+        plain = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+        is_plain = plain == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and layer.padding_mode == "zeros"
+        return is_plain and min(layer.in_channels, layer.out_channels) >= tuning.winograd_channels
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        height, width = input.shape[-2:]
+        if height * width >= self.tuning.winograd_cells and height % 2 == 0 and width % 2 == 0:
+            return conv3x3(_channels_last(input), self._weights(), self.bias)
+        if height * width <= self.tuning.gather_cells:
+            return gathered_conv3x3(_channels_last(input), self.weight, self.bias)
+        return super().forward(input)
+
+    def _weights(self) -> torch.Tensor:
+        if self._transformed is not None:
+            return self._transformed
+        weights = transform_weight(self.weight)
+        if self.tuning.remember:
+            self._transformed = weights
+        return weights
+
+
+class _Upsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no types
+    """An upsampling and its convolution in one."""
+
+    tuning: Tuning
+    _transformed: torch.Tensor | None = None
+
+    @staticmethod
+    def fits(layer: Any, tuning: Tuning) -> bool:
+        is_plain = layer.use_conv and not layer.use_conv_transpose and layer.norm is None and layer.interpolate
+        return bool(is_plain) and isinstance(layer.conv, nn.Conv2d) and _Conv2d.fits(layer.conv, tuning)
+
+    def forward(
+        self, hidden_states: torch.Tensor, output_size: Any = None, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        cells = 4 * hidden_states.shape[-1] * hidden_states.shape[-2]
+        if output_size is not None or cells < self.tuning.winograd_cells:
+            plain: torch.Tensor = super().forward(hidden_states, output_size, *args, **kwargs)
+            return plain
+        return upsampled_conv3x3(_channels_last(hidden_states), self._weights(), self.conv.bias)
+
+    def _weights(self) -> torch.Tensor:
+        if self._transformed is not None:
+            return self._transformed
+        weights = transform_weight_upsampled(self.conv.weight)
+        if self.tuning.remember:
+            self._transformed = weights
+        return weights
+
+
+def gathered_conv3x3(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Convolve 3x3 with stride 1 and zero padding 1 as one matrix product.
+
+    Args:
+        x: (N, C, H, W), channels last.
+        weight: (O, C, 3, 3), best channels last: no copy is made then.
+        bias: (O,) or None.
+    Returns:
+        (N, O, H, W), channels last.
+    """
+    count, channels, height, width = x.shape
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    gathered = x.new_empty(count, height, width, 9, channels)
+    for tap in range(9):
+        row, column = divmod(tap, 3)
+        gathered[:, :, :, tap] = padded[:, row : row + height, column : column + width]
+    matrix = weight.permute(0, 2, 3, 1).reshape(-1, 9 * channels)
+    product = linear(gathered.view(-1, 9 * channels), matrix, bias)
+    return product.view(count, height, width, -1).permute(0, 3, 1, 2)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x.contiguous(memory_format=torch.channels_last)

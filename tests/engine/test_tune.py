@@ -1,0 +1,102 @@
+"""Faster layers: other classes over the same weights, and the same numbers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from retouch.engine.engine import Engine
+from retouch.engine.plan import Plan
+from retouch.engine.settings import EngineSettings
+from retouch.engine.tune import Tuning, gathered_conv3x3, tuned
+from retouch.models.bundle import ModelBundle
+
+EVERYWHERE = Tuning(remember=True, winograd_channels=1, winograd_cells=16, gather_cells=4, linear_weights=1)
+FORGETFUL = replace(EVERYWHERE, remember=False)
+
+
+def classes_of(model: torch.nn.Module) -> set[str]:
+    return {type(module).__name__ for module in model.modules()}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    "tuning", [EVERYWHERE, FORGETFUL, replace(EVERYWHERE, winograd_cells=10**9, gather_cells=99)]
+)
+def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> None:
+    sample, embeds = torch.randn(3, 9, 8, 8), torch.randn(3, 16, 32)
+    timesteps = torch.tensor([999.0, 500.5, 1.0])
+    plain = bundle.unet(sample, timesteps, encoder_hidden_states=embeds).sample
+    fast = tuned(bundle.unet, tuning)
+    assert {"_Conv2d", "_Linear", "_Upsample2D"} <= classes_of(fast)
+    for _ in range(2):
+        again = fast(sample, timesteps, encoder_hidden_states=embeds).sample
+        torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_vae_gives_the_same_numbers(bundle: ModelBundle) -> None:
+    fast = tuned(bundle.vae, FORGETFUL)
+    picture, latents = torch.rand(2, 3, 32, 32) * 2 - 1, torch.randn(2, 4, 8, 8)
+    moments = bundle.vae.encode(picture).latent_dist.parameters
+    torch.testing.assert_close(fast.encode(picture).latent_dist.parameters, moments, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        fast.decode(latents).sample, bundle.vae.decode(latents).sample, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_weights_are_shared_and_the_given_model_stays_as_it_is(bundle: ModelBundle) -> None:
+    before = classes_of(bundle.unet)
+    fast = tuned(bundle.unet, EVERYWHERE)
+    assert classes_of(bundle.unet) == before
+    pairs = list(zip(bundle.unet.parameters(), fast.parameters(), strict=True))
+    assert all(plain is shared for plain, shared in pairs)
+    assert fast.state_dict().keys() == bundle.unet.state_dict().keys()
+
+
+@torch.inference_mode()
+def test_only_a_model_that_remembers_keeps_transformed_weights(bundle: ModelBundle) -> None:
+    for tuning in (EVERYWHERE, FORGETFUL):
+        fast = tuned(bundle.vae, tuning)
+        fast.decode(torch.randn(1, 4, 8, 8))
+        kept = [module for module in fast.modules() if getattr(module, "_transformed", None) is not None]
+        assert bool(kept) == tuning.remember
+
+
+def test_what_cannot_be_tuned_is_returned_as_it_is(bundle: ModelBundle) -> None:
+    half = type(bundle.vae)(**bundle.vae.config).to(torch.bfloat16)
+    assert tuned(half, EVERYWHERE) is half
+    other = torch.nn.Linear(2, 2)
+    assert tuned(other, EVERYWHERE) is other
+    hooked = type(bundle.vae)(**bundle.vae.config)
+    hooked._hf_hook = object()
+    assert tuned(hooked, EVERYWHERE) is hooked
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_gathered_convolution_is_the_direct_one(channels_last: bool) -> None:
+    x = torch.randn(2, 5, 6, 7).contiguous(memory_format=torch.channels_last)
+    weight, bias = torch.randn(4, 5, 3, 3), torch.randn(4)
+    if channels_last:
+        weight = weight.contiguous(memory_format=torch.channels_last)
+    direct = F.conv2d(x, weight, bias, padding=1)
+    torch.testing.assert_close(gathered_conv3x3(x, weight, bias), direct, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows_per_call", [2, 4])
+def test_tuned_layers_keep_a_row_from_seeing_its_company(
+    rows_per_call: int, bundle: ModelBundle, plan: Callable[..., Plan]
+) -> None:
+    fast = replace(bundle, unet=tuned(bundle.unet, EVERYWHERE), vae=tuned(bundle.vae, FORGETFUL))
+
+    def run(*plans: Plan) -> list[Any]:
+        with Engine(fast, EngineSettings(rows_per_call=rows_per_call)) as engine:
+            return [ticket.future.result(timeout=60) for ticket in [engine.submit(one) for one in plans]]
+
+    (alone,) = run(plan(0))
+    for company in (run(plan(1), plan(0), plan(2)), run(plan(2, num_inference_steps=6), plan(1), plan(0))):
+        together = next(done for done in company if done.seed == 0)
+        assert torch.equal(together.image, alone.image)
