@@ -1,6 +1,7 @@
 """From denoised canvases to a result: composited, measured, judged, each variant for itself."""
 
 import time
+import tracemalloc
 from collections.abc import Sequence
 
 import numpy as np
@@ -66,3 +67,32 @@ def test_values_that_are_no_numbers_are_an_error_and_never_a_verdict(
             FlagBright(),
             started=time.perf_counter(),
         )
+
+
+def test_variants_share_what_is_costly_to_record(prepared: Prepared, inpainter: Inpainter) -> None:
+    denoised = [_denoised(prepared, 0.2, 1), _denoised(prepared, 0.3, 2)]
+    result = finish(prepared, denoised, inpainter.bundle, FlagBright(), started=time.perf_counter())
+    one, two = (fill.metadata.record for fill in result.fills)
+    assert one["mask"] is two["mask"]
+    assert (one["request"]["seed"], two["request"]["seed"]) == (1, 2)
+
+
+@pytest.mark.parametrize("matched", [False, True])
+def test_finishing_a_large_picture_takes_memory_for_the_painted_part(inpainter: Inpainter, matched: bool) -> None:
+    image = np.full((1500, 2000, 3), 40, np.uint8)
+    mask = np.zeros((1500, 2000), np.uint8)
+    mask[700:760, 900:980] = 255
+    request = InpaintRequest("a cat", image, mask, seed=1, region="whole", match_colors=matched, safety="off")
+    prepared = prepare(
+        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+    )
+    tracemalloc.start()
+    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, FlagBright(), started=0.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert result.kept_pixels_identical
+    changed = (result.fills[0].picture.pixels != image).any(axis=2)
+    assert np.array_equal(changed, mask > 0) or matched
+    assert (
+        peak < 36e6 + 9e6
+    )  # what compositing and measuring take; the fill of the whole region would be 36 MB more

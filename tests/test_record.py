@@ -12,7 +12,7 @@ from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.parameters import parse_parameters
 from retouch.inpainter import Inpainter
 from retouch.prepare import prepare, settle
-from retouch.record import parse_record, record_of
+from retouch.record import SharedRecord, parse_record, record_of
 from retouch.request import DEFAULT_LIMITS, InpaintRequest
 from retouch.result import InpaintResult
 
@@ -73,7 +73,7 @@ def test_a_relative_folder_is_named_without_what_leads_to_it(inpainter: Inpainte
     mask = np.full((32, 32), 255, np.uint8)
     request = settle(InpaintRequest("a cat", image, mask), bundle, DEFAULT_LIMITS)
     prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
-    metadata = record_of(prepared, bundle, seed=0, rows_per_call=2)
+    metadata = record_of(SharedRecord.of(prepared, bundle), seed=0, rows_per_call=2)
     assert metadata.record["model"]["name"] == "model"
     assert name not in metadata.parameters
 
@@ -83,4 +83,7 @@ def test_a_hub_checkpoint_keeps_its_name(inpainter: Inpainter) -> None:
     image = np.zeros((32, 32, 3), np.uint8)
     request = settle(InpaintRequest("a cat", image, image + 255), bundle, DEFAULT_LIMITS)
     prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
-    assert record_of(prepared, bundle, seed=0, rows_per_call=2).record["model"]["name"] == "org/model"
+    assert (
+        record_of(SharedRecord.of(prepared, bundle), seed=0, rows_per_call=2).record["model"]["name"]
+        == "org/model"
+    )

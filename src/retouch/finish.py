@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from retouch.engine.ticket import Denoised
-from retouch.imaging.colors import match_colors
+from retouch.imaging.colors import RING_PX, match_colors
 from retouch.imaging.composite import composite
 from retouch.imaging.feather import feather_weights
-from retouch.imaging.morphology import crop
+from retouch.imaging.morphology import Box, bounding_box, crop
 from retouch.imaging.resample import Pixels
 from retouch.models.bundle import ModelBundle
 from retouch.prepare import Prepared
-from retouch.record import record_of
+from retouch.record import SharedRecord, record_of
 from retouch.result import Fill, InpaintResult
 from retouch.safety.checkers import ImageChecker
 from retouch.safety.judge import verdict
@@ -36,13 +36,19 @@ def finish(
         Blocked: a picture was refused and the policy is `error`.
         NonFinite: the decoder produced values that are no numbers.
     """
-    weights = feather_weights(prepared.mask.pixels, prepared.request.feather_px)
+    job = _Finish(
+        prepared=prepared,
+        weights=feather_weights(prepared.mask.pixels, prepared.request.feather_px),
+        part=_looked_at(prepared),
+        record=SharedRecord.of(prepared, bundle),
+        checker=checker,
+    )
     warnings = dict.fromkeys(prepared.warnings)
     timings: dict[str, float] = {}
     fills = []
     since = time.perf_counter()
     for one in denoised:
-        fill, notes = _fill(prepared, one, weights, bundle, checker)
+        fill, notes = job.fill(one)
         fills.append(fill)
         warnings.update(dict.fromkeys(notes))
         timings = _slowest(timings, one.timings_s)
@@ -58,27 +64,69 @@ def finish(
     )
 
 
-def _fill(
-    prepared: Prepared, denoised: Denoised, weights: Pixels, bundle: ModelBundle, checker: ImageChecker
-) -> tuple[Fill, tuple[str, ...]]:
-    region, request = prepared.region, prepared.request
-    painted = region.undo(np.ascontiguousarray(denoised.image.permute(1, 2, 0).numpy()))
-    if request.match_colors:
-        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, region.box), alpha=None)
-        original = shown.to_unit()
-        painted = match_colors(painted, original, crop(prepared.mask.pixels, region.box))
-    composited = composite(prepared.picture, painted, region, weights, alpha_is_mask=prepared.alpha_is_mask)
-    outcome, picture = verdict(composited.picture, checker, request.safety, focus=prepared.mask_report.box)
-    is_replaced = picture is not composited.picture
-    fill = Fill(
-        picture=picture,
-        seed=denoised.seed,
-        nsfw_content_detected=outcome.nsfw_content_detected,
-        safety=outcome.as_dict(),
-        kept_pixels_identical=None if is_replaced else composited.kept_pixels_identical,
-        metadata=record_of(prepared, bundle, seed=denoised.seed, rows_per_call=denoised.rows_per_call),
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finish:
+    """What all variants of a request share on their way out.
+
+    Attributes:
+        weights: (H, W) of the picture's size, 0 on kept pixels.
+        part: the box of the picture that is computed; in a large picture far less than the region.
+    """
+
+    prepared: Prepared
+    weights: Pixels
+    part: Box
+    record: SharedRecord
+    checker: ImageChecker
+
+    def fill(self, denoised: Denoised) -> tuple[Fill, tuple[str, ...]]:
+        """Return one variant's picture, and what a person should know of it."""
+        prepared = self.prepared
+        composited = composite(
+            prepared.picture,
+            self._painted(denoised),
+            self.part,
+            self.weights,
+            alpha_is_mask=prepared.alpha_is_mask,
+        )
+        outcome, picture = verdict(
+            composited.picture, self.checker, prepared.request.safety, focus=prepared.mask_report.box
+        )
+        is_replaced = picture is not composited.picture
+        fill = Fill(
+            picture=picture,
+            seed=denoised.seed,
+            nsfw_content_detected=outcome.nsfw_content_detected,
+            safety=outcome.as_dict(),
+            kept_pixels_identical=None if is_replaced else composited.kept_pixels_identical,
+            metadata=record_of(self.record, seed=denoised.seed, rows_per_call=denoised.rows_per_call),
+        )
+        return fill, composited.warnings
+
+    def _painted(self, denoised: Denoised) -> Pixels:
+        """Return the fill of `part`, (H, W, 3) in [0, 1]."""
+        prepared = self.prepared
+        canvas = np.ascontiguousarray(denoised.image.permute(1, 2, 0).numpy())
+        painted = prepared.region.undo(canvas, self.part)
+        if not prepared.request.match_colors:
+            return painted
+        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, self.part), alpha=None)
+        return match_colors(painted, shown.to_unit(), crop(prepared.mask.pixels, self.part))
+
+
+def _looked_at(prepared: Prepared) -> Box:
+    """Return the box of the mask inside the region, with the kept pixels that colours are matched to."""
+    left, top, right, bottom = prepared.region.box
+    marked = bounding_box(prepared.mask.pixels)
+    if marked is None:
+        return left, top, right, bottom
+    margin = RING_PX if prepared.request.match_colors else 0
+    return (
+        max(left, marked[0] - margin),
+        max(top, marked[1] - margin),
+        min(right, marked[2] + margin),
+        min(bottom, marked[3] + margin),
     )
-    return fill, composited.warnings
 
 
 def _slowest(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
@@ -22,27 +22,45 @@ _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "dead
 _LIBRARIES = ("retouch", "torch", "diffusers", "transformers", "numpy")
 
 
-def record_of(prepared: Prepared, bundle: ModelBundle, *, seed: int, rows_per_call: int) -> ResultMetadata:
+@dataclass(frozen=True, slots=True, eq=False)
+class SharedRecord:
+    """What the records of all variants of a request have in common; its hashes are costly over a large picture."""
+
+    prepared: Prepared
+    bundle: ModelBundle
+    values: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, prepared: Prepared, bundle: ModelBundle) -> Self:
+        """Pack the mask and hash the picture, once for all variants."""
+        name = _public_name(bundle)
+        values = {
+            "format": FORMAT,
+            "model": {"name": name, "hash": bundle.content_hash, "adapters": list(bundle.adapters)},
+            **surroundings(bundle),
+            "region": prepared.region.to_dict(),
+            "mask": pack_mask(prepared.mask.pixels),
+            "alpha_is_mask": prepared.alpha_is_mask,
+            "is_hole_hidden": prepared.is_hole_hidden,
+            "input_hash": pixel_hash(prepared.picture),
+        }
+        return cls(prepared, bundle, values)
+
+
+def record_of(shared: SharedRecord, *, seed: int, rows_per_call: int) -> ResultMetadata:
     """Return the metadata of one variant.
 
     Args:
         seed: of the variant.
         rows_per_call: as the engine ran it; it decides the last bits of the pixels.
     """
-    request = replace(prepared.request, seed=seed)
+    request = replace(shared.prepared.request, seed=seed)
     record = {
-        "format": FORMAT,
+        **shared.values,
         "request": {f.name: getattr(request, f.name) for f in fields(request) if f.name not in _NOT_RECORDED},
-        "model": {"name": _public_name(bundle), "hash": bundle.content_hash, "adapters": list(bundle.adapters)},
         "rows_per_call": rows_per_call,
-        **surroundings(bundle),
-        "region": prepared.region.to_dict(),
-        "mask": pack_mask(prepared.mask.pixels),
-        "alpha_is_mask": prepared.alpha_is_mask,
-        "is_hole_hidden": prepared.is_hole_hidden,
-        "input_hash": pixel_hash(prepared.picture),
     }
-    return ResultMetadata(parameters=_parameters(prepared, request, bundle), record=record)
+    return ResultMetadata(parameters=_parameters(shared.prepared, request, shared.bundle), record=record)
 
 
 def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:

@@ -60,7 +60,7 @@ def _check_kept_pixels(seed, height, width, kind, mode, feather, alpha_is_mask) 
     mask[rng.integers(height), rng.integers(width)] = True
     region = plan_region(mask, mode=mode, native_size=24, size_multiple=8, padding_px=None, bucket=8)
     fill = region.undo(rng.uniform(-0.2, 1.2, (*region.canvas, 3)).astype(np.float32))
-    done = composite(picture, fill, region, feather_weights(mask, feather), alpha_is_mask=alpha_is_mask)
+    done = composite(picture, fill, region.box, feather_weights(mask, feather), alpha_is_mask=alpha_is_mask)
     after = done.picture
     assert done.kept_pixels_identical
     assert np.array_equal(after.pixels[~mask], picture.pixels[~mask])
@@ -76,7 +76,7 @@ def _check_kept_pixels(seed, height, width, kind, mode, feather, alpha_is_mask) 
 
 def _whole(picture: Picture, fill: np.ndarray, mask: np.ndarray, feather: int = 0, **options: bool) -> Composited:
     region = reference_region(picture.height, picture.width, size_multiple=1)
-    return composite(picture, fill.astype(np.float32), region, feather_weights(mask, feather), **options)
+    return composite(picture, fill.astype(np.float32), region.box, feather_weights(mask, feather), **options)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -171,6 +171,6 @@ def test_the_fill_lands_in_its_box() -> None:
     region = plan_region(mask, mode="masked", native_size=8, size_multiple=8, padding_px=2)
     fill = np.zeros((*region.box_size, 3), np.float32)
     fill[crop(mask, region.box)] = 1
-    done = composite(Picture(np.zeros((50, 50, 3), np.uint8)), fill, region, feather_weights(mask, 0))
+    done = composite(Picture(np.zeros((50, 50, 3), np.uint8)), fill, region.box, feather_weights(mask, 0))
     assert np.array_equal(done.picture.pixels[..., 0] == 255, mask)
     assert done.changes.mean_change == 1

@@ -1,5 +1,7 @@
 """Regions: what the model sees, within its sizes, and the way back."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from retouch.errors import MaskEmpty
 from retouch.imaging.mask import cover_mask
+from retouch.imaging.morphology import bounding_box
 from retouch.imaging.region import Region, plan_region, reference_region
 
 SIDES = st.one_of(st.integers(1, 40), st.integers(1, 400))
@@ -116,6 +119,31 @@ def test_a_crop_has_context_and_grows_towards_a_square() -> None:
     assert right >= 300 + 32
     assert right - left == bottom - top
     assert region.canvas == (256, 256)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SIDES, SIDES, BOXES, BOXES, st.sampled_from(["whole", "masked"]))
+def test_a_part_undone_is_the_crop_of_the_whole(height, width, box, part, mode) -> None:
+    region = _plan(_mask(height, width, box), mode)
+    left, top = region.box[:2]
+    x, y, right, bottom = bounding_box(_mask(*region.box_size, part))
+    canvas = np.random.default_rng(width).random((*region.canvas, 3), dtype=np.float32)
+    undone = region.undo(canvas, (left + x, top + y, left + right, top + bottom))
+    whole = region.undo(canvas)[y:bottom, x:right]
+    assert undone.shape == whole.shape
+    assert np.abs(undone - whole).max() < 1e-3
+    assert region.is_scaled or np.array_equal(undone, whole)
+
+
+def test_a_part_undone_takes_the_memory_of_the_part() -> None:
+    region = _plan(_mask(3000, 4000, (0, 0, 1, 1)), "whole", native_size=64)
+    canvas = np.zeros((*region.canvas, 3), np.float32)
+    tracemalloc.start()
+    undone = region.undo(canvas, (1000, 1000, 1100, 1050))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert undone.shape == (50, 100, 3)
+    assert peak < 2**20  # the whole would be 144 MB
 
 
 def test_the_callers_padding_is_kept_to_the_pixel() -> None:

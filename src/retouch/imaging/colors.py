@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from retouch.imaging.morphology import Mask, bounding_box, crop, grow, widen
 from retouch.imaging.resample import Pixels
 
-_RING_PX = 24
+RING_PX = 24
+"""How far around the mask kept pixels are looked at."""
 _MIN_SAMPLES = 32
 _GAIN_LIMITS = (0.5, 2.0)
 _MIN_CORRELATION = 0.5
@@ -42,8 +43,8 @@ def _ring(mask: Mask) -> Mask:
     ring = np.zeros_like(mask)
     box = bounding_box(mask)
     if box is not None:
-        near = widen(box, _RING_PX, *mask.shape)
-        crop(ring, near)[:] = grow(crop(mask, near), _RING_PX) & ~crop(mask, near)
+        near = widen(box, RING_PX, *mask.shape)
+        crop(ring, near)[:] = grow(crop(mask, near), RING_PX) & ~crop(mask, near)
     return ring
 
 

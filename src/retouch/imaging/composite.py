@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from retouch.errors import NonFinite
 from retouch.imaging.morphology import Box, bounding_box, crop
 from retouch.imaging.picture import Picture, Samples
-from retouch.imaging.region import Region
 from retouch.imaging.resample import Pixels
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -55,7 +54,7 @@ class Composited:
 def composite(
     picture: Picture,
     fill: Pixels,
-    region: Region,
+    box: Box,
     weights: NDArray[np.float32],
     *,
     alpha_is_mask: bool = False,
@@ -68,24 +67,24 @@ def composite(
 
     Args:
         picture: the source.
-        fill: (H, W, 3) in [0, 1] of the region's source box (`Region.undo`); values outside are clipped.
-        region: whose box the fill covers.
+        fill: (H, W, 3) in [0, 1] of the box (`Region.undo`); values outside are clipped.
+        box: of the picture, which the fill covers; outside it nothing changes.
         weights: (H, W) of the picture's size, 0 on every kept pixel (`feather_weights`).
         alpha_is_mask: the mask was read from the picture's own alpha channel.
 
     Raises:
         NonFinite: the fill holds NaN or infinity.
     """
-    assert fill.shape == (*region.box_size, 3)
+    assert fill.shape == (box[3] - box[1], box[2] - box[0], 3)
     assert weights.shape == (picture.height, picture.width)
     warnings = _warnings(picture, weights, alpha_is_mask)
-    painted = bounding_box(crop(weights, region.box) > 0)
+    painted = bounding_box(crop(weights, box) > 0)
     if painted is None:
         return Composited(picture, measure_changes(picture, picture, weights), warnings)
     fill = crop(fill, painted)
     if not np.isfinite(fill).all():
         raise NonFinite("the model produced values that are no numbers", hint="try another precision or seed")
-    box = _within(region.box, painted)
+    box = _within(box, painted)
     weight = crop(weights, box)
     source, alpha = crop(picture.pixels, box), None
     kept_share = 1 - weight

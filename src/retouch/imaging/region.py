@@ -68,14 +68,21 @@ class Region:
         assert mask.shape == self.picture_size
         return self._pad(cover_resize(crop(mask, self.box), *self.scaled))
 
-    def undo(self, pixels: Pixels) -> Pixels:
-        """Return a canvas (h, w, 3) as it lies in the source box, (H, W, 3) of `box_size`.
+    def undo(self, pixels: Pixels, part: Box | None = None) -> Pixels:
+        """Return a canvas (h, w, 3) as it lies in the source box, or in a part of it.
 
         `undo(apply(x))` is the box of x, bit for bit where the region is not scaled.
+
+        Args:
+            part: a box of the picture inside the source box; None is the source box. Only that is computed.
+        Returns:
+            (H, W, 3), of the part's size.
         """
         assert pixels.shape[:2] == self.canvas
         height, width = self.scaled
-        return resize(pixels[:height, :width], *self.box_size)
+        left, top, right, bottom = self.box if part is None else part
+        x, y = self.box[:2]
+        return resize(pixels[:height, :width], *self.box_size, (left - x, top - y, right - x, bottom - y))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""

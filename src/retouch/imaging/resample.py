@@ -4,19 +4,29 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retouch.imaging.morphology import Mask
+from retouch.imaging.morphology import Box, Mask, crop
 
 Pixels = NDArray[np.float32]
 
 
-def resize(pixels: Pixels, height: int, width: int) -> Pixels:
-    """Resize (H, W, 3) in [0, 1] with an antialiased Lanczos filter, clipped to [0, 1] again."""
+def resize(pixels: Pixels, height: int, width: int, part: Box | None = None) -> Pixels:
+    """Resize (H, W, 3) in [0, 1] with an antialiased Lanczos filter, clipped to [0, 1] again.
+
+    Args:
+        height, width: of the whole result.
+        part: the box of the result that is wanted; None is all of it. Only that is computed, from every sample
+            that the filter reaches, so that it is the crop of the whole to float precision.
+    """
+    left, top, right, bottom = part = part or (0, 0, width, height)
     if pixels.shape[:2] == (height, width):
-        return pixels
-    resized = np.empty((height, width, pixels.shape[2]), np.float32)
+        return crop(pixels, part)
+    across, down = pixels.shape[1] / width, pixels.shape[0] / height
+    source = (left * across, top * down, right * across, bottom * down)
+    resized = np.empty((bottom - top, right - left, pixels.shape[2]), np.float32)
     for channel in range(pixels.shape[2]):
         plane = Image.fromarray(np.ascontiguousarray(pixels[..., channel]))
-        resized[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
+        scaled = plane.resize((right - left, bottom - top), Image.Resampling.LANCZOS, box=source)
+        resized[..., channel] = np.asarray(scaled)
     return np.clip(resized, 0, 1, out=resized)
 
 
