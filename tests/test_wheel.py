@@ -34,5 +34,7 @@ def test_the_wheel_alone_repaints_a_picture_with_the_embedded_model(installed: P
     assert json.loads(ran.stdout)["kept_pixels_identical"] is True
     assert (tmp_path / "out.png").exists()
     where = "import retouch; print(retouch.__file__)"
-    found = subprocess.run([sys.executable, "-c", where], env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", where], env=environment, capture_output=True, text=True, check=True
+    )
     assert found.stdout.startswith(str(installed))  # the wheel was tested, not this tree

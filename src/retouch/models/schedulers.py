@@ -135,7 +135,7 @@ def _accepted(class_name: str) -> frozenset[str]:
     # The name may come from a checkpoint's config: no other class is built because a file says so.
     if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):
         raise _unknown(class_name)
-    return frozenset(inspect.signature(cls.__init__).parameters) - {"self"}
+    return frozenset(inspect.signature(cls).parameters)
 
 
 def _unknown(name: str) -> InvalidField:
