@@ -96,3 +96,14 @@ def test_finishing_a_large_picture_takes_memory_for_the_painted_part(inpainter: 
     assert (
         peak < 36e6 + 9e6
     )  # what compositing and measuring take; the fill of the whole region would be 36 MB more
+
+
+def test_a_feather_that_swallows_the_mask_is_told(inpainter: Inpainter) -> None:
+    mask = np.zeros((32, 32), np.uint8)
+    mask[15:18] = 255
+    request = InpaintRequest("a cat", np.zeros((32, 32, 3), np.uint8), mask, seed=1, feather_px=8)
+    prepared = prepare(
+        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+    )
+    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, FlagBright(), started=0.0)
+    assert any("too thin for a feather of 8 px" in warning for warning in result.warnings)

@@ -9,7 +9,7 @@ import numpy as np
 from retouch.engine.ticket import Denoised
 from retouch.imaging.colors import RING_PX, match_colors
 from retouch.imaging.composite import composite
-from retouch.imaging.feather import feather_weights
+from retouch.imaging.feather import feather_warnings, feather_weights
 from retouch.imaging.morphology import Box, bounding_box, crop
 from retouch.imaging.resample import Pixels
 from retouch.models.bundle import ModelBundle
@@ -43,7 +43,7 @@ def finish(
         record=SharedRecord.of(prepared, bundle),
         checker=checker,
     )
-    warnings = dict.fromkeys(prepared.warnings)
+    warnings = dict.fromkeys((*prepared.warnings, *feather_warnings(job.weights, prepared.request.feather_px)))
     timings: dict[str, float] = {}
     fills = []
     since = time.perf_counter()

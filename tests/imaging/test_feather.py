@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from retouch.imaging.feather import feather_weights
+from retouch.imaging.feather import feather_warnings, feather_weights
 
 
 @settings(max_examples=1000)
@@ -48,3 +48,24 @@ def test_a_wide_feather_is_as_exact_as_a_narrow_one() -> None:
     weights = feather_weights(mask, 90)
     steps = np.minimum(np.minimum(np.arange(400) - 99, 300 - np.arange(400)).clip(0) / 91, 1)
     assert np.allclose(weights[1], steps**2 * (3 - 2 * steps), atol=1e-6)
+
+
+def test_a_stroke_thinner_than_the_feather_is_told_beside_a_part_that_is_not() -> None:
+    mask = np.zeros((80, 80), bool)
+    mask[40:70, 40:70] = True
+    assert feather_warnings(feather_weights(mask, 8), 8) == ()
+    mask[10:13, 10:70] = True
+    (warning,) = feather_warnings(feather_weights(mask, 8), 8)
+    assert warning.startswith("180 repainted pixels (17%)")
+    assert "13% of the fill" in warning
+    assert feather_warnings(feather_weights(mask, 1), 1) == ()
+    assert feather_warnings(feather_weights(mask, 0), 0) == ()
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 9), st.integers(4, 12))
+def test_corners_and_round_parts_are_no_thin_parts(feather: int, more: int) -> None:
+    side = 2 * (feather + 1) + more
+    y, x = np.mgrid[: side + 4, : side + 4] - (side + 3) / 2
+    for mask in (np.maximum(abs(y), abs(x)) < side / 2, y * y + x * x < side * side / 4):
+        assert feather_warnings(feather_weights(mask, feather), feather) == ()

@@ -4,7 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.imaging.distance import squared_distance
-from retouch.imaging.morphology import Mask, bounding_box, widen
+from retouch.imaging.morphology import Mask, bounding_box, crop, widen
+
+_ENOUGH = 0.9
+_REACH = 2
+"""A pixel of the rise has one that takes the fill within a feather's width, in sharp corners within two."""
 
 
 def feather_weights(mask: Mask, feather_px: int) -> NDArray[np.float32]:
@@ -27,3 +31,28 @@ def feather_weights(mask: Mask, feather_px: int) -> NDArray[np.float32]:
     # A smooth step, 3t² - 2t³: no visible kink at either end.
     weights[top:bottom, left:right] = np.minimum(ramp * ramp * (3 - 2 * ramp), 1) * inner
     return weights
+
+
+def feather_warnings(weights: NDArray[np.float32], feather_px: int) -> tuple[str, ...]:
+    """Return a warning where parts of the mask are too thin for the feather, so that they keep what they show.
+
+    Such a part reaches a weight of 0.9 nowhere near. The weights are not raised for it: a rise of another width
+    in one place would be a seam in the next.
+
+    Args:
+        weights: (H, W) in [0, 1], from `feather_weights` with the same `feather_px`.
+    """
+    box = bounding_box(weights > 0)
+    if feather_px <= 0 or box is None:
+        return ()
+    inner = crop(weights, widen(box, 1, *weights.shape))
+    reach = _REACH * (feather_px + 1)
+    thin = (inner > 0) & (squared_distance(inner >= _ENOUGH, reach) > reach * reach)
+    count = int(np.count_nonzero(thin))
+    if not count:
+        return ()
+    share = count / np.count_nonzero(inner)
+    return (
+        f"{count} repainted pixels ({share:.0%}) lie in parts too thin for a feather of {feather_px} px, and take "
+        f"at most {inner[thin].max():.0%} of the fill",
+    )
