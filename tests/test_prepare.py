@@ -78,6 +78,30 @@ def test_transparency_is_the_mask_where_none_is_given(inpainter: Inpainter) -> N
     assert np.array_equal(prepared.mask.pixels, image[..., 3] == 0)
 
 
+def test_colours_under_transparency_are_no_content_of_the_hole(inpainter: Inpainter) -> None:
+    image = np.full((40, 48, 4), 255, np.uint8)
+    image[5:15, 5:15, 3] = 0
+
+    def content(**fields: Any) -> str:
+        return settle(_request(image=image, **fields), inpainter.bundle, DEFAULT_LIMITS).masked_content
+
+    assert content(mask_image=None, strength=0.5) == "fill"
+    assert content(mask_image=None, masked_content="noise") == "noise"
+    assert content(mask_image=None, mask_polarity="opaque") == "original"
+    assert content(strength=0.5) == "original"
+
+
+def test_what_lies_under_transparency_does_not_reach_the_result(inpainter: Inpainter) -> None:
+    seen = np.random.default_rng(1).integers(0, 256, (40, 48, 4), dtype=np.uint8)
+    seen[..., 3] = 255
+    seen[8:24, 8:24, 3] = 0
+    other = seen.copy()
+    other[8:24, 8:24, :3] = 255 - seen[8:24, 8:24, :3]
+    fields = {"mask_image": None, "strength": 0.5, "num_inference_steps": 2, "seed": 1, "safety": "off"}
+    one, two = (inpainter.run(_request(image=image, **fields)).fills[0].picture for image in (seen, other))
+    assert np.array_equal(one.pixels[8:24, 8:24], two.pixels[8:24, 8:24])
+
+
 def test_neither_mask_nor_transparency_is_an_error_that_says_what_to_give(inpainter: Inpainter) -> None:
     request = settle(_request(mask_image=None), inpainter.bundle, DEFAULT_LIMITS)
     with pytest.raises(MaskError) as caught:

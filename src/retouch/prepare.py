@@ -79,6 +79,8 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     if request.mask_image is None and request.mask_polarity in ("white", "black"):
         # A picture's own transparency is the mask then: what is not there is what shall be painted.
         request = replace(request, mask_polarity="transparent")
+    if request.mask_image is None and request.mask_polarity == "transparent" and not request.reference:
+        request = _without_unseen_colours(request)
     resolve_scheduler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
     return _in_reference_mode(request) if request.reference else request
 
@@ -133,6 +135,11 @@ def prepare(
 
 def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
+
+
+def _without_unseen_colours(request: InpaintRequest) -> InpaintRequest:
+    """Let the hole start from what surrounds it: the colours under transparent pixels are nobody's picture."""
+    return replace(request, masked_content="fill") if request.masked_content == "original" else request
 
 
 def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:

@@ -70,7 +70,8 @@ class InpaintRequest:
         region: `whole` picture, a crop around the `masked` part, or `auto`.
         padding_px: context around the mask in region `masked`, in source pixels; None picks it from its size.
         latent_mask: `cover` repaints a latent cell if any of its pixels is marked, `nearest` if its first is.
-        masked_content: what the hole holds before noise is added.
+        masked_content: what the hole holds before noise is added. Where the picture's own transparency is the
+            mask, `original` is taken for `fill`: nobody has seen the colours under it (not so with `reference`).
         match_colors: shift the fill's colours so that it meets the kept pixels around it.
         safety: what happens to a picture that the checker refuses.
         reference: the numbers of diffusers' own pipeline (see the design of reference mode in the docs).
