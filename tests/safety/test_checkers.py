@@ -38,6 +38,17 @@ def test_decisions_are_those_of_diffusers_own_class(
     assert [score >= ours.threshold for score in ours.scores(views)] == theirs
 
 
+def test_many_views_are_scored_a_few_at_a_time(module: StableDiffusionSafetyChecker) -> None:
+    views = [RNG.integers(0, 256, (32, 32, 3)).astype(np.uint8) for _ in range(37)]
+    calls: list[int] = []
+    module.vision_model.register_forward_hook(lambda model, given, result: calls.append(len(result[1])))
+    checker = StableDiffusionChecker(module, tiny_feature_extractor())
+    scores = checker.scores(views)
+    assert (max(calls), sum(calls)) == (16, 37)
+    assert scores[20] == pytest.approx(checker.scores(views[20:21])[0], abs=0.0011)
+    assert checker.scores([]) == []
+
+
 def test_special_care_lowers_the_bar_of_the_other_concepts(module: StableDiffusionSafetyChecker) -> None:
     views = [RNG.integers(0, 256, (32, 32, 3)).astype(np.uint8)]
     checker = StableDiffusionChecker(module, tiny_feature_extractor())

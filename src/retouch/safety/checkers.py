@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from retouch.errors import ModelError
 
 OPEN_NSFW_THRESHOLD = 0.5
+_VIEWS_PER_CALL = 16
+"""The longest panorama has over a hundred views; one call for all would take their activations at once."""
 
 
 class ImageChecker(Protocol):
@@ -96,7 +98,11 @@ class StableDiffusionChecker:
         return f"diffusers {version('diffusers')}"
 
     def scores(self, views: Sequence[NDArray[np.uint8]]) -> list[float]:
-        """Return the largest margin over the concepts' thresholds for each view."""
+        """Return the largest margin over the concepts' thresholds for each view, a few views a call."""
+        starts = range(0, len(views), _VIEWS_PER_CALL)
+        return [score for start in starts for score in self._scores(views[start : start + _VIEWS_PER_CALL])]
+
+    def _scores(self, views: Sequence[NDArray[np.uint8]]) -> list[float]:
         import torch
         from PIL import Image
 
