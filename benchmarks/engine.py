@@ -3,8 +3,10 @@
     python benchmarks/engine.py small --checkpoint DIR       whole fills, and pictures a second in company
     python benchmarks/engine.py full --checkpoint DIR        one step, encode, decode, and peak memory of each
 
-`small` runs both in one process, in turns, and reports the medians. `full` runs each side in a process of its own, for
-a full-size checkpoint twice in memory would measure the swap file. Both print one JSON object.
+`small` runs both in one process, in turns, and reports the medians. `full` runs each side in a process of its own,
+for a full-size checkpoint twice in memory would measure the swap file, in the reference mode, and compares the
+pictures. Both print one JSON object. Seconds are the wall's; `cpu_s` is what the processor spent, which other work
+on the machine disturbs less.
 """
 
 import argparse
@@ -14,14 +16,17 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 import torch
 from diffusers import StableDiffusionInpaintPipeline
+
 from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
@@ -29,10 +34,18 @@ from retouch.engine.settings import EngineSettings
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
 
-PROMPTS = ("a red apple", "a green hat", "a blue boat", "a yellow cat", "a brown dog", "a pink cake", "a white cup")
+PROMPTS = (
+    "a red apple",
+    "a green hat",
+    "a blue boat",
+    "a yellow cat",
+    "a brown dog",
+    "a pink cake",
+    "a white cup",
+)
 
 
-def plan_of(number: int, *, side: int, steps: int) -> Plan:
+def plan_of(number: int, *, side: int, steps: int, reference: bool = False) -> Plan:
     """Return plan `number`: its own picture, prompt and seed, with a square hole of a quarter of the area."""
     generator = torch.Generator().manual_seed(number)
     coarse = torch.rand(1, 3, 8, 8, generator=generator) * 2 - 1
@@ -49,8 +62,9 @@ def plan_of(number: int, *, side: int, steps: int) -> Plan:
         strength=1.0,
         seed=number,
         scheduler=None,
-        latent_mask="cover",
+        latent_mask="nearest",
         masked_content="original",
+        reference=reference,
     )
 
 
@@ -63,10 +77,10 @@ def load_pipe(folder: Path) -> StableDiffusionInpaintPipeline:
     return pipe
 
 
-def run_pipe(pipe: StableDiffusionInpaintPipeline, plans: Sequence[Plan]) -> None:
-    """Run plans of one size in one call of diffusers' pipeline."""
+def run_pipe(pipe: StableDiffusionInpaintPipeline, plans: Sequence[Plan]) -> Any:
+    """Run plans of one size in one call of diffusers' pipeline; return (n, H, W, 3) in [0, 1]."""
     side = plans[0].image.shape[-1]
-    pipe(
+    return pipe(
         prompt=[plan.prompt for plan in plans],
         image=torch.stack([plan.image for plan in plans]) / 2 + 0.5,
         mask_image=torch.stack([plan.mask for plan in plans]),
@@ -77,26 +91,34 @@ def run_pipe(pipe: StableDiffusionInpaintPipeline, plans: Sequence[Plan]) -> Non
         strength=1.0,
         generator=[torch.Generator().manual_seed(plan.seed) for plan in plans],
         output_type="np",
-    )
+    ).images
 
 
-def run_engine(engine: Engine, plans: Sequence[Plan]) -> None:
-    """Run plans in an engine, all submitted at once."""
-    for ticket in [engine.submit(plan) for plan in plans]:
-        ticket.future.result()
+def run_engine(engine: Engine, plans: Sequence[Plan]) -> Any:
+    """Run plans in an engine, all submitted at once; return (n, H, W, 3) in [0, 1]."""
+    done = [ticket.future.result() for ticket in [engine.submit(plan) for plan in plans]]
+    return torch.stack([one.image for one in done]).permute(0, 2, 3, 1).numpy()
 
 
 def in_turns(sides: dict[str, Callable[[], None]], repeats: int) -> dict[str, dict[str, float]]:
     """Time each side `repeats` times, in turns, after one run of each to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in sides}
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in sides}
     for run in sides.values():
         run()
     for _ in range(repeats):
         for name, run in sides.items():
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
             run()
-            times[name].append(time.perf_counter() - start)
-    return {name: {"median_s": statistics.median(t), "best_s": min(t)} for name, t in times.items()}
+            times[name].append((time.perf_counter() - start, time.process_time() - cpu))
+    report: dict[str, dict[str, float]] = {}
+    for name, pairs in times.items():
+        wall, spent = zip(*pairs)
+        report[name] = {
+            "median_s": statistics.median(wall),
+            "best_s": min(wall),
+            "cpu_s": statistics.median(spent),
+        }
+    return report
 
 
 def small(args: argparse.Namespace) -> dict[str, Any]:
@@ -133,14 +155,26 @@ def overhead(engine: Engine) -> float:
 def full(args: argparse.Namespace) -> dict[str, Any]:
     """Measure each side of a full-size checkpoint in its own process, in turns."""
     report: dict[str, list[dict[str, float]]] = {"diffusers": [], "retouch": []}
+    pictures: dict[str, Any] = {}
     for _ in range(args.repeats):
-        for side in report:
+        for side, runs in report.items():
             command = [sys.executable, __file__, side, "--checkpoint", str(args.checkpoint)]
             command += ["--side", str(args.side), "--steps", str(args.steps), "--threads", str(args.threads)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            report[side].append(json.loads(done.stdout)["result"])
+            with tempfile.TemporaryDirectory() as folder:
+                picture = Path(folder) / "picture.npy"
+                done = subprocess.run(
+                    [*command, "--picture", str(picture)], check=True, stdout=subprocess.PIPE, text=True
+                )
+                pictures[side] = np.load(picture)
+            runs.append(json.loads(done.stdout)["result"])
+            print(side, runs[-1], file=sys.stderr)
     best = {side: {key: min(run[key] for run in runs) for key in runs[0]} for side, runs in report.items()}
-    return {"best": best, "runs": report}
+    levels = [np.rint(picture * 255) for picture in pictures.values()]
+    return {
+        "best": best,
+        "runs": report,
+        "largest_difference_in_levels": float(np.abs(levels[0] - levels[1]).max()),
+    }
 
 
 class Stopwatch:
@@ -166,8 +200,9 @@ def one_fill_by_diffusers(args: argparse.Namespace) -> dict[str, float]:
     unet, encode = Stopwatch(pipe.unet, "forward"), Stopwatch(pipe.vae, "encode")
     decode = Stopwatch(pipe.vae, "decode")
     start = time.perf_counter()
-    run_pipe(pipe, [plan_of(0, side=args.side, steps=args.steps)])
+    picture = run_pipe(pipe, [plan_of(0, side=args.side, steps=args.steps)])
     total = time.perf_counter() - start
+    keep(picture, args)
     return measured(total, unet.seconds / unet.calls, encode.seconds, decode.seconds, args.steps)
 
 
@@ -176,18 +211,26 @@ def one_fill_by_us(args: argparse.Namespace) -> dict[str, float]:
     bundle: ModelBundle = load_model(args.checkpoint)
     with Engine(bundle, EngineSettings(rows_per_call=2)) as engine:
         start = time.perf_counter()
-        run_engine(engine, [plan_of(0, side=args.side, steps=args.steps)])
+        picture = run_engine(engine, [plan_of(0, side=args.side, steps=args.steps, reference=True)])
         total = time.perf_counter() - start
         seconds, calls, share = engine.stats().model_s, engine.stats().calls, overhead(engine)
+    keep(picture, args)
     step = seconds[Kind.STEP] / calls[Kind.STEP]
     result = measured(total, step, seconds[Kind.PICTURES], seconds[Kind.DECODE], args.steps)
     return {**result, "overhead_share": share}
+
+
+def keep(picture: Any, args: argparse.Namespace) -> None:
+    """Save a picture for the comparison, where one is wanted."""
+    if args.picture:
+        np.save(args.picture, picture)
 
 
 def measured(total: float, step: float, encode: float, decode: float, steps: int) -> dict[str, float]:
     """Return one side's numbers under the names of the report."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
+        "cpu_s": time.process_time(),
         "total_s": total,
         "step_s": step,
         "encode_s": encode,
@@ -224,6 +267,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="20 for small, 2 else")
     parser.add_argument("--repeats", type=int, help="5 for small, 1 else")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--picture", type=Path, help="where one side saves its picture")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     is_small = args.mode == "small"
