@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from retouch.cli import inputs, options
+from retouch.cli.limits import limits
 from retouch.cli.loading import Checkpoint
 from retouch.cli.outcome import write
 from retouch.cli.outputs import Destination
@@ -76,7 +77,7 @@ def _request(given: Mapping[str, Any]) -> InpaintRequest:
     inputs.refuse_two_from_stdin(*(str(given[name]) for name in ("image", "mask_image", "prompt")))
     chosen = {field.name: given[field.name] for field in fields(InpaintRequest) if given[field.name] is not None}
     request = InpaintRequest(**(chosen | {"prompt": inputs.text(given["prompt"])}))
-    validate(request)
+    validate(request, limits())
     pictures = {
         name: inputs.picture(given[name], option=f"--{name.replace('_', '-')}")
         for name in ("image", "mask_image")

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retouch.cli.limits import limits
 from retouch.errors import BadInput, RetouchError
-from retouch.request import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from retouch.imaging.picture import Picture
@@ -34,7 +34,7 @@ def picture(path: Path, *, option: str) -> "Picture":
     from retouch.imaging.decode import decode_picture
 
     try:
-        return decode_picture(sys.stdin.buffer if str(path) == STDIN else path, limits=DEFAULT_LIMITS)
+        return decode_picture(sys.stdin.buffer if str(path) == STDIN else path, limits=limits())
     except RetouchError as error:
         error.add_note(f"{option} {path}")
         raise
@@ -49,6 +49,6 @@ def text(words: str) -> str:
     if words != STDIN:
         return words
     try:
-        return sys.stdin.buffer.read(_BYTES_PER_CHAR * DEFAULT_LIMITS.prompt_chars + 1).decode().rstrip("\r\n")
+        return sys.stdin.buffer.read(_BYTES_PER_CHAR * limits().prompt_chars + 1).decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise BadInput("the prompt on stdin is not UTF-8 text") from error

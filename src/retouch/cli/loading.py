@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from retouch.cli.limits import limits
+
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
 
@@ -48,7 +50,7 @@ class Checkpoint:
             loras=tuple(self.lora or ()),
             embeddings=tuple(self.embedding or ()),
         )
-        extra: dict[str, Any] = {}
+        extra: dict[str, Any] = {"limits": limits()}
         if self.rows_per_call is not None:
             extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
         return Inpainter.load(self.model, options=options, **extra)

@@ -9,6 +9,7 @@ import typer
 
 from retouch.cli import inputs, options
 from retouch.cli.failures import printable
+from retouch.cli.limits import limits
 from retouch.cli.loading import Checkpoint
 from retouch.cli.outputs import Destination
 from retouch.errors import RetouchError
@@ -57,7 +58,7 @@ def _replay(saved: Path, image: Path | None, checkpoint: Checkpoint) -> "Replaye
     from retouch.replay import remember
     from retouch.replay import replay as make_again
 
-    memory = remember(saved)
+    memory = remember(saved, limits=limits())
     original = None if image is None else inputs.picture(image, option="--image")
     with _as_recorded(checkpoint, memory).load() as inpainter:
         return make_again(memory, inpainter, image=original)
