@@ -9,6 +9,7 @@ from PIL import Image
 from tests.imaging.hostile import IEND, idat, png_chunk, png_file
 
 from retouch.errors import ImageError
+from retouch.imaging.decode import decode_picture
 from retouch.imaging.png_chunks import MAX_ICC_BYTES, MAX_OTHER_CHUNKS, chunk, chunks, inflate, lean_png
 
 
@@ -41,6 +42,16 @@ def test_a_profile_at_the_limit_passes_and_one_byte_more_does_not() -> None:
         else:
             with pytest.raises(ImageError):
                 lean_png(data)
+
+
+@pytest.mark.parametrize("stream", [b"no stream", zlib.compress(bytes(900))[:-6], b""])
+def test_a_broken_profile_is_left_out_with_a_warning(stream: bytes) -> None:
+    data = png_file(png_chunk(b"iCCP", b"x\0\0" + stream), idat(), IEND)
+    assert (lean_png(data).icc, lean_png(data).is_icc_broken) == (None, True)
+    picture = decode_picture(data)
+    assert picture.icc is None
+    assert "profile" in picture.warnings[0]
+    assert not lean_png(png_file(idat(), IEND)).is_icc_broken
 
 
 def test_more_chunks_than_any_honest_file_has_are_refused() -> None:

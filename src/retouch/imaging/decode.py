@@ -31,6 +31,7 @@ from retouch.imaging.tiff_header import ICC_TAG
 ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | str | PathLike[str] | bytes | Readable
 
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
+_NO_PROFILE = "the file's colour profile is broken and was left out"
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,
@@ -95,7 +96,7 @@ def _decode_png(lean: LeanPng, header: Header) -> Picture:
     pixels, alpha = decode_png(lean.data, header.height, header.width)
     if lean.colour_key is not None:
         alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
-    warnings = (_FIRST_ONLY,) if lean.is_animated else ()
+    warnings = (_FIRST_ONLY,) * lean.is_animated + (_NO_PROFILE,) * lean.is_icc_broken
     return _oriented(Picture(pixels, alpha, lean.icc, lean.exif, lean.mode, warnings=warnings))
 
 

@@ -35,6 +35,7 @@ class LeanPng:
         icc: the embedded profile, byte for byte.
         exif: the EXIF block, byte for byte.
         is_animated: it holds more frames than the first.
+        is_icc_broken: it has a profile that cannot be read.
     """
 
     data: bytes
@@ -44,6 +45,7 @@ class LeanPng:
     icc: bytes | None
     exif: bytes | None
     is_animated: bool
+    is_icc_broken: bool = False
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -81,7 +83,7 @@ def lean_png(data: bytes) -> LeanPng:
         raise ImageError("the PNG file has an impossible header", hint="save the picture again")
     parts = [SIGNATURE]
     icc = exif = colour_key = None
-    frames = 1
+    frames, is_icc_broken = 1, False
     for name, start, end in chunks(data):
         if name in _KEPT or (name == b"tRNS" and colour_type == 3):
             parts.append(data[start - 8 : end + 4])
@@ -90,6 +92,7 @@ def lean_png(data: bytes) -> LeanPng:
             colour_key = struct.unpack_from(f">{size}H", data[start:end].ljust(6, b"\0"))
         elif name == b"iCCP" and icc is None:
             icc = _profile(data[start:end])
+            is_icc_broken = icc is None
         elif name == b"eXIf" and exif is None:
             exif = data[start:end]
         elif name == b"acTL" and end - start >= 4:
@@ -99,7 +102,7 @@ def lean_png(data: bytes) -> LeanPng:
         raise ImageError("the PNG file lacks its pixels or its palette", hint="save the picture again")
     parts.append(chunk(b"IEND", b""))
     mode = _MODES[colour_type] if bits < 16 else _DEEP_MODES[colour_type]
-    return LeanPng(b"".join(parts), mode, bits, colour_key, icc, exif, frames > 1)
+    return LeanPng(b"".join(parts), mode, bits, colour_key, icc, exif, frames > 1, is_icc_broken)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -117,9 +120,14 @@ def inflate(data: bytes, limit: int) -> bytes | None:
     return content if len(content) <= limit and stream.eof else None
 
 
-def _profile(content: bytes) -> bytes:
+def _profile(content: bytes) -> bytes | None:
+    """Return the profile of an iCCP chunk, None where it is broken; a bomb is refused with the whole file."""
     _, _, rest = content.partition(b"\0")
-    profile = inflate(rest[1:], MAX_ICC_BYTES)
-    if profile is None:
-        raise ImageError("the colour profile is broken or too large", hint="save the picture without it")
-    return profile
+    stream = zlib.decompressobj()
+    try:
+        profile = stream.decompress(rest[1:], MAX_ICC_BYTES + 1)
+    except zlib.error:
+        return None
+    if len(profile) > MAX_ICC_BYTES:
+        raise ImageError("the colour profile is too large", hint="save the picture without it")
+    return profile if stream.eof else None
