@@ -203,6 +203,23 @@ def test_map_reads_no_further_ahead_than_it_must(inpainter: Inpainter) -> None:
     assert len(drawn) <= 4
 
 
+def test_map_reads_no_more_pictures_ahead_than_memory_is_for(checkpoint: Path) -> None:
+    drawn: list[int] = []
+
+    def requests() -> Iterator[InpaintRequest]:
+        for seed in range(12):
+            drawn.append(seed)
+            yield _request(seed=seed, num_inference_steps=1, image=_image(200, 200), mask_image=_mask(200, 200))
+
+    # A picture of 200 x 200 with its mask takes 160 kB and more; a quarter of the bound is 100 kB.
+    settings = EngineSettings(rows_per_call=16, max_queued_bytes=400_000)
+    with Inpainter.load(checkpoint, settings=settings) as small:
+        stream = small.map(requests())
+        next(stream)
+        assert len(drawn) == 2
+        assert len(list(stream)) == 11
+
+
 def test_map_waits_where_the_queue_is_smaller_than_the_stream(checkpoint: Path) -> None:
     settings = EngineSettings(rows_per_call=8, max_queued_rows=4)
     with Inpainter.load(checkpoint, settings=settings) as small:

@@ -29,6 +29,8 @@ SINGLE_PICTURE = EngineSettings(rows_per_call=2)
 """A lone guided request is two rows: with calls of exactly two, a seed is one picture in any company."""
 
 _POLL_S = 0.1
+_AHEAD_SHARE = 0.25
+"""How much of the queue's memory the pictures that `map` reads ahead may take: they are whole, not canvases."""
 
 
 class Job:
@@ -62,6 +64,14 @@ class Job:
     @property
     def is_done(self) -> bool:
         return not self.pending
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of the pictures that it holds."""
+        picture, mask = self._prepared.picture, self._prepared.mask.pixels
+        alpha = 0 if picture.alpha is None else picture.alpha.nbytes
+        # The variants share what the model sees.
+        return picture.pixels.nbytes + alpha + mask.nbytes + self._prepared.plans[0].size_bytes
 
     def cancel(self) -> None:
         """Give up what is not done; `result` then raises `Cancelled`."""
@@ -213,7 +223,7 @@ class Inpainter:
         try:
             for request in requests:
                 # Guided rows come in pairs: as many requests as fill two calls keep the next call full.
-                while len(under_way) >= max(2, rows):
+                while len(under_way) >= max(2, rows) or self._holds_much(under_way):
                     yield _take(under_way, ordered=ordered, on_error=on_error)
                 under_way.append(self._enter(request, under_way))
             while under_way:
@@ -222,6 +232,11 @@ class Inpainter:
             for job in under_way:
                 if isinstance(job, Job):
                     job.cancel()
+
+    def _holds_much(self, under_way: Iterable[Job | RetouchError]) -> bool:
+        """Tell whether the pictures of `map` take so much memory that no more should be read ahead."""
+        held = sum(job.size_bytes for job in under_way if isinstance(job, Job))
+        return held > self.settings.max_queued_bytes * _AHEAD_SHARE
 
     def _enter(self, request: InpaintRequest, under_way: Iterable[Job | RetouchError]) -> Job | RetouchError:
         """Submit a request of `map`; where the queue is full of our own jobs, wait for one of them."""
