@@ -59,7 +59,7 @@ def bundle_of(pipe: StableDiffusionInpaintPipeline, folder: Path, **changes: Any
         "prediction_type": config["prediction_type"],
         "scheduler_class": config["_class_name"],
         "scheduler_config": config,
-        "preview_matrix": torch.eye(5, 3),
+        "preview_matrix": lambda: torch.eye(5, 3),
         "content_hash": "0" * 64,
         "device": torch.device("cpu"),
         "dtype": torch.float32,

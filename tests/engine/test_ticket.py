@@ -10,7 +10,7 @@ from retouch.engine.ticket import Progress, Ticket
 def test_preview_is_the_linear_picture_of_x0() -> None:
     matrix = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.5, -3.0]])
     x0 = torch.full((4, 2, 3), 0.25)
-    preview = Progress(1, 4, lambda: x0, matrix).preview()
+    preview = Progress(1, 4, lambda: x0, lambda: matrix).preview()
     assert preview is not None
     torch.testing.assert_close(preview[:, 0, 0], torch.tensor([0.75, 0.875, 0.0]))
     assert preview.shape == (3, 2, 3)
@@ -23,7 +23,7 @@ def test_preview_is_computed_only_when_asked() -> None:
         asked.append(True)
         return torch.zeros(4, 1, 1)
 
-    progress = Progress(1, 2, x0, torch.zeros(5, 3))
+    progress = Progress(1, 2, x0, lambda: torch.zeros(5, 3))
     assert asked == []
     progress.preview()
     assert asked == [True]

@@ -20,7 +20,7 @@ def test_bundle_equals_that_of_the_folder(tmp_path: Path) -> None:
     theirs = load_model(tmp_path, LoadOptions(device="cpu"))
     for name in ("kind", "native_size", "size_multiple", "scaling_factor", "prediction_type", "scheduler_class"):
         assert getattr(ours, name) == getattr(theirs, name)
-    assert torch.allclose(ours.preview_matrix, theirs.preview_matrix, atol=1e-4)
+    assert torch.allclose(ours.preview_matrix(), theirs.preview_matrix(), atol=1e-4)
     assert ours.safety_checker is not None
     assert ours.path is None
 

@@ -35,7 +35,7 @@ def test_file_and_folder_give_the_same_bundle(tmp_path: Path) -> None:
     from_file = load_model(path, LoadOptions(device="cpu", config_from=folder))
     from_folder = load_model(folder, CPU)
     assert (from_file.kind, from_file.native_size) == (from_folder.kind, from_folder.native_size)
-    assert torch.allclose(from_file.preview_matrix, from_folder.preview_matrix, atol=1e-4)
+    assert torch.allclose(from_file.preview_matrix(), from_folder.preview_matrix(), atol=1e-4)
     assert from_file.path == path
 
 

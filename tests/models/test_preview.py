@@ -1,8 +1,12 @@
 """The linear preview is close to what the VAE decodes of flat latents."""
 
-import torch
-from tests.factories import tiny_vae
+from pathlib import Path
 
+import torch
+from tests.factories import make_checkpoint, tiny_vae
+
+from retouch.models.load import load_model
+from retouch.models.options import LoadOptions
 from retouch.models.preview import fit_preview
 
 
@@ -29,6 +33,14 @@ def test_known_linear_decoder_is_recovered_through_scale_and_shift() -> None:
     ones = torch.ones(10, 1)
     decoded = torch.cat([latents / 0.5 + 0.25, ones], dim=1) @ matrix
     assert torch.allclose(torch.cat([latents, ones], dim=1) @ fitted, decoded, atol=1e-4)
+
+
+def test_loading_decodes_nothing_and_the_first_preview_once(tmp_path: Path) -> None:
+    bundle = load_model(make_checkpoint(tmp_path), LoadOptions(device="cpu"))
+    calls: list[int] = []
+    bundle.vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    assert bundle.preview_matrix() is bundle.preview_matrix()
+    assert len(calls) == 1
 
 
 def test_real_vae_gives_a_finite_matrix_and_the_same_each_time() -> None:

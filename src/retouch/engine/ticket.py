@@ -41,7 +41,7 @@ class Progress:
     step: int
     total: int
     _x0: Callable[[], torch.Tensor] | None = field(default=None, repr=False)
-    _matrix: torch.Tensor | None = field(default=None, repr=False)
+    _matrix: Callable[[], torch.Tensor] | None = field(default=None, repr=False)
 
     def preview(self) -> torch.Tensor | None:
         """Return a rough picture of where it is going; computed now, on the caller's thread.
@@ -52,7 +52,7 @@ class Progress:
         if self._x0 is None or self._matrix is None:
             return None
         x0 = self._x0().float().cpu()
-        matrix = self._matrix.float().cpu()
+        matrix = self._matrix().float().cpu()
         rgb = torch.einsum("chw,cr->rhw", x0, matrix[:-1]) + matrix[-1][:, None, None]
         return (rgb / 2 + 0.5).clamp(0.0, 1.0)
 

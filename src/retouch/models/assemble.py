@@ -11,7 +11,7 @@ from retouch.errors import ModelUnsupported
 from retouch.models.bundle import Kind, ModelBundle, PredictionType
 from retouch.models.components import Components
 from retouch.models.devices import Placement, row_limits
-from retouch.models.preview import fit_preview
+from retouch.models.preview import PreviewMatrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def assemble(components: Components, placement: Placement, *, name: str, path: P
     scheduler = components.scheduler_config
     settle(components, placement)
     scaling, shift = _scaling(components.vae.config)
-    preview = fit_preview(
+    preview = PreviewMatrix(
         components.vae, latent_channels=shape.latent_channels, scaling_factor=scaling, shift_factor=shift
     )
     cap, knee = row_limits(placement.device, _count(components.unet.parameters()))

@@ -1,6 +1,6 @@
 """`ModelBundle`: a loaded checkpoint, and the facts about it that the engine plans by."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -39,7 +39,8 @@ class ModelBundle:
         prediction_type: what the UNet predicts.
         scheduler_class: class name of the checkpoint's own scheduler.
         scheduler_config: its original config as it stands on disk; every sampler is made from it.
-        preview_matrix: (latent_channels + 1, 3) fp32, latents (and 1) to RGB in [-1, 1].
+        preview_matrix: returns (latent_channels + 1, 3) fp32, latents (and 1) to RGB in [-1, 1]; the first call
+            fits it.
         content_hash: SHA-256 over the weight files, hexadecimal.
         row_cap: most rows in one UNet call.
         row_knee: rows of a call beyond which more rows gain nothing on this device.
@@ -62,7 +63,7 @@ class ModelBundle:
     prediction_type: PredictionType
     scheduler_class: str
     scheduler_config: Mapping[str, Any]
-    preview_matrix: torch.Tensor
+    preview_matrix: Callable[[], torch.Tensor]
     content_hash: str
     device: torch.device
     dtype: torch.dtype

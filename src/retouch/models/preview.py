@@ -1,11 +1,38 @@
 """A linear map from latents to colours, so that a preview costs a matrix product, not a decode."""
 
+import threading
+from functools import partial
 from typing import Any
 
 import torch
 
 _SAMPLES = 48
 _CELLS = 4
+
+
+class PreviewMatrix:
+    """The matrix of a VAE, fitted when it is first asked for: most who load a checkpoint never look at a preview.
+
+    May be called from several threads; the first call decodes small pictures on the thread that makes it.
+    """
+
+    def __init__(self, vae: Any, *, latent_channels: int, scaling_factor: float, shift_factor: float) -> None:
+        self._fit = partial(
+            fit_preview,
+            vae,
+            latent_channels=latent_channels,
+            scaling_factor=scaling_factor,
+            shift_factor=shift_factor,
+        )
+        self._matrix: torch.Tensor | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self) -> torch.Tensor:
+        """Return (latent_channels + 1, 3) fp32 on the CPU, latents (and 1) to RGB in [-1, 1]."""
+        with self._lock:
+            if self._matrix is None:
+                self._matrix = self._fit()
+            return self._matrix
 
 
 @torch.inference_mode()
