@@ -1,10 +1,15 @@
 """One seat on the device: who works has it, the others wait outside."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
 from tests.factories import make_checkpoint
 
+from retouch.models.assemble import settle
+from retouch.models.devices import Placement
+from retouch.models.folder import load_folder
 from retouch.models.load import load_model
 from retouch.models.offload import Seat, enable_offload, footprint_bytes
 from retouch.models.options import LoadOptions
@@ -45,6 +50,27 @@ def test_every_kind_of_work_takes_the_seat(tmp_path: Path) -> None:
         bundle.vae.decode(latents)
         holders.append(seat.holder)
     assert holders == [bundle.text_encoder, bundle.vae, bundle.unet, bundle.vae]
+
+
+def test_under_offload_no_module_is_sent_to_the_device_while_loading(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, safety_checker=True)
+    components = load_folder(tmp_path, LoadOptions(device="cpu"))
+    settle(components, Placement(torch.device("meta"), torch.float32, torch.float32, offload=True))
+    for module in (components.unet, components.vae, components.text_encoder, components.safety_checker):
+        assert {weight.device.type for weight in module.parameters()} == {"cpu"}
+
+
+def test_an_offloaded_bundle_knows_its_preview_before_anyone_works(tmp_path: Path) -> None:
+    bundle = load_model(make_checkpoint(tmp_path), LoadOptions(device="cpu", offload=True))
+    calls: list[int] = []
+    bundle.vae.decoder.register_forward_hook(lambda *_: calls.append(1))
+    assert bundle.preview_matrix().shape == (5, 3)
+    assert calls == []
+
+
+def test_loading_without_offload_needs_no_accelerate() -> None:
+    code = "import sys, retouch.models.offload; sys.exit('accelerate' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_footprint_counts_bytes_of_each_module(tmp_path: Path) -> None:

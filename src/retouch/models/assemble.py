@@ -147,7 +147,11 @@ def prediction_type(scheduler_config: Mapping[str, Any]) -> PredictionType:
 
 
 def settle(components: Components, placement: Placement) -> None:
-    """Move the modules to the device in their precision, ready for inference (in place)."""
+    """Move the modules to their home in their precision, ready for inference (in place).
+
+    Under offload that is the CPU from the start: a device that cannot hold all must never see all of them. The
+    safety checker then stays there for good.
+    """
     for module, dtype in (
         (components.unet, placement.dtype),
         (components.text_encoder, placement.dtype),
@@ -156,7 +160,7 @@ def settle(components: Components, placement: Placement) -> None:
     ):
         if module is not None:
             # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
-            torch.nn.Module.to(module, device=placement.device, dtype=dtype)
+            torch.nn.Module.to(module, device=placement.home, dtype=dtype)
             module.eval().requires_grad_(False)
             _unmap(module)
     # Convolutions read channels-last weights without reordering them at every call.

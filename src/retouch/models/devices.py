@@ -13,11 +13,21 @@ _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a checkpoint runs and in which precision."""
+    """Where a checkpoint runs and in which precision.
+
+    Attributes:
+        offload: modules stay on the CPU, and come to the device one at a time.
+    """
 
     device: torch.device
     dtype: torch.dtype
     vae_dtype: torch.dtype
+    offload: bool = False
+
+    @property
+    def home(self) -> torch.device:
+        """Where modules are while they do not work."""
+        return torch.device("cpu") if self.offload else self.device
 
 
 def place(options: LoadOptions) -> Placement:
@@ -36,6 +46,7 @@ def place(options: LoadOptions) -> Placement:
         device=device,
         dtype=_DTYPES[options.dtype] if options.dtype else dtype,
         vae_dtype=_DTYPES[options.vae_dtype] if options.vae_dtype else torch.float32,
+        offload=options.offload,
     )
 
 

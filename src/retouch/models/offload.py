@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 import torch
-from accelerate.hooks import ModelHook, add_hook_to_module
 
 from retouch.models.bundle import ModelBundle
 
@@ -32,28 +31,28 @@ class Seat:
         self.holder = module
 
 
-class SeatHook(ModelHook):  # type: ignore[misc]  # accelerate has no types
-    """Takes the seat before every forward call of a module, and before `encode` and `decode` of a VAE."""
-
-    def __init__(self, seat: Seat) -> None:
-        self.seat = seat
-
-    def pre_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        self.seat.take(module)
-        return args, kwargs
-
-
 def enable_offload(bundle: ModelBundle) -> Seat:
-    """Send UNet, VAE and text encoder to the CPU; each comes to the bundle's device when it is called.
+    """Leave UNet, VAE and text encoder on the CPU; each comes to the bundle's device when it is called.
 
     Every change of work moves weights over the bus, so mixed work (one picture decoding while another denoises)
     is much slower. The hooks are accelerate's own, which diffusers also honours around a VAE's `encode` and
     `decode`; whoever calls the modules needs to know nothing.
     """
+    from accelerate.hooks import ModelHook, add_hook_to_module
+
+    class SeatHook(ModelHook):  # type: ignore[misc]  # accelerate has no types
+        """Takes the seat before every forward call of a module, and before `encode` and `decode` of a VAE."""
+
+        def pre_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+            seat.take(module)
+            return args, kwargs
+
+    # The only fit of the preview that no other thread's work can meet in the seat.
+    bundle.preview_matrix()
     seat = Seat(bundle.device)
     for module in (bundle.unet, bundle.vae, bundle.text_encoder):
         module.to(CPU)
-        add_hook_to_module(module, SeatHook(seat))
+        add_hook_to_module(module, SeatHook())
     return seat
 
 
