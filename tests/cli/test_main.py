@@ -12,7 +12,10 @@ from retouch import __version__
 from retouch.cli.main import COMMANDS, app
 
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
-SHARED = {"__main__", "main", "failures", "inputs", "loading", "logs", "options", "outcome", "outputs", "progress"}
+SHARED = {
+    *("__main__", "main", "failures", "inputs", "limits", "loading", "logs", "options", "outcome", "outputs"),
+    *("progress", "training_bar"),
+}
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()
 
