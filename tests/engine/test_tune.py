@@ -11,11 +11,17 @@ import torch.nn.functional as F
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
-from retouch.engine.tune import Tuning, gathered_conv3x3, tuned
+from retouch.engine.tune import Tuning, forget, gathered_conv3x3, tuned
 from retouch.models.bundle import ModelBundle
 
-EVERYWHERE = Tuning(remember=True, winograd_channels=1, winograd_cells=16, gather_cells=4, linear_weights=1)
+EVERYWHERE = Tuning(
+    remember=True, winograd_channels=1, winograd_cells=16, gather_cells=4, gather_channels=1, linear_weights=1
+)
 FORGETFUL = replace(EVERYWHERE, remember=False)
+
+
+def remembered(model: torch.nn.Module) -> list[torch.nn.Module]:
+    return [module for module in model.modules() if getattr(module, "_transformed", None) is not None]
 
 
 def classes_of(model: torch.nn.Module) -> set[str]:
@@ -62,8 +68,9 @@ def test_only_a_model_that_remembers_keeps_transformed_weights(bundle: ModelBund
     for tuning in (EVERYWHERE, FORGETFUL):
         fast = tuned(bundle.vae, tuning)
         fast.decode(torch.randn(1, 4, 8, 8))
-        kept = [module for module in fast.modules() if getattr(module, "_transformed", None) is not None]
-        assert bool(kept) == tuning.remember
+        assert bool(remembered(fast)) == tuning.remember
+        forget(fast)
+        assert not remembered(fast)
 
 
 def test_what_cannot_be_tuned_is_returned_as_it_is(bundle: ModelBundle) -> None:

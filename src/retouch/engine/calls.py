@@ -9,7 +9,7 @@ import torch
 
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.settings import EngineSettings
-from retouch.engine.tune import Tuning, tuned
+from retouch.engine.tune import Tuning, forget, tuned
 from retouch.models.adapters import expand_tokens
 from retouch.models.bundle import ModelBundle
 
@@ -102,6 +102,8 @@ class ModelCalls:
             pictures: (3, H, W) in [-1, 1].
         """
 
+        forget(self._unet)  # a VAE's activations are the peak of memory: the UNet's extra weights make room
+
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             posterior = self._vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
             moments: torch.Tensor = posterior.parameters
@@ -134,6 +136,7 @@ class ModelCalls:
             latents: (C, h, w), scaled as the UNet knows them.
         """
         bundle = self._bundle
+        forget(self._unet)
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row in rows]

@@ -26,19 +26,21 @@ class Tuning:
     """Where the faster layers are used. The defaults are for AVX2 processors.
 
     Attributes:
-        remember: keep transformed weights between calls: 16/9 of the layers' own, on top of them. Worth it for a
-            UNet, which is called at every step; the VAE's are transformed anew for each picture.
+        remember: keep transformed weights between calls until `forget`: 16/9 of the layers' own, on top of them.
+            Worth it for a UNet, which is called at every step; the VAE's are transformed anew for each picture.
         winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
         winograd_cells: fewest cells (H * W) for it; below, transformed weights weigh more than they save.
-        gather_cells: most cells for which a 3x3 convolution of `winograd_channels` is gathered into one matrix
-            product; oneDNN reorders the weights at every call otherwise, which takes as long as the product.
+        gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
+            the weights at every call otherwise, which takes as long as the product.
+        gather_channels: fewest channels, in and out, for that.
         linear_weights: fewest weights of a linear layer that oneDNN takes over.
     """
 
     remember: bool
-    winograd_channels: int = 256
+    winograd_channels: int = 128
     winograd_cells: int = 1024
     gather_cells: int = 256
+    gather_channels: int = 512
     linear_weights: int = 2**16
 
 
@@ -59,6 +61,13 @@ def tuned(model: M, tuning: Tuning) -> M:
                 module.__class__ = fast
                 module.tuning = tuning
     return clone
+
+
+def forget(model: nn.Module) -> None:
+    """Drop the transformed weights that a tuned model remembers; its next call makes them again."""
+    for module in model.modules():
+        if isinstance(module, _Conv2d | _Upsample2D):
+            module._transformed = None
 
 
 def _can_run(model: nn.Module) -> bool:
@@ -95,9 +104,13 @@ class _Conv2d(nn.Conv2d):
         height, width = input.shape[-2:]
         if height * width >= self.tuning.winograd_cells and height % 2 == 0 and width % 2 == 0:
             return conv3x3(_channels_last(input), self._weights(), self.bias)
-        if height * width <= self.tuning.gather_cells:
+        if height * width <= self.tuning.gather_cells and self._is_wide:
             return gathered_conv3x3(_channels_last(input), self.weight, self.bias)
         return super().forward(input)
+
+    @property
+    def _is_wide(self) -> bool:
+        return min(self.in_channels, self.out_channels) >= self.tuning.gather_channels
 
     def _weights(self) -> torch.Tensor:
         if self._transformed is not None:

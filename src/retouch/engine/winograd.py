@@ -9,16 +9,14 @@ After a nearest-neighbour upsampling by 2, the inputs of a tile are x[i-1], x[i]
 transformed rows one is zero, and 9 of the 16 multiplications remain.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 
 _G = ((1.0, 0.0, 0.0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0.0, 0.0, 1.0))
-_BAND_FLOATS = 2**20
+_BAND_FLOATS = 2**19
 """Floats of one transformed band: what a band's matrices hold should stay in the processor's last cache."""
-
-Prologue = Callable[[torch.Tensor], torch.Tensor]
 
 
 def transform_weight(weight: torch.Tensor) -> torch.Tensor:
@@ -100,84 +98,78 @@ def _padded_band(pixels: torch.Tensor, top: int, bottom: int) -> torch.Tensor:
     return F.pad(inside, (0, 0, 1, 1, int(top == 0), int(bottom == height)))
 
 
-def _matmul(tiles: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return tiles @ weight^T over the last dimension, as (T, O)."""
-    return linear(tiles.flatten(0, -2), weight, None)
-
-
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Multiply as `F.linear`, by oneDNN, which is faster than the default matrix library on AMD processors."""
     product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return product
 
 
+def _added(total: torch.Tensor, tiles: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Return total + tiles @ weight^T in one pass; total is (T, O)."""
+    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(
+        tiles.flatten(0, -2), total, weight, None, "add"
+    )
+    return product
+
+
 def _convolve_band(
     padded: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor
 ) -> None:
-    """Convolve (n, 2 h + 2, 2 w + 2, C) into y (n, 2 h, 2 w, O)."""
-    rows = [padded[:, k : k + padded.shape[1] - 3 : 2] for k in range(4)]
-    sums: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for index in range(4):
-        products = [_matmul(part, weights[index, k]) for k, part in enumerate(_columns(_row(rows, index)))]
-        sums.append(_outputs(products))
+    """Convolve (n, 2 h + 2, 2 w + 2, C) into y (n, 2 h, 2 w, O).
+
+    The bias stands in one product only, of row 1 and column 1, which enters each of the four outputs once.
+    """
+    sums = []
+    for index, row in enumerate(_transformed(padded, dim=1)):
+        tiles, weight = list(_transformed(row, dim=2)), weights[index]
+        second = linear(tiles[1].flatten(0, -2), weight[1], bias if index == 1 else None)
+        third = linear(tiles[2].flatten(0, -2), weight[2], None)
+        total = second + third
+        sums.append((_added(total, tiles[0], weight[0]), _added(second.sub_(third), tiles[3], weight[3])))
     shape = (y.shape[0], y.shape[1] // 2, y.shape[2] // 2, y.shape[3])
     for column in range(2):
-        for row, total in enumerate(_outputs([pair[column] for pair in sums])):
-            _store(total.view(shape), bias, y[:, row::2, column::2])
+        first, second, third, fourth = (pair[column].view(shape) for pair in sums)
+        torch.add(first.add_(second), third, out=y[:, 0::2, column::2])
+        torch.add(second.sub_(third), fourth, out=y[:, 1::2, column::2])
 
 
-def _row(rows: list[torch.Tensor], index: int) -> torch.Tensor:
-    """Return row `index` of B^T d, from the four rows of d."""
-    if index == 0:
-        return rows[0] - rows[2]
-    if index == 3:
-        return rows[1] - rows[3]
-    return rows[1] + rows[2] if index == 1 else rows[2] - rows[1]
+def _transformed(d: torch.Tensor, *, dim: int) -> Iterator[torch.Tensor]:
+    """Yield the four parts of B^T d along a padded dimension, two apart; the last with its sign turned.
+
+    A^T takes the last part away; turned, it is added like the others.
+    """
+    first, second, third, fourth = (_every_other(d, k, dim) for k in range(4))
+    yield first - third
+    yield second + third
+    yield third - second
+    yield fourth - second
 
 
-def _columns(row: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Yield the four columns of (B^T d) B, each (n, h, w, C)."""
-    columns = [row[:, :, k : k + row.shape[2] - 3 : 2] for k in range(4)]
-    for index in range(4):
-        yield _row(columns, index)
-
-
-def _outputs(m: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return m A of four columns (or A^T m of four rows); overwrites the first."""
-    difference = m[1] - m[2]
-    return m[0].add_(m[1]).add_(m[2]), difference.sub_(m[3])
+def _every_other(d: torch.Tensor, start: int, dim: int) -> torch.Tensor:
+    stop = start + d.shape[dim] - 3
+    return d[:, start:stop:2] if dim == 1 else d[:, :, start:stop:2]
 
 
 def _convolve_upsampled_band(
     padded: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor
 ) -> None:
     """Convolve what (n, h + 2, w + 2, C) becomes when upsampled, into y (n, 2 h, 2 w, O)."""
-    sums: list[tuple[torch.Tensor, torch.Tensor]] = []
-    for index, transformed in enumerate(_thirds(padded, dim=1)):
-        products = [_matmul(part, weights[index, k]) for k, part in enumerate(_thirds(transformed, dim=2))]
-        sums.append(_upsampled_outputs(products))
+    sums = []
+    for index, row in enumerate(_transformed_upsampled(padded, dim=1)):
+        tiles, weight = list(_transformed_upsampled(row, dim=2)), weights[index]
+        middle = linear(tiles[1].flatten(0, -2), weight[1], bias if index == 1 else None)
+        sums.append((_added(middle, tiles[0], weight[0]), _added(middle, tiles[2], weight[2])))
     shape = (y.shape[0], y.shape[1] // 2, y.shape[2] // 2, y.shape[3])
     for column in range(2):
-        for row, total in enumerate(_upsampled_outputs([pair[column] for pair in sums])):
-            _store(total.view(shape), bias, y[:, row::2, column::2])
+        first, middle, last = (pair[column].view(shape) for pair in sums)
+        torch.add(first, middle, out=y[:, 0::2, column::2])
+        torch.add(middle, last, out=y[:, 1::2, column::2])
 
 
-def _thirds(d: torch.Tensor, *, dim: int) -> Iterator[torch.Tensor]:
-    """Yield x[i-1] - x[i], x[i] and x[i] - x[i+1] along a padded dimension."""
+def _transformed_upsampled(d: torch.Tensor, *, dim: int) -> Iterator[torch.Tensor]:
+    """Yield x[i-1] - x[i], x[i] and x[i+1] - x[i] along a padded dimension."""
     size = d.shape[dim] - 2
     before, here, after = (d.narrow(dim, k, size) for k in range(3))
     yield before - here
     yield here
-    yield here - after
-
-
-def _upsampled_outputs(m: list[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return m A without the term that is zero; overwrites the first and the last."""
-    return m[0].add_(m[1]), torch.sub(m[1], m[2], out=m[2])
-
-
-def _store(total: torch.Tensor, bias: torch.Tensor | None, target: torch.Tensor) -> None:
-    if bias is None:
-        target.copy_(total)
-    else:
-        torch.add(total, bias, out=target)
+    yield after - here
