@@ -1,5 +1,7 @@
 """The engine: every trajectory gets its next call, and a failure ends one only."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -305,6 +307,22 @@ def test_close_without_drain_ends_all_before_their_next_call(watched: WATCHED, p
     for ticket in tickets:
         with pytest.raises(EngineClosed):
             ticket.future.result(timeout=60)
+
+
+@pytest.mark.slow
+def test_a_process_that_forgets_to_close_ends_all_the_same() -> None:
+    script = """
+from pathlib import Path
+import sys, tempfile
+from retouch.engine.engine import Engine
+from retouch.models.load import load_model
+from tests.engine.conftest import make_plan
+from tests.factories import make_checkpoint
+engine = Engine(load_model(make_checkpoint(Path(tempfile.mkdtemp()))))
+engine.submit(make_plan(num_inference_steps=900))
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=120, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_places_are_given_in_order_of_arrival(watched: WATCHED, plan: MAKE_PLAN) -> None:

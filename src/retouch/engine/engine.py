@@ -1,5 +1,6 @@
 """The engine: one loop that gives every trajectory its next call, sharing calls between them."""
 
+import atexit
 import logging
 import threading
 import time
@@ -84,6 +85,8 @@ class Engine:
         self._is_halved = False
         self._tick_s = 0.0
         self._thread = threading.Thread(target=self._run, name="retouch-engine", daemon=True)
+        # A thread that the interpreter stops inside a model's call takes the process down with an abort.
+        atexit.register(self.close, drain=False)
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -144,6 +147,7 @@ class Engine:
                 for trajectory in self._futures:
                     trajectory.failure = trajectory.failure or EngineClosed("the engine was closed")
             self._changed.notify()
+        atexit.unregister(self.close)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
