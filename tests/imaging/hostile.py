@@ -132,7 +132,6 @@ def _pngs() -> dict[str, bytes]:
         "png_flood_of_texts": png_file(png_chunk(b"tEXt", b"a\0b") * 200_000, idat(), IEND),
         "png_flood_of_empty_pixels": png_file(png_chunk(b"IDAT", b"") * 400_000, idat(), IEND),
         "png_profile_bomb": png_file(png_chunk(b"iCCP", profile_bomb), idat(), IEND),
-        "png_profile_broken": png_file(png_chunk(b"iCCP", b"x\0\0nothing"), idat(), IEND),
         "png_of_kind_9": png_file(idat(), IEND, colour_type=9),
         "png_of_3_bits": png_file(idat(), IEND, bits=3),
         "png_pixels_missing": png_file(IEND),
@@ -230,6 +229,7 @@ def _tolerated() -> dict[str, bytes]:
     start = 8 + 2 + 10 * 12 + 4 + 16
     pages = b"".join(struct.pack("<HI", 0, start + 6 * (k + 1)) for k in range(200_000))
     return {
+        "png_profile_broken": png_file(png_chunk(b"iCCP", b"x\0\0nothing"), idat(), IEND),
         **animations,
         "png_text_bomb": whole[:33] + png_chunk(b"zTXt", b"Comment\0\0" + bomb) + whole[33:],
         "png_international_text_bomb": whole[:33]
