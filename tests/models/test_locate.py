@@ -104,6 +104,7 @@ def test_unreachable_hub_is_an_error_with_a_hint(tmp_path: Path, monkeypatch: py
         raise ConnectionError("no route")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     with pytest.raises(ModelNotFound, match="cannot be downloaded") as caught:
         locate("org/name", LoadOptions(cache_dir=tmp_path))
     assert "HF_TOKEN" in caught.value.hint
