@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from accelerate.state import AcceleratorState
 from tests.data_factories import make_data
 
 from retouch.train.config import TrainConfig
@@ -30,6 +31,12 @@ UNET: dict[str, Any] = {
     "addition_embed_type_num_heads": 2,
     "resnet_time_scale_shift": "scale_shift",
 }
+
+
+@pytest.fixture(autouse=True)
+def _own_accelerator() -> None:
+    """Forget the precision and processes of earlier runs: accelerate keeps them for a whole process."""
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def fill_ring(spec: RingSpec) -> None:
         pictures[number % spec.slots] = scene.image
         number += 1
         filled[0] = min(number, spec.slots)
-        if number > spec.slots:
+        if number >= spec.slots:
             time.sleep(1.0 / spec.scenes_per_s)
 
 
