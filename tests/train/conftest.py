@@ -1,10 +1,12 @@
 """Tiny models and caches: real parts, small enough for a test."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from accelerate.state import AcceleratorState
 from tests.data_factories import make_data
 
@@ -34,9 +36,13 @@ UNET: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def _own_accelerator() -> None:
-    """Forget the precision and processes of earlier runs: accelerate keeps them for a whole process."""
+def _own_accelerator() -> Iterator[None]:
+    """Forget the precision of earlier runs, which accelerate keeps for a whole process; use one thread."""
     AcceleratorState._reset_state(reset_partial_state=True)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from retouch.train.storage import load_state
 
 KILL_AFTER_SECOND_SAVE = """
 import os, signal, sys
+import torch
+torch.set_num_threads(1)  # as in the test's own process: the number of threads decides the last bits
 from pathlib import Path
 from retouch.train.config import load_config
 from retouch.train import run
