@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 
@@ -17,10 +16,6 @@ PAGES = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").gl
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 QUICK = {"docs/masks.md"}
-HAS_POCKET = (files("retouch.models") / "pocket" / "model_index.json").is_file()
-PAINTED = "docs/pictures/demo.png"
-"""The README's picture, which the embedded model paints (`docs/make_pictures.py`)."""
-needs_pocket = pytest.mark.skipif(not HAS_POCKET, reason="no embedded model here")
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,6 @@ def pages_to_run() -> list[object]:
     return [page if page in QUICK else pytest.param(page, marks=pytest.mark.slow) for page in pages]
 
 
-@needs_pocket
 @pytest.mark.parametrize("page", pages_to_run())
 def test_the_marked_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
@@ -68,7 +62,7 @@ def test_links_inside_the_repository_lead_somewhere(page: str) -> None:
     home = (ROOT / page).parent
     links = LINK.findall((ROOT / page).read_text(encoding="utf-8"))
     missing = [link for link in links if not (home / link).exists()]
-    assert missing == [] or (missing == [PAINTED] and not HAS_POCKET)
+    assert missing == []
 
 
 def test_the_page_of_the_command_line_names_every_option_of_inpaint() -> None:

@@ -61,24 +61,23 @@ def _all_ahead(mask: Mask, side_px: int) -> Mask:
     """Mark, in a frame wider by a square less one, where a whole square to the lower right is marked."""
     margin = side_px - 1
     padded = np.pad(mask, margin, mode="edge")
-    for axis in (0, 1):
-        done = 1
-        while done < side_px:
-            step = min(done, side_px - done)
-            padded = _pair(padded, step, axis, np.logical_and)
-            done += step
-    return padded
+    return _combined_ahead(padded, side_px, np.logical_and)
 
 
 def _any_ahead(starts: Mask, side_px: int) -> Mask:
     """Mark every pixel of the squares that begin at `starts`: the inverse walk of `_all_ahead`."""
+    return _combined_ahead(starts, side_px, np.logical_or)
+
+
+def _combined_ahead(mask: Mask, side_px: int, combine: np.ufunc) -> Mask:
+    """Combine each sample with the whole square to its lower right, in steps that double."""
     for axis in (0, 1):
         done = 1
         while done < side_px:
             step = min(done, side_px - done)
-            starts = _pair(starts, step, axis, np.logical_or)
+            mask = _pair(mask, step, axis, combine)
             done += step
-    return starts
+    return mask
 
 
 def _pair(mask: Mask, step: int, axis: int, combine: np.ufunc) -> Mask:
