@@ -1,5 +1,7 @@
 """Stages: one call for a group, and what each takes from it."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -52,6 +54,45 @@ def test_memory_forgets_what_was_not_asked_for_the_longest(bundle: ModelBundle, 
     memory.recall(jobs[0])
     memory.remember((), "c", torch.zeros(1, 1))
     assert [memory.recall(job) is not None for job in jobs] == [True, False, True]
+
+
+@torch.inference_mode()
+def test_variants_share_the_encoding_of_their_picture(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    stages, calls = stages_of(bundle)
+    first = plan(0, num_inference_steps=1)
+    variants = [replace(first, seed=seed) for seed in range(3)]
+    for group in ([variants[0], variants[1]], [variants[2]]):  # in one call, and in a later one
+        jobs = [Trajectory(one, bundle, since=0.0) for one in group]
+        stages.run(jobs)
+        stages.run(jobs)
+        assert all(one.kind is Kind.STEP for one in jobs)
+    assert calls.rows[Kind.PICTURES] == 1
+
+
+@torch.inference_mode()
+def test_another_mask_content_or_strength_is_another_picture(
+    bundle: ModelBundle, plan: Callable[..., Plan]
+) -> None:
+    stages, calls = stages_of(bundle)
+    first = plan(0, num_inference_steps=2, strength=0.5)
+    others = [replace(first, mask=first.mask.clone()), replace(first, masked_content="fill")]
+    for number, one in enumerate([first, *others, replace(first, strength=1.0)], start=1):
+        job = Trajectory(one, bundle, since=0.0)
+        stages.run([job])
+        stages.run([job])
+        assert calls.calls[Kind.PICTURES] == number
+
+
+@torch.inference_mode()
+def test_a_picture_is_forgotten_with_its_plan(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    stages, _ = stages_of(bundle)
+    job = Trajectory(plan(0), bundle, since=0.0)
+    stages.run([job])
+    stages.run([job])
+    image = weakref.ref(job.plan.image)
+    del job
+    gc.collect()
+    assert image() is None
 
 
 class Broken(torch.nn.Module):

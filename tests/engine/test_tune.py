@@ -15,7 +15,14 @@ from retouch.engine.tune import Tuning, forget, gathered_conv3x3, tuned
 from retouch.models.bundle import ModelBundle
 
 EVERYWHERE = Tuning(
-    remember=True, winograd_channels=1, winograd_cells=16, gather_cells=4, gather_channels=1, linear_weights=1
+    remember=True,
+    winograd_channels=1,
+    winograd_cells=16,
+    gather_cells=4,
+    gather_channels=1,
+    linear_weights=1,
+    feed_forward_floats=1,
+    feed_forward_rows=7,
 )
 FORGETFUL = replace(EVERYWHERE, remember=False)
 
@@ -37,7 +44,7 @@ def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> Non
     timesteps = torch.tensor([999.0, 500.5, 1.0])
     plain = bundle.unet(sample, timesteps, encoder_hidden_states=embeds).sample
     fast = tuned(bundle.unet, tuning)
-    assert {"_Conv2d", "_Linear", "_Upsample2D"} <= classes_of(fast)
+    assert {"_Conv2d", "_Linear", "_Upsample2D", "_FeedForward"} <= classes_of(fast)
     for _ in range(2):
         again = fast(sample, timesteps, encoder_hidden_states=embeds).sample
         torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-5)

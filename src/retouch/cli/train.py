@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -103,7 +103,8 @@ def latents(
     output: Annotated[Path, typer.Option(help="Folder for the cache; a partly filled one is gone on with.")],
     slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
-    split: Annotated[str, typer.Option(help="train or validation.")] = "train",
+    split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
+    plain: Annotated[bool, typer.Option(help="One upright picture of each concept: the first lessons.")] = False,
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
@@ -125,6 +126,7 @@ def latents(
         size=size,
         split=split,
         seed=seed,
+        is_plain=plain,
     )
     build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
 

@@ -50,11 +50,24 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """Shares of the kinds of example (the rest is background only), and of recoloured objects."""
+    """What scenes are made of.
+
+    `around_object` and `full_mask` are shares of the kinds of example (the rest is background only), `recoloured`
+    and `mirrored` shares of the objects, `turn_deg` the deviation of their angle, `sprites` how many pictures of a
+    concept are used (None: all), `margin` the room of the hole around its object as a share of the longer side.
+    """
 
     around_object: float = 0.65
     full_mask: float = 0.25
     recoloured: float = 0.65
+    mirrored: float = 0.5
+    turn_deg: float = 4.0
+    sprites: int | None = None
+    margin: tuple[float, float] = (0.04, 0.13)
+
+
+PLAIN = Mixture(full_mask=0.15, around_object=0.78, mirrored=0.0, turn_deg=0.0, sprites=1, margin=(0.04, 0.10))
+"""One upright picture of each concept: what a prompt means is settled by the hole alone, and is learnt first."""
 
 
 def is_held_out(concept: str, colour: str, group: str) -> bool:
@@ -74,10 +87,11 @@ class SceneComposer:
         size: int = 128,
         split: Split = "train",
         tier: Tier = "core",
+        mixture: Mixture = Mixture(),
     ) -> None:
         self.size = size
         self.split = split
-        self.mixture = Mixture()
+        self.mixture = mixture
         self._pack, self._backgrounds = pack, pool
         self._sprites = pack.by_concept(split)
         self._places = pool.of_split(split)
@@ -89,7 +103,13 @@ class SceneComposer:
 
     @classmethod
     def open(
-        cls, folder: Path | str, *, size: int = 128, split: Split = "train", tier: Tier = "core"
+        cls,
+        folder: Path | str,
+        *,
+        size: int = 128,
+        split: Split = "train",
+        tier: Tier = "core",
+        mixture: Mixture = Mixture(),
     ) -> SceneComposer:
         """Open a data folder made by `retouch data build`.
 
@@ -99,7 +119,9 @@ class SceneComposer:
         path = Path(folder)
         if not (path / sprites.FILE_NAME).is_file() or not (path / backgrounds.FILE_NAME).is_file():
             raise BadInput(f"{path} holds no training data", hint=f"retouch data build pocket --out {path}")
-        return cls(SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier)
+        return cls(
+            SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier, mixture=mixture
+        )
 
     def scene(self, rng: Rng) -> Scene:
         """Compose one scene."""
@@ -145,13 +167,15 @@ class SceneComposer:
 
     def _object_scene(self, rng: Rng, ground: F32, background: Background, *, is_full: bool) -> Scene:
         concept, colour = self._choose(rng, background.place.group)
-        numbers = self._sprites[concept.name]
+        numbers = self._sprites[concept.name][: self.mixture.sprites]
         sprite = self._pack.sprite(numbers[int(rng.integers(len(numbers)))])
         painted = sprite.painted(colour, variant=int(rng.integers(0, 9)))
-        layer = _place(rng, painted, self.size, is_full=is_full)
+        layer = _place(rng, painted, self.size, self.mixture, is_full=is_full)
         alpha = layer[..., 3]
         mask = (
-            masks.full(alpha.shape) if is_full else masks.around_object(rng, alpha, float(rng.uniform(0.04, 0.13)))
+            masks.full(alpha.shape)
+            if is_full
+            else masks.around_object(rng, alpha, float(rng.uniform(*self.mixture.margin)))
         )
         image = _blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
         naming = Naming(concept, colour, background.place, sprite.kind)
@@ -183,10 +207,10 @@ def _crop(rng: Rng, pixels: U8, size: int) -> F32:
     return np.asarray(np.asarray(small, dtype=np.float32) * light, dtype=np.float32)
 
 
-def _place(rng: Rng, rgba: U8, size: int, *, is_full: bool) -> U8:
+def _place(rng: Rng, rgba: U8, size: int, mixture: Mixture, *, is_full: bool) -> U8:
     """Turn, mirror and scale a sprite, then set it into an empty (size, size, 4) layer."""
-    picture = Image.fromarray(rgba[:, ::-1] if rng.random() < 0.5 else rgba).convert("RGBa")
-    angle = float(np.clip(rng.normal(0, 4), -8, 8))
+    picture = Image.fromarray(rgba[:, ::-1] if rng.random() < mixture.mirrored else rgba).convert("RGBa")
+    angle = float(np.clip(rng.normal(0, mixture.turn_deg), -8, 8))
     picture = picture.rotate(angle, Image.Resampling.BILINEAR, expand=True)
     picture = picture.crop(picture.getbbox())
     share = rng.uniform(0.55, 0.92) if is_full else rng.uniform(0.35, 0.85)

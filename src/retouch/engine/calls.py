@@ -51,8 +51,6 @@ class ModelCalls:
         self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
         self.rows: Counter[Kind] = Counter()
         self.calls: Counter[Kind] = Counter()
-        for module in (bundle.unet, bundle.vae):
-            module.to(memory_format=torch.channels_last)
         self._unet, self._vae = bundle.unet, bundle.vae
         if settings.is_tuned:
             self._unet = tuned(bundle.unet, Tuning(remember=True))

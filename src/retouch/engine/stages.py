@@ -1,10 +1,11 @@
 """Stages: one call for a group of trajectories, and what each of them takes from it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from functools import partial
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls, finite_rows
@@ -35,6 +36,28 @@ class PromptMemory:
             self._embeds.popitem(last=False)
 
 
+class PictureMemory:
+    """Posteriors of pictures whose tensors are still in use: the variants of a request bring the very same.
+
+    Used by the engine's thread alone.
+    """
+
+    def __init__(self) -> None:
+        # Beside the moments stands the mask, not the plan: that holds the image, which would never be forgotten.
+        self._moments: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
+        self._moments = WeakTensorKeyDictionary()
+
+    def recall(self, trajectory: Trajectory) -> torch.Tensor | None:
+        """Return the posteriors of a trajectory's pictures, if they were encoded before."""
+        key, _, moments = self._moments.get(trajectory.plan.image, (None, None, None))
+        return moments if key == trajectory.pictures_key else None
+
+    def remember(self, trajectory: Trajectory, moments: torch.Tensor) -> None:
+        """Keep (pictures, 2 C, h, w) posteriors for as long as the plan's image lives."""
+        plan = trajectory.plan
+        self._moments[plan.image] = (trajectory.pictures_key, plan.mask, moments)
+
+
 class Stages:
     """The four stages over one bundle's models.
 
@@ -45,6 +68,7 @@ class Stages:
     def __init__(self, calls: ModelCalls, memory: PromptMemory, *, rows_per_call: int) -> None:
         self._calls = calls
         self._memory = memory
+        self._pictures = PictureMemory()
         self._rows_per_call = rows_per_call
         self._stages: dict[Kind, Callable[[Sequence[Trajectory]], None]] = {
             Kind.TEXT: self._encode_text,
@@ -74,13 +98,22 @@ class Stages:
             self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_embeds, own))
 
     def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
-        pictures = [one.pictures() for one in group]
-        moments = self._calls.encode([picture for own in pictures for picture in own])
-        finite, start = finite_rows(moments), 0
-        for one, own in zip(group, pictures):
-            part = slice(start, start + len(own))
-            self._apply(one, finite[part], partial(one.take_moments, moments[part]))
-            start = part.stop
+        recalled = {one.pictures_key: self._pictures.recall(one) for one in group}
+        known = {key: moments for key, moments in recalled.items() if moments is not None}
+        new = {one.pictures_key: one for one in group if one.pictures_key not in known}
+        finite = {key: [True] for key in known}
+        if new:
+            pictures = {key: one.pictures() for key, one in new.items()}
+            moments = self._calls.encode([picture for own in pictures.values() for picture in own])
+            flags, start = finite_rows(moments), 0
+            for key, own in pictures.items():
+                part = slice(start, start + len(own))
+                known[key], finite[key] = moments[part].clone(), flags[part]
+                start = part.stop
+                if all(finite[key]):
+                    self._pictures.remember(new[key], known[key])
+        for one in group:
+            self._apply(one, finite[one.pictures_key], partial(one.take_moments, known[one.pictures_key]))
 
     def _step(self, group: Sequence[Trajectory]) -> None:
         rows = [one.unet_rows_now() for one in group]

@@ -103,6 +103,11 @@ class Trajectory:
             pictures.append(plan.masked_image)
         return pictures
 
+    @property
+    def pictures_key(self) -> Hashable:
+        """Return what is equal where `pictures` are the very same, while both plans live."""
+        return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
+
     def take_moments(self, moments: torch.Tensor) -> None:
         """Take (pictures, 2 C, h, w) posteriors of `pictures`; make the first latents.
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import torch
 import torch.nn.functional as F
 from diffusers import ModelMixin
+from diffusers.models.attention import FeedForward
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
@@ -34,6 +35,9 @@ class Tuning:
             the weights at every call otherwise, which takes as long as the product.
         gather_channels: fewest channels, in and out, for that.
         linear_weights: fewest weights of a linear layer that oneDNN takes over.
+        feed_forward_floats: fewest numbers between a feed-forward's two matrices (16 MiB) for which its rows are
+            taken in parts, so that they stay in the cache; whole, they cost as much as the products.
+        feed_forward_rows: rows of such a part.
     """
 
     remember: bool
@@ -42,6 +46,8 @@ class Tuning:
     gather_cells: int = 256
     gather_channels: int = 512
     linear_weights: int = 2**16
+    feed_forward_floats: int = 2**22
+    feed_forward_rows: int = 256
 
 
 def tuned(model: M, tuning: Tuning) -> M:
@@ -55,7 +61,7 @@ def tuned(model: M, tuning: Tuning) -> M:
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     clone = copy.deepcopy(model, shared)
     for module in clone.modules():
-        for plain, fast in ((nn.Conv2d, _Conv2d), (nn.Linear, _Linear), (Upsample2D, _Upsample2D)):
+        for plain, fast in _FASTER:
             if type(module) is plain and fast.fits(module, tuning):
                 # The class alone changes: weights, names and attributes stay those of the plain layer.
                 module.__class__ = fast
@@ -148,6 +154,36 @@ class _Upsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no types
         if self.tuning.remember:
             self._transformed = weights
         return weights
+
+
+class _FeedForward(FeedForward):  # type: ignore[misc]  # diffusers has no types
+    """A feed-forward that takes a few rows at a time where what is between its matrices would leave the cache."""
+
+    tuning: Tuning
+
+    @staticmethod
+    def fits(_layer: Any, _tuning: Tuning) -> bool:
+        return True
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        between = hidden_states[..., 0].numel() * self.net[0].proj.out_features
+        if between < self.tuning.feed_forward_floats:
+            return self._plain(hidden_states)
+        # Each picture is cut at the same places, whatever stands before it in the call.
+        parts = [part for one in hidden_states for part in torch.split(one, self.tuning.feed_forward_rows)]
+        return torch.cat([self._plain(part) for part in parts]).view_as(hidden_states)
+
+    def _plain(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = super().forward(hidden_states)
+        return output
+
+
+_FASTER = (
+    (nn.Conv2d, _Conv2d),
+    (nn.Linear, _Linear),
+    (Upsample2D, _Upsample2D),
+    (FeedForward, _FeedForward),
+)
 
 
 def gathered_conv3x3(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import Scene, SceneComposer
+from retouch.data.compose import PLAIN, Mixture, Scene, SceneComposer, Split
 from retouch.errors import ModelError
 from retouch.train.text import MAX_TOKENS, encode_captions
 
@@ -32,8 +32,10 @@ class LatentSpec:
     folder: Path
     slots: int = 24_576
     size: int = 128
-    split: str = "train"
+    split: Split = "train"
     seed: int = 0
+    is_plain: bool = False
+    """Scenes of the plain mixture: one upright picture of each concept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,9 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(spec.data_dir, size=spec.size, split=spec.split)  # type: ignore[arg-type]
+    composer = SceneComposer.open(
+        spec.data_dir, size=spec.size, split=spec.split, mixture=PLAIN if spec.is_plain else Mixture()
+    )
     encoder = SceneEncoder(vae, size=spec.size)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if (spec.folder / "filled.npy").exists():
