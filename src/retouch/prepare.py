@@ -172,6 +172,7 @@ def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) ->
         native_size=bundle.native_size,
         size_multiple=bundle.size_multiple,
         padding_px=request.padding_px,
+        context=bundle.recommended.context,
         bucket=max(1, bundle.native_size // _BUCKET_SHARE),
     )
 

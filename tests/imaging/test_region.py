@@ -110,6 +110,15 @@ def test_auto_crops_around_a_small_mask() -> None:
     assert _plan(_mask(400, 400, (0.1, 0.1, 0.7, 0.7)), native_size=256).mode == "whole"
 
 
+def test_a_model_that_learnt_holes_in_the_middle_gets_them_so() -> None:
+    mask = _mask(400, 400, (0.3, 0.3, 0.4, 0.4))
+    region = _plan(mask, native_size=256, context=0.2)
+    assert region.mode == "masked"
+    assert region.box == (88, 88, 312, 312)  # 160 px of hole with 32 on each side
+    assert _plan(mask, native_size=256, context=0.2, padding_px=40).box == (80, 80, 320, 320)
+    assert _plan(mask, "whole", native_size=256, context=0.2).mode == "whole"
+
+
 def test_a_crop_has_context_and_grows_towards_a_square() -> None:
     mask = np.zeros((400, 400), bool)
     mask[200:210, 100:300] = True

@@ -34,6 +34,7 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"num_inference_steps": 0}},
         {"recommended": {"guidance_scale": -1}},
         {"recommended": {"scheduler": 3}},
+        {"recommended": {"context": -0.1}},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:

@@ -1,6 +1,5 @@
 """The exported folder, loaded by stock diffusers."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,10 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
 from PIL import Image
+from tests.train.conftest import CAPTIONS
 
-from retouch.train.config import ExportConfig, TrainConfig
+from retouch.models.components import read_notes
+from retouch.train.config import ExportConfig, ModelConfig, TrainConfig
 from retouch.train.export import Parts, known_words, merged, write_folder
 from retouch.train.run import RunOptions, start
 from retouch.train.surgery import widen_input
@@ -24,8 +25,8 @@ def make_parts(config: TrainConfig, tmp_path: Path) -> Parts:
 
 
 def export(parts: Parts, folder: Path) -> Path:
-    words = known_words(parts.tokenizer)
-    write_folder(parts, folder, native_size=32, export=ExportConfig(licence="Apache-2.0"), words=words)
+    advice = ExportConfig(licence="Apache-2.0", context=0.2)
+    write_folder(parts, folder, export=advice, words=frozenset({"apple", "yellow"}))
     return folder
 
 
@@ -51,11 +52,25 @@ def test_exported_weights_are_the_half_precision_of_those_in_memory(config: Trai
 
 def test_folder_advises_and_lists_the_words_it_knows(config: TrainConfig, tmp_path: Path) -> None:
     folder = export(make_parts(config, tmp_path), tmp_path / "out")
-    advice = json.loads((folder / "retouch.json").read_text())
-    assert advice["native_size"] == 32
-    assert advice["licence"] == "Apache-2.0"
-    assert {"apple", "yellow", "cat", "a"} <= set(advice["vocabulary"])
+    notes = read_notes(folder)
+    assert notes.licence == "Apache-2.0"
+    assert notes.recommended.context == 0.2
+    assert notes.vocabulary == {"apple", "yellow"}
     assert {"vocab.json", "merges.txt"} <= {path.name for path in (folder / "tokenizer").iterdir()}
+
+
+def test_a_fresh_model_knows_the_words_of_its_tokenizer_and_no_pieces_of_them(config: TrainConfig) -> None:
+    words = known_words(config.model)
+    assert words is not None
+    assert {"apple", "yellow", "cat", "a"} <= words
+    assert words <= {word for caption in CAPTIONS for word in caption.replace(",", " ").split()}
+
+
+def test_a_model_that_goes_on_knows_what_its_origin_knew(config: TrainConfig, tmp_path: Path) -> None:
+    folder = export(make_parts(config, tmp_path), tmp_path / "out")
+    assert known_words(ModelConfig(pretrained=str(folder))) == {"apple", "yellow"}
+    (folder / "retouch.json").unlink()
+    assert known_words(ModelConfig(pretrained=str(folder))) is None
 
 
 @pytest.fixture

@@ -108,6 +108,7 @@ def plan_region(
     native_size: int,
     size_multiple: int,
     padding_px: int | None = None,
+    context: float | None = None,
     bucket: int = 1,
 ) -> Region:
     """Choose what the model sees of a picture.
@@ -122,6 +123,8 @@ def plan_region(
         native_size: side of the square pictures that the model was trained on, in pixels.
         size_multiple: sides of the canvas are multiples of it.
         padding_px: context around the mask in a crop; None takes it from the mask's size.
+        context: what the model wants around a mask, as a share of its longer side; `auto` is a crop then. None for
+            models that take holes anywhere and of any size.
         bucket: sides of the canvas are multiples of it, too, so that different pictures can share a call.
 
     Raises:
@@ -134,8 +137,10 @@ def plan_region(
     marked = bounding_box(mask)
     if marked is None:
         raise MaskEmpty("the mask marks no pixel for repainting", hint="check its polarity")
+    if padding_px is None and context is not None:
+        padding_px = round(context * max(marked[2] - marked[0], marked[3] - marked[1]))
     box = _context_box(marked, height, width, padding_px, native_size)
-    if mode == "auto" and not _prefers_crop(box, height, width, native_size):
+    if mode == "auto" and context is None and not _prefers_crop(box, height, width, native_size):
         return _whole(height, width, grid)
     crop_height, crop_width = box[3] - box[1], box[2] - box[0]
     canvas = grid.canvas_of_area(crop_height, crop_width, native_size**2)

@@ -13,11 +13,16 @@ PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """What the checkpoint's makers advise where a request is silent (`retouch.json` in its folder)."""
+    """What the checkpoint's makers advise where a request is silent (`retouch.json` in its folder).
+
+    `context` is for models that learnt holes in the middle of their pictures: what they want to see on each side
+    of one, as a share of its longer side. Region `auto` is a crop for them.
+    """
 
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     scheduler: str | None = None
+    context: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

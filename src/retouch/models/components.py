@@ -1,6 +1,7 @@
 """`Components`: a checkpoint's parts as loaded, before the facts about them are derived."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,17 +62,17 @@ def read_notes(folder: Path) -> Notes:
     advice, words = content.get("recommended", {}), content.get("vocabulary")
     if not isinstance(advice, dict) or not (words is None or isinstance(words, list)):
         raise ModelUnsupported("retouch.json: `recommended` must be an object and `vocabulary` a list")
-    steps, guidance, scheduler = (
-        advice.get(name) for name in ("num_inference_steps", "guidance_scale", "scheduler")
-    )
+    steps, scheduler = advice.get("num_inference_steps"), advice.get("scheduler")
     if not (steps is None or (type(steps) is int and steps > 0)):
         raise ModelUnsupported(f"retouch.json: num_inference_steps is {steps!r}")
-    if not (guidance is None or (type(guidance) in (int, float) and guidance >= 0)):
-        raise ModelUnsupported(f"retouch.json: guidance_scale is {guidance!r}")
+    numbers = {name: advice.get(name) for name in ("guidance_scale", "context")}
+    for name, value in numbers.items():
+        if not (value is None or (type(value) in (int, float) and 0 <= value < math.inf)):
+            raise ModelUnsupported(f"retouch.json: {name} is {value!r}")
     if not (scheduler is None or isinstance(scheduler, str)):
         raise ModelUnsupported(f"retouch.json: scheduler is {scheduler!r}")
     return Notes(
-        recommended=Recommended(steps, None if guidance is None else float(guidance), scheduler),
+        recommended=Recommended(steps, numbers["guidance_scale"], scheduler, numbers["context"]),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )
@@ -85,6 +86,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
             "num_inference_steps": advice.num_inference_steps,
             "guidance_scale": advice.guidance_scale,
             "scheduler": advice.scheduler,
+            "context": advice.context,
         },
         "licence": notes.licence,
     }

@@ -141,6 +141,8 @@ class ExportConfig(Section):
 
     num_inference_steps: Count = 20
     guidance_scale: float = 3.0
+    context: Annotated[float, Field(ge=0.0)] | None = None
+    """What the scenes show on each side of a hole, as a share of its longer side, where they always do."""
     licence: str = ""
 
 

@@ -10,9 +10,11 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from retouch.train.config import ExportConfig
+from retouch.models.bundle import Recommended
+from retouch.models.components import Notes, read_notes, write_notes
+from retouch.train.config import ExportConfig, ModelConfig
 from retouch.train.noise import BETA_END, BETA_START, TIMESTEPS
-from retouch.train.text import save_vocabulary
+from retouch.train.text import WORDS_FILE, save_vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +58,15 @@ def build_pipeline(parts: Parts) -> StableDiffusionInpaintPipeline:
     return pipeline
 
 
-def known_words(tokenizer: Any) -> list[str]:
-    """Whole words of two letters and more, and `a`, that the tokenizer has one token for, sorted."""
-    ends = (token.removesuffix("</w>") for token in tokenizer.get_vocab() if token.endswith("</w>"))
-    return sorted({word for word in ends if word.isascii() and word.isalpha() and (len(word) > 1 or word == "a")})
+def known_words(model: ModelConfig) -> frozenset[str] | None:
+    """The words that a fresh model's tokenizer was made for, or that the one it starts from knows; None: all."""
+    if model.pretrained is not None:
+        return read_notes(Path(model.pretrained)).vocabulary
+    words = Path(str(model.tokenizer)) / WORDS_FILE
+    return frozenset(json.loads(words.read_text(encoding="utf-8"))) if words.is_file() else None
 
 
-def write_folder(parts: Parts, folder: Path, *, native_size: int, export: ExportConfig, words: list[str]) -> None:
+def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: frozenset[str] | None) -> None:
     """Write the components in fp16 under diffusers' default names, and `retouch.json` beside them.
 
     The components in memory are left as they are.
@@ -78,19 +82,15 @@ def write_folder(parts: Parts, folder: Path, *, native_size: int, export: Export
     _declare_full_precision(folder / "text_encoder" / "config.json")
     if hasattr(parts.tokenizer, "backend_tokenizer"):
         save_vocabulary(parts.tokenizer, folder / "tokenizer")
-    advice = {
-        "native_size": native_size,
-        "recommended": {
-            "num_inference_steps": export.num_inference_steps,
-            "guidance_scale": export.guidance_scale,
-            "scheduler": "DDIMScheduler",
-        },
-        "vocabulary": words,
-        "licence": export.licence,
-    }
     if getattr(parts.unet, "peft_config", None):
         write_lora(parts.unet, folder / "lora")
-    (folder / "retouch.json").write_text(json.dumps(advice, indent=1), encoding="utf-8")
+    advice = Recommended(
+        num_inference_steps=export.num_inference_steps,
+        guidance_scale=export.guidance_scale,
+        scheduler="DDIMScheduler",
+        context=export.context,
+    )
+    write_notes(folder, Notes(recommended=advice, vocabulary=words, licence=export.licence))
 
 
 def _declare_full_precision(config: Path) -> None:

@@ -102,7 +102,7 @@ class RunKeeper:
             if is_drawing_due:
                 self._draw(trainer, samples)
             if settings.publish is not None:
-                publish_folder(settings.publish, lambda folder: self.export(trainer, folder))
+                publish_folder(settings.publish, self.export)
             trainer.denoiser.train()
             trainer.denoiser.text_encoder.train(trainer.denoiser.train_text)
 
@@ -124,11 +124,9 @@ class RunKeeper:
         folder.mkdir(exist_ok=True)
         make_grid(images).save(folder / f"{samples:09d}.png")
 
-    def export(self, trainer: Trainer, folder: Path) -> None:
+    def export(self, folder: Path) -> None:
         """Write the folder of the weights that the model holds now."""
-        words = known_words(self._parts.tokenizer) if self._config.model.pretrained is None else []
-        size = trainer.phase.data.size
-        write_folder(self._parts, folder, native_size=size, export=self._config.export, words=words)
+        write_folder(self._parts, folder, export=self._config.export, words=known_words(self._config.model))
 
 
 def open_source(phase: PhaseConfig, parts: Parts, device: torch.device) -> RowSource:

@@ -13,6 +13,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 MAX_TOKENS = 32
 """The length of the tokenizers that we make."""
+WORDS_FILE = "words.json"
+"""Beside a tokenizer: the words that it was made for. Its tokens hold pieces of words, too."""
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 
 
@@ -33,7 +35,7 @@ def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
 
     Args:
         captions: at least one that holds each word.
-        folder: gets vocab.json, merges.txt and the tokenizer's configuration.
+        folder: gets vocab.json, merges.txt, the tokenizer's configuration and the words.
     """
     folder.mkdir(parents=True, exist_ok=True)
     words = sorted({word for pieces in split_words(captions) for word in pieces})
@@ -64,6 +66,7 @@ def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
         model_max_length=MAX_TOKENS,
     )
     tokenizer.save_pretrained(folder)
+    (folder / WORDS_FILE).write_text(json.dumps([word for word in words if word.isalpha()]), encoding="utf-8")
     return tokenizer
 
 
