@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retouch.cli.loading import Checkpoint
-from retouch.errors import InvalidField, ModelNotFound
+from retouch.errors import InvalidField, ModelNotFound, ModelUnsupported
 
 
 def test_fields_are_picked_out_of_a_commands_options() -> None:
@@ -26,6 +26,8 @@ def test_rows_reach_the_engine_and_the_result(checkpoint: Path) -> None:
         ({"lora": ["missing.safetensors:0.5"]}, ModelNotFound),
         ({"embedding": ["<cat>=missing.safetensors"]}, ModelNotFound),
         ({"model": "no/such", "offline": True}, ModelNotFound),
+        ({"config_from": Path("elsewhere")}, InvalidField),
+        ({"prediction_type": "velocity"}, ModelUnsupported),
     ],
 )
 def test_every_option_reaches_the_loader(
@@ -33,3 +35,8 @@ def test_every_option_reaches_the_loader(
 ) -> None:
     with pytest.raises(error):
         Checkpoint(**({"model": str(checkpoint)} | wrong)).load()  # type: ignore[arg-type]
+
+
+def test_what_the_unet_predicts_can_be_told(checkpoint: Path) -> None:
+    with Checkpoint(model=str(checkpoint), prediction_type="sample", offload=True).load() as inpainter:
+        assert inpainter.bundle.prediction_type == "sample"

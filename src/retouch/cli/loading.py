@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from retouch.cli.limits import limits
+from retouch.models.options import LoadOptions, PredictionType
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
@@ -21,6 +23,9 @@ class Checkpoint:
         embedding: textual inversions as `path` or `token=path`.
         allow_pickle: also read pickled weights.
         offline: never ask the hub.
+        offload: keep on the device only the part that works.
+        config_from: a folder whose configs describe a single-file checkpoint.
+        prediction_type: what the UNet predicts; None is its config's, or found out.
         rows_per_call: rows of every call; None leaves it to the default.
     """
 
@@ -30,6 +35,9 @@ class Checkpoint:
     embedding: Sequence[str] | None = None
     allow_pickle: bool = False
     offline: bool = False
+    offload: bool = False
+    config_from: Path | None = None
+    prediction_type: PredictionType | None = None
     rows_per_call: int | None = None
 
     @classmethod
@@ -41,12 +49,14 @@ class Checkpoint:
         """Load it; this is where torch is imported."""
         from retouch.engine.settings import EngineSettings
         from retouch.inpainter import Inpainter
-        from retouch.models.options import LoadOptions
 
         options = LoadOptions(
             device=self.device,
             allow_pickle=self.allow_pickle,
             local_files_only=self.offline,
+            offload=self.offload,
+            config_from=self.config_from,
+            prediction_type=self.prediction_type,
             loras=tuple(self.lora or ()),
             embeddings=tuple(self.embedding or ()),
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from retouch.cli.failures import Session
+from retouch.models.options import PredictionType
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -160,6 +161,18 @@ Model = Annotated[
 Device = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", envvar="RETOUCH_DEVICE"),
+]
+Offload = Annotated[
+    bool,
+    typer.Option("--offload", help="Keep on the device only the part that works: for small GPUs, slower."),
+]
+ConfigFrom = Annotated[
+    Path | None,
+    typer.Option("--config-from", help="A diffusers folder whose configs describe a single-file checkpoint."),
+]
+PredictionTypeOption = Annotated[
+    PredictionType | None,
+    typer.Option("--prediction-type", help="What the UNet predicts.  [default: its config's, or found out]"),
 ]
 Lora = Annotated[
     list[str] | None,

@@ -36,6 +36,9 @@ def replay(
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,
+    offload: options.Offload = False,
+    config_from: options.ConfigFrom = None,
+    prediction_type: options.PredictionTypeOption = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from retouch.errors import InvalidField
-from retouch.models.bundle import PredictionType
+from retouch.models.options import PredictionType
 from retouch.models.schedulers import SchedulerSpec
 
 

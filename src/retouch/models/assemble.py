@@ -8,9 +8,10 @@ from typing import Any, get_args
 import torch
 
 from retouch.errors import ModelUnsupported
-from retouch.models.bundle import Kind, ModelBundle, PredictionType
+from retouch.models.bundle import Kind, ModelBundle
 from retouch.models.components import Components
 from retouch.models.devices import Placement, row_limits
+from retouch.models.options import PredictionType
 from retouch.models.preview import PreviewMatrix
 
 

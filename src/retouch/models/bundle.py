@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import torch
 
+from retouch.models.options import PredictionType
+
 Kind = Literal["concat", "blend"]
-PredictionType = Literal["epsilon", "v_prediction", "sample"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from retouch.errors import ModelError, ModelNotFound, ModelUnsafe
+from retouch.errors import InvalidField, ModelError, ModelNotFound, ModelUnsafe
 from retouch.models.checks import check_pickle, safetensors_header, weight_format
 from retouch.models.components import Components, read_notes
 from retouch.models.hashing import hash_files
@@ -32,20 +32,24 @@ def load_folder(folder: Path, options: LoadOptions) -> Components:
         ModelNotFound: a file is missing; the message names it.
         ModelUnsafe: a file would run code or lies about sizes.
         ModelUnsupported: a component is of another family.
+        InvalidField: configs from elsewhere were asked for.
     """
+    if options.config_from is not None:
+        raise InvalidField("config_from", "is for single files", hint=f"{folder} has configs of its own")
     present = components_of(folder)
     names = [name for name in WEIGHTED if name in present]
     weights = {name: find_weights(folder, name, options.variant) for name in names}
     for name in names:
         _check_files(weights[name], options)
         check_config(name, read_json(folder / name / "config.json"))
+    predicting = {} if options.prediction_type is None else {"prediction_type": options.prediction_type}
     loaded = {name: _load_component(folder, name, weights[name]) for name in names}
     return Components(
         unet=loaded["unet"],
         vae=loaded["vae"],
         text_encoder=loaded["text_encoder"],
         tokenizer=load_tokenizer(folder / "tokenizer"),
-        scheduler_config=read_scheduler(folder),
+        scheduler_config=read_scheduler(folder) | predicting,
         content_hash=hash_files((f"{name}/{file.name}", file) for name in names for file in weights[name].files),
         safety_checker=loaded.get("safety_checker"),
         feature_extractor=_load_feature_extractor(folder) if "feature_extractor" in present else None,

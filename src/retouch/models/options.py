@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from retouch.models.bundle import PredictionType
-
+PredictionType = Literal["epsilon", "v_prediction", "sample"]
 DtypeName = Literal["float32", "float16", "bfloat16"]
 
 
@@ -22,7 +21,7 @@ class LoadOptions:
         local_files_only: never ask the hub, use what is cached.
         cache_dir: the hub's cache; None is the hub's own (`HF_HOME`).
         config_from: a diffusers folder whose configs and tokenizer describe a single-file checkpoint.
-        prediction_type: what the UNet of a single-file checkpoint predicts; None is its config's, or found out.
+        prediction_type: what the UNet predicts; None is its config's, or found out.
         loras: LoRA files as `path` or `path:scale`, fused in this order.
         embeddings: textual inversions as `path` or `token=path`.
         offload: keep on the device only the component that works; slow, for small GPUs.

@@ -9,13 +9,13 @@ from pathlib import Path
 from retouch.errors import ModelError, ModelNotFound
 from retouch.models import locate as places
 from retouch.models.assemble import geometry, prediction_type
-from retouch.models.bundle import Kind, PredictionType
+from retouch.models.bundle import Kind
 from retouch.models.checks import safetensors_header, weight_format
 from retouch.models.components import read_notes
 from retouch.models.folder import read_scheduler
 from retouch.models.hashing import hash_files
 from retouch.models.layout import WEIGHTED, components_of, find_weights, read_json
-from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.models.options import DEFAULT_OPTIONS, LoadOptions, PredictionType
 from retouch.models.single_file import CONV_IN
 
 
