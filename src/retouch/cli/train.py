@@ -104,7 +104,9 @@ def latents(
     slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
     split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
-    plain: Annotated[bool, typer.Option(help="One upright picture of each concept: the first lessons.")] = False,
+    mixture: Annotated[
+        Literal["full", "plain", "centred"], typer.Option(help="What the scenes are made of: docs/data.md.")
+    ] = "full",
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
@@ -126,7 +128,7 @@ def latents(
         size=size,
         split=split,
         seed=seed,
-        is_plain=plain,
+        mixture=mixture,
     )
     build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
 

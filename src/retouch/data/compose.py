@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -58,7 +58,7 @@ class Mixture:
         turn_deg: deviation of their angle.
         sprites: how many pictures of a concept are used; None is all.
         side: longer side of an object, as a share of the picture's.
-        is_centred: objects stand in the middle.
+        drift: how far objects stray from the middle, as a share of the room there is.
         margin: room of the hole around its object, as a share of the object's longer side.
     """
 
@@ -69,21 +69,22 @@ class Mixture:
     turn_deg: float = 4.0
     sprites: int | None = None
     side: tuple[float, float] = (0.35, 0.85)
-    is_centred: bool = False
+    drift: float = 0.96
     margin: tuple[float, float] = (0.04, 0.13)
 
 
-PLAIN = Mixture(
-    full_mask=0.12,
-    around_object=0.82,
-    mirrored=0.0,
-    turn_deg=0.0,
-    sprites=1,
-    side=(0.60, 0.72),
-    is_centred=True,
-    margin=(0.04, 0.10),
+MixtureName = Literal["full", "plain", "centred"]
+
+_PLAIN = Mixture(
+    around_object=0.82, full_mask=0.12, mirrored=0.0, turn_deg=0.0, sprites=1, side=(0.58, 0.85), drift=0.8
 )
-"""One upright picture of each concept in the middle, as a crop around a hole shows it: what is learnt first.
+MIXTURES: dict[MixtureName, Mixture] = {
+    "full": Mixture(),
+    "plain": _PLAIN,
+    "centred": replace(_PLAIN, side=(0.60, 0.72), drift=0.18, margin=(0.04, 0.10)),
+}
+"""`plain` has one upright picture of each concept, about as large as a crop around its hole shows it; `centred`
+has it in the middle, at one size: the first lessons.
 
 A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,
 takes it many times as long to learn.
@@ -233,19 +234,14 @@ def _place(rng: Rng, rgba: U8, size: int, mixture: Mixture, *, is_full: bool) ->
     angle = float(np.clip(rng.normal(0, mixture.turn_deg), -8, 8))
     picture = picture.rotate(angle, Image.Resampling.BILINEAR, expand=True)
     picture = picture.crop(picture.getbbox())
-    share = rng.uniform(0.55, 0.92) if is_full and not mixture.is_centred else rng.uniform(*mixture.side)
+    share = rng.uniform(*mixture.side)
     scale = size * float(share) / max(picture.size)
     w, h = (max(4, round(side * scale)) for side in picture.size)
     small = picture.resize((w, h), Image.Resampling.BOX if scale < 0.6 else Image.Resampling.HAMMING)
     free_x, free_y = size - w, size - h
-    if mixture.is_centred:
-        x, y = (free / 2 + float(rng.uniform(-0.03, 0.03)) * size for free in (free_x, free_y))
-    elif is_full:
-        # About the centre: with nothing to see, the model cannot know where else it should be.
-        x = free_x / 2 + float(rng.uniform(-0.35, 0.35)) * free_x
-        y = free_y * float(rng.uniform(0.35, 0.75))
-    else:
-        x, y = free_x * float(rng.uniform(0.02, 0.98)), free_y * float(rng.uniform(0.02, 0.98))
+    # With nothing to see, the model cannot know where the object should be: about the middle then.
+    drift = min(mixture.drift, 0.6) if is_full else mixture.drift
+    x, y = (free * (0.5 + drift * float(rng.uniform(-0.5, 0.5))) for free in (free_x, free_y))
     layer = Image.new("RGBa", (size, size), (0, 0, 0, 0))
     layer.paste(small, (round(x), round(y)))
     return np.asarray(layer)

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import PLAIN, Mixture, Scene, SceneComposer, Split
+from retouch.data.compose import MIXTURES, MixtureName, Scene, SceneComposer, Split
 from retouch.errors import ModelError
 from retouch.train.text import MAX_TOKENS, encode_captions
 
@@ -34,8 +34,7 @@ class LatentSpec:
     size: int = 128
     split: Split = "train"
     seed: int = 0
-    is_plain: bool = False
-    """Scenes of the plain mixture: one upright picture of each concept."""
+    mixture: MixtureName = "full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +116,7 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(
-        spec.data_dir, size=spec.size, split=spec.split, mixture=PLAIN if spec.is_plain else Mixture()
-    )
+    composer = SceneComposer.open(spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture])
     encoder = SceneEncoder(vae, size=spec.size)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if (spec.folder / "filled.npy").exists():
