@@ -6,6 +6,7 @@ import pytest
 
 from retouch.data.colour import COLOURS, SHADES, hue_and_chroma, to_oklab
 from retouch.data.compose import (
+    MIXTURES,
     SceneComposer,
     all_caption_words,
     is_held_out,
@@ -59,6 +60,26 @@ def test_kinds_of_example_come_in_the_mixture(composer: SceneComposer):
     assert 0.55 < kinds["object"] / 400 < 0.75
     assert 0.17 < kinds["full"] / 400 < 0.33
     assert 0.05 < kinds["empty"] / 400 < 0.16
+
+
+def test_first_lessons_show_one_upright_picture_of_a_concept_in_the_middle(data_folder: Path):
+    composer = SceneComposer.open(data_folder, size=64, mixture=MIXTURES["centred"])
+    shapes: dict[str, set[tuple[int, int]]] = {}
+    for scene in scenes(composer, 150):
+        if scene.box is None or scene.concept is None:
+            continue
+        left, top, right, bottom = scene.box
+        assert 0.55 * 64 < max(right - left, bottom - top) < 0.75 * 64
+        assert abs((left + right) / 2 - 32) < 5
+        assert abs((top + bottom) / 2 - 32) < 5
+        shapes.setdefault(scene.concept, set()).add((round(8 * (right - left) / (bottom - top)), 8))
+    assert all(len(found) <= 2 for found in shapes.values())  # one picture, never turned: one aspect, but rounding
+
+
+def test_plain_objects_stray_further_and_stay_inside(data_folder: Path):
+    composer = SceneComposer.open(data_folder, size=64, mixture=MIXTURES["plain"])
+    middles = [(s.box[0] + s.box[2]) / 2 for s in scenes(composer, 150) if s.box is not None]
+    assert np.ptp(middles) > 12
 
 
 def test_a_colour_word_stands_in_the_caption_exactly_when_the_object_was_recoloured(composer: SceneComposer):

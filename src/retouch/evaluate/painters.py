@@ -130,7 +130,6 @@ class EnginePainter:
                 num_inference_steps=self._sampling.num_inference_steps,
                 guidance_scale=self._sampling.guidance_scale,
                 seed=case.seed,
-                region="whole",
                 safety="off",
             )
 
