@@ -12,6 +12,7 @@ from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
 from retouch.engine.winograd import (
+    can_convolve,
     conv3x3,
     linear,
     transform_weight,
@@ -27,10 +28,11 @@ class Tuning:
     """Where the faster layers are used. The defaults are for AVX2 processors.
 
     Attributes:
-        remember: keep transformed weights between calls until `forget`: 16/9 of the layers' own, on top of them.
+        remember: keep transformed weights between calls until `forget`: four times the layers' own, beside them.
             Worth it for a UNet, which is called at every step; the VAE's are transformed anew for each picture.
         winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
         winograd_cells: fewest cells (H * W) for it; below, transformed weights weigh more than they save.
+        winograd_weights: most pairs of an input and an output channel for it; above, they take too much memory.
         gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
             the weights at every call otherwise, which takes as long as the product.
         gather_channels: fewest channels, in and out, for that.
@@ -43,6 +45,7 @@ class Tuning:
     remember: bool
     winograd_channels: int = 128
     winograd_cells: int = 1024
+    winograd_weights: int = 2**19
     gather_cells: int = 256
     gather_channels: int = 512
     linear_weights: int = 2**16
@@ -108,11 +111,15 @@ class _Conv2d(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         height, width = input.shape[-2:]
-        if height * width >= self.tuning.winograd_cells and height % 2 == 0 and width % 2 == 0:
+        if height * width >= self.tuning.winograd_cells and self._is_light and can_convolve(height, width):
             return conv3x3(_channels_last(input), self._weights(), self.bias)
         if height * width <= self.tuning.gather_cells and self._is_wide:
             return gathered_conv3x3(_channels_last(input), self.weight, self.bias)
         return super().forward(input)
+
+    @property
+    def _is_light(self) -> bool:
+        return self.in_channels * self.out_channels <= self.tuning.winograd_weights
 
     @property
     def _is_wide(self) -> bool:
