@@ -13,6 +13,7 @@ from retouch.models.components import Components
 from retouch.models.devices import Placement, row_limits
 from retouch.models.options import PredictionType
 from retouch.models.preview import PreviewMatrix
+from retouch.models.unmap import unmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,18 +164,9 @@ def settle(components: Components, placement: Placement) -> None:
             # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
             torch.nn.Module.to(module, device=placement.home, dtype=dtype)
             module.eval().requires_grad_(False)
-            _unmap(module)
-    # Convolutions read channels-last weights without reordering them at every call.
+            unmap(module)
     for module in (components.unet, components.vae):
         module.to(memory_format=torch.channels_last)
-
-
-def _unmap(module: torch.nn.Module) -> None:
-    # Weights on the CPU may still be a view of the mapped file: whoever overwrites that file would change or
-    # kill (SIGBUS) a running process.
-    for tensor in (*module.parameters(), *module.buffers()):
-        if tensor.device.type == "cpu":
-            tensor.data = tensor.data.clone()
 
 
 def _scaling(vae: Any) -> tuple[float, float]:
