@@ -3,10 +3,10 @@
     python benchmarks/engine.py small --checkpoint DIR       whole fills, and pictures a second in company
     python benchmarks/engine.py full --checkpoint DIR        one step, encode, decode, and peak memory of each
 
-`small` runs both in one process, in turns, and reports the medians. `full` runs each side in a process of its own,
-for a full-size checkpoint twice in memory would measure the swap file, in the reference mode, and compares the
-pictures. Both print one JSON object. Seconds are the wall's; `cpu_s` is what the processor spent, which other work
-on the machine disturbs less.
+Both run the two sides in one process, in turns, report the medians and print one JSON object. `full` compares
+single fills in the reference mode and their pictures, and runs each side once more in a process of its own for its
+peak memory; a full-size checkpoint is twice in memory meanwhile (10 GB). Seconds are the wall's; `cpu_s` is what
+the processor spent, which other work on the machine disturbs less.
 """
 
 import argparse
@@ -16,9 +16,10 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
-from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
 
 PROMPTS = (
@@ -153,91 +153,116 @@ def overhead(engine: Engine) -> float:
 
 
 def full(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure each side of a full-size checkpoint in its own process, in turns."""
-    report: dict[str, list[dict[str, float]]] = {"diffusers": [], "retouch": []}
-    pictures: dict[str, Any] = {}
-    for _ in range(args.repeats):
-        for side, runs in report.items():
-            command = [sys.executable, __file__, side, "--checkpoint", str(args.checkpoint)]
-            command += ["--side", str(args.side), "--steps", str(args.steps), "--threads", str(args.threads)]
-            with tempfile.TemporaryDirectory() as folder:
-                picture = Path(folder) / "picture.npy"
-                done = subprocess.run(
-                    [*command, "--picture", str(picture)], check=True, stdout=subprocess.PIPE, text=True
-                )
-                pictures[side] = np.load(picture)
-            runs.append(json.loads(done.stdout)["result"])
-            print(side, runs[-1], file=sys.stderr)
-    best = {side: {key: min(run[key] for run in runs) for key in runs[0]} for side, runs in report.items()}
-    levels = [np.rint(picture * 255) for picture in pictures.values()]
+    """Time single fills of a full-size checkpoint in turns; measure each side's peak memory in its own process."""
+    pipe, bundle = load_pipe(args.checkpoint), load_model(args.checkpoint)
+    runs: dict[str, list[dict[str, float]]] = {"diffusers": [], "retouch": []}
+    # Prompts are not remembered: diffusers embeds them for every fill, too.
+    with Engine(bundle, EngineSettings(rows_per_call=2, remembered_prompts=0)) as engine:
+        for _ in range(args.repeats):
+            theirs, times = fill_by_diffusers(pipe, args)
+            runs["diffusers"].append(times)
+            ours, times = fill_by_us(engine, args)
+            runs["retouch"].append(times)
+            print(runs["diffusers"][-1], runs["retouch"][-1], file=sys.stderr)
+        share = overhead(engine)
+    medians = {
+        side: {key: statistics.median(run[key] for run in times) for key in times[0]}
+        for side, times in runs.items()
+    }
     return {
-        "best": best,
-        "runs": report,
-        "largest_difference_in_levels": float(np.abs(levels[0] - levels[1]).max()),
+        "medians": medians,
+        "ratios": {key: medians["retouch"][key] / medians["diffusers"][key] for key in medians["retouch"]},
+        "overhead_share": share,
+        "largest_difference_in_levels": float(np.abs(np.rint(ours * 255) - np.rint(theirs * 255)).max()),
+        "peak_gib": {side: peak_of(side, args) for side in runs},
+        "runs": runs,
     }
 
 
+def peak_of(side: str, args: argparse.Namespace) -> float:
+    """Return the peak memory in GiB of a process that loads the checkpoint and makes one fill of two steps."""
+    command = [sys.executable, __file__, f"{side}-peak", "--checkpoint", str(args.checkpoint), "--steps", "2"]
+    command += ["--side", str(args.side), "--threads", str(args.threads)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return float(json.loads(done.stdout)["result"]["peak_gib"])
+
+
+@dataclass
 class Stopwatch:
-    """Adds up the seconds that a module's method takes."""
+    """Seconds and calls of a method."""
 
-    def __init__(self, owner: Any, method: str) -> None:
-        self.seconds = 0.0
-        self.calls = 0
-        self._inner = getattr(owner, method)
-        setattr(owner, method, self._timed)
+    seconds: float = 0.0
+    calls: int = 0
 
-    def _timed(self, *args: Any, **kwargs: Any) -> Any:
+
+@contextmanager
+def watched(owner: Any, method: str) -> Iterator[Stopwatch]:
+    """Time a module's method inside the block."""
+    watch, inner = Stopwatch(), getattr(owner, method)
+
+    def timed(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
-        result = self._inner(*args, **kwargs)
-        self.seconds += time.perf_counter() - start
-        self.calls += 1
+        result = inner(*args, **kwargs)
+        watch.seconds += time.perf_counter() - start
+        watch.calls += 1
         return result
 
-
-def one_fill_by_diffusers(args: argparse.Namespace) -> dict[str, float]:
-    """Time one fill by diffusers' pipeline, as it comes, with its default of encoding."""
-    pipe = load_pipe(args.checkpoint)
-    unet, encode = Stopwatch(pipe.unet, "forward"), Stopwatch(pipe.vae, "encode")
-    decode = Stopwatch(pipe.vae, "decode")
-    start = time.perf_counter()
-    picture = run_pipe(pipe, [plan_of(0, side=args.side, steps=args.steps)])
-    total = time.perf_counter() - start
-    keep(picture, args)
-    return measured(total, unet.seconds / unet.calls, encode.seconds, decode.seconds, args.steps)
+    setattr(owner, method, timed)
+    try:
+        yield watch
+    finally:
+        delattr(owner, method)  # the class's own is seen again
 
 
-def one_fill_by_us(args: argparse.Namespace) -> dict[str, float]:
-    """Time one fill by our engine, with the settings of a single picture."""
-    bundle: ModelBundle = load_model(args.checkpoint)
-    with Engine(bundle, EngineSettings(rows_per_call=2)) as engine:
+def fill_by_diffusers(
+    pipe: StableDiffusionInpaintPipeline, args: argparse.Namespace
+) -> tuple[Any, dict[str, float]]:
+    """Time one fill by diffusers' pipeline, as it comes."""
+    with (
+        watched(pipe.unet, "forward") as unet,
+        watched(pipe.vae, "encode") as encode,
+        watched(pipe.vae, "decode") as decode,
+    ):
         start = time.perf_counter()
-        picture = run_engine(engine, [plan_of(0, side=args.side, steps=args.steps, reference=True)])
+        picture = run_pipe(pipe, [plan_of(0, side=args.side, steps=args.steps)])
         total = time.perf_counter() - start
-        seconds, calls, share = engine.stats().model_s, engine.stats().calls, overhead(engine)
-    keep(picture, args)
-    step = seconds[Kind.STEP] / calls[Kind.STEP]
-    result = measured(total, step, seconds[Kind.PICTURES], seconds[Kind.DECODE], args.steps)
-    return {**result, "overhead_share": share}
+    return picture, measured(total, unet.seconds / unet.calls, encode.seconds, decode.seconds, args.steps)
 
 
-def keep(picture: Any, args: argparse.Namespace) -> None:
-    """Save a picture for the comparison, where one is wanted."""
-    if args.picture:
-        np.save(args.picture, picture)
+def fill_by_us(engine: Engine, args: argparse.Namespace) -> tuple[Any, dict[str, float]]:
+    """Time one fill by our engine, with the settings of a single picture."""
+    before = engine.stats()
+    start = time.perf_counter()
+    picture = run_engine(engine, [plan_of(0, side=args.side, steps=args.steps, reference=True)])
+    total = time.perf_counter() - start
+    after = engine.stats()
+    seconds = {kind: after.model_s[kind] - before.model_s[kind] for kind in Kind}
+    step = seconds[Kind.STEP] / (after.calls[Kind.STEP] - before.calls.get(Kind.STEP, 0))
+    return picture, measured(total, step, seconds[Kind.PICTURES], seconds[Kind.DECODE], args.steps)
 
 
 def measured(total: float, step: float, encode: float, decode: float, steps: int) -> dict[str, float]:
     """Return one side's numbers under the names of the report."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {
-        "cpu_s": time.process_time(),
         "total_s": total,
         "step_s": step,
         "encode_s": encode,
         "decode_s": decode,
         "outside_steps_s": total - step * steps,
-        "peak_gib": peak,
     }
+
+
+def diffusers_peak(args: argparse.Namespace) -> dict[str, float]:
+    """Make one fill by diffusers, and tell this process's peak memory."""
+    run_pipe(load_pipe(args.checkpoint), [plan_of(0, side=args.side, steps=args.steps)])
+    return {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
+
+
+def retouch_peak(args: argparse.Namespace) -> dict[str, float]:
+    """Make one fill by our engine, and tell this process's peak memory."""
+    with Engine(load_model(args.checkpoint), EngineSettings(rows_per_call=2)) as engine:
+        run_engine(engine, [plan_of(0, side=args.side, steps=args.steps)])
+    return {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 
 
 def versions(threads: int) -> dict[str, Any]:
@@ -254,8 +279,8 @@ def versions(threads: int) -> dict[str, Any]:
 MODES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "small": small,
     "full": full,
-    "diffusers": one_fill_by_diffusers,
-    "retouch": one_fill_by_us,
+    "diffusers-peak": diffusers_peak,
+    "retouch-peak": retouch_peak,
 }
 
 
@@ -264,16 +289,15 @@ def main() -> None:
     parser.add_argument("mode", choices=MODES)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--side", type=int, help="of the picture, in pixels (128 for small, 512 else)")
-    parser.add_argument("--steps", type=int, help="20 for small, 2 else")
-    parser.add_argument("--repeats", type=int, help="5 for small, 1 else")
+    parser.add_argument("--steps", type=int, help="20 for small, 4 else")
+    parser.add_argument("--repeats", type=int, help="5 for small, 2 else")
     parser.add_argument("--counts", type=int, nargs="+", default=[1, 4, 16])
-    parser.add_argument("--picture", type=Path, help="where one side saves its picture")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
     is_small = args.mode == "small"
     args.side = args.side or (128 if is_small else 512)
-    args.steps = args.steps or (20 if is_small else 2)
-    args.repeats = args.repeats or (5 if is_small else 1)
+    args.steps = args.steps or (20 if is_small else 4)
+    args.repeats = args.repeats or (5 if is_small else 2)
     torch.set_num_threads(args.threads)
     setting = {"side": args.side, "steps": args.steps, "repeats": args.repeats, **versions(args.threads)}
     print(json.dumps({"setting": setting, "result": MODES[args.mode](args)}, indent=1))
