@@ -1,16 +1,21 @@
 """Reference mode gives the numbers of diffusers' StableDiffusionInpaintPipeline, drawn and truncated as there."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import diffusers
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
+from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
 from retouch.errors import InvalidField
+from retouch.imaging.region import plan_region
 
 DETERMINISTIC = (
     "DDIMScheduler",
@@ -168,3 +173,66 @@ def test_strength_changes_the_noise_of_a_seed_only_in_reference_mode(
         return float((whole - almost).abs().mean())
 
     assert distance(plan) < 0.5 * distance(reference)
+
+
+@pytest.mark.filterwarnings("ignore:Passing `image` as torch tensor")
+def test_a_seed_in_company_is_its_picture_alone_unlike_the_pipelines(parts: Fixtures) -> None:
+    # Given several generators and one image, the pipeline draws the masked image's sample from the first of them
+    # for all: picture k is then not the picture of its seed.
+    checkpoint, reference, _ = parts
+    tiny = checkpoint()
+    jobs = [reference(seed=seed, num_inference_steps=3) for seed in (5, 6)]
+    tiny.pipe.scheduler = diffusers.DDIMScheduler.from_config(tiny.scheduler_config)
+    together = tiny.pipe(
+        prompt=jobs[0].prompt,
+        negative_prompt=jobs[0].negative_prompt,
+        image=jobs[0].image[None],
+        mask_image=jobs[0].mask[None],
+        height=jobs[0].image.shape[1],
+        width=jobs[0].image.shape[2],
+        num_inference_steps=3,
+        guidance_scale=jobs[0].guidance_scale,
+        strength=1.0,
+        num_images_per_prompt=2,
+        generator=[torch.Generator().manual_seed(job.seed) for job in jobs],
+        output_type="latent",
+    ).images
+    alone = theirs(tiny, replace(jobs[1], strength=1.0), "DDIMScheduler")[0]
+    assert np.abs(together[1].numpy() - alone).max() > 1e-3
+    with Engine(tiny.bundle(), EngineSettings(rows_per_call=4)) as engine:
+        ours = [ticket.future.result(timeout=60) for ticket in [engine.submit(job) for job in jobs]]
+    for job, done in zip(jobs, ours):
+        assert_equal(theirs(tiny, job, "DDIMScheduler"), done)
+
+
+def test_no_padding_is_no_crop_of_its_own_unlike_the_pipelines(parts: Fixtures) -> None:
+    # `padding_mask_crop=0` crops in the pipeline, for it asks for None. Here the region decides about the crop,
+    # and the padding about its context.
+    checkpoint, reference, _ = parts
+    tiny, job = checkpoint(), reference(num_inference_steps=2)
+    image, mask = (Image.fromarray(part) for part in pixels_of(job))
+    pictures = [
+        np.asarray(
+            tiny.pipe(
+                prompt=job.prompt,
+                image=image,
+                mask_image=mask,
+                height=32,
+                width=32,
+                num_inference_steps=2,
+                generator=torch.Generator().manual_seed(0),
+                padding_mask_crop=padding,
+            ).images[0]
+        )
+        for padding in (None, 0)
+    ]
+    assert (pictures[0] != pictures[1]).any()
+    hole = np.asarray(mask) > 127
+    regions = [plan_region(hole, mode="whole", native_size=32, size_multiple=8, padding_px=p) for p in (None, 0)]
+    assert regions[0] == regions[1]
+
+
+def pixels_of(job: Plan) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return (H, W, 3) and (H, W) bytes of a plan's image and mask."""
+    image = ((job.image.permute(1, 2, 0) + 1) * 127.5).round().to(torch.uint8).numpy()
+    return image, (job.mask[0] * 255).to(torch.uint8).numpy()
