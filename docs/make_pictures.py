@@ -21,7 +21,7 @@ EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "pictures"
 TINT = (230, 40, 90)
 GAP, CAPTION = 8, 20
-DEMO_PROMPTS = ("a red apple", "a blue ball")
+DEMO_PROMPTS = ("a red apple", "a strawberry")
 DEMO_SEED = 7
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -53,8 +53,8 @@ def demo(model: str) -> None:
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a picture in 128 colours, which keeps it below 100 kB."""
-    picture.quantize(128).save(PICTURES / f"{name}.png", optimize=True)
+    """Write a picture in 256 colours, which keeps it below 100 kB."""
+    picture.quantize(256).save(PICTURES / f"{name}.png", optimize=True)
 
 
 def polarity() -> Image.Image:

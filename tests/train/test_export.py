@@ -59,6 +59,11 @@ def test_folder_advises_and_lists_the_words_it_knows(config: TrainConfig, tmp_pa
     assert {"vocab.json", "merges.txt"} <= {path.name for path in (folder / "tokenizer").iterdir()}
 
 
+def test_exported_configs_name_no_folder_of_their_maker(config: TrainConfig, tmp_path: Path) -> None:
+    folder = export(make_parts(config, tmp_path), tmp_path / "out")
+    assert str(config.model.vae) not in "".join(path.read_text() for path in folder.glob("*/config.json"))
+
+
 def test_a_fresh_model_knows_the_words_of_its_tokenizer_and_no_pieces_of_them(config: TrainConfig) -> None:
     words = known_words(config.model)
     assert words is not None

@@ -79,7 +79,8 @@ def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: fro
         prediction_type=parts.prediction_type,
     )
     build_pipeline(half).save_pretrained(folder, safe_serialization=True)
-    _declare_full_precision(folder / "text_encoder" / "config.json")
+    for config in folder.glob("*/config.json"):
+        _clean_config(config)
     if hasattr(parts.tokenizer, "backend_tokenizer"):
         save_vocabulary(parts.tokenizer, folder / "tokenizer")
     if getattr(parts.unet, "peft_config", None):
@@ -93,14 +94,17 @@ def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: fro
     write_notes(folder, Notes(recommended=advice, vocabulary=words, licence=export.licence))
 
 
-def _declare_full_precision(config: Path) -> None:
-    """Make transformers 5 load the text encoder in fp32 where no dtype is asked for, as diffusers loads the rest.
+def _clean_config(config: Path) -> None:
+    """Take the maker's paths out of a component's config, and let transformers 5 load it in fp32.
 
-    It would take the file's fp16 otherwise, and the pipeline would mix the two.
+    It would take the file's fp16 where no dtype is asked for, while diffusers loads the rest in fp32, and the
+    pipeline would mix the two.
     """
     tree = json.loads(config.read_text(encoding="utf-8"))
-    tree.pop("torch_dtype", None)
-    tree["dtype"] = "float32"
+    tree.pop("_name_or_path", None)
+    if "model_type" in tree:  # transformers' own, not diffusers'
+        tree.pop("torch_dtype", None)
+        tree["dtype"] = "float32"
     config.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
 
 
