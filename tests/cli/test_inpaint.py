@@ -187,7 +187,11 @@ def test_file_names_that_are_not_utf8_work(fill: Run, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_an_interrupt_ends_the_work_with_130_and_no_file(folder: Path, checkpoint: Path) -> None:
-    eager = "import retouch.cli.progress as p; p.PLAIN_EVERY_S = 0; from retouch.cli.main import main; main()"
+    # A test run in the background of a shell hands on that interrupts are ignored.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    eager = (
+        f"{heard}; import retouch.cli.progress as p; p.PLAIN_EVERY_S = 0; import retouch.cli.main as m; m.main()"
+    )
     options = ["-i", "in.png", "-m", "mask.png", "-p", "a cat", "-o", "out.png", "--model", str(checkpoint)]
     command = [sys.executable, "-c", eager, "inpaint", *options, "--steps", "150", "--num-images", "16"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
