@@ -76,6 +76,17 @@ def test_first_lessons_show_one_upright_picture_of_a_concept_in_the_middle(data_
     assert all(len(found) <= 2 for found in shapes.values())  # one picture, never turned: one aspect, but rounding
 
 
+def test_a_portrait_stands_in_the_middle_of_plain_grey(composer: SceneComposer):
+    concept = next(c for c in composer.concepts if c.is_recoloured)
+    picture, alpha = composer.portrait(concept, "blue", side=0.66)
+    rows, columns = (np.flatnonzero((alpha > 8).any(axis)) for axis in (1, 0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(0.66 * 64, abs=2)
+    assert abs(rows[0] + rows[-1] - 63) <= 2
+    assert abs(columns[0] + columns[-1] - 63) <= 2
+    assert np.all(np.abs(picture[alpha == 0].astype(int) - 128) <= 1)
+    assert not np.array_equal(picture, composer.portrait(concept, "red", side=0.66)[0])
+
+
 def test_plain_objects_stray_further_and_stay_inside(data_folder: Path):
     composer = SceneComposer.open(data_folder, size=64, mixture=MIXTURES["plain"])
     middles = [(s.box[0] + s.box[2]) / 2 for s in scenes(composer, 150) if s.box is not None]

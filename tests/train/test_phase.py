@@ -11,9 +11,10 @@ from retouch.train.latents import LatentCache
 from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import Example, Recipe
 from retouch.train.rows import Place
+from retouch.train.text import MAX_TOKENS
 
 CPU = torch.device("cpu")
-EMPTY = torch.full((1, 32), 7)
+EMPTY = torch.full((1, MAX_TOKENS), 7)
 
 
 def make_recipe(phase: PhaseConfig) -> Recipe:

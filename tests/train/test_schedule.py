@@ -3,7 +3,7 @@
 import pytest
 
 from retouch.train.config import PhaseConfig
-from retouch.train.schedule import rate_factor
+from retouch.train.schedule import rate_factor, rate_of
 
 
 def phase(schedule: str, **changes: object) -> PhaseConfig:
@@ -44,3 +44,10 @@ def test_wsd_is_flat_until_its_decay_and_then_falls_to_almost_zero() -> None:
     assert fall == sorted(fall, reverse=True)
     assert fall[-1] < 0.05
     assert rate_factor(100, steady) == 0.0
+
+
+def test_the_first_beginning_that_fits_a_name_sets_its_rate() -> None:
+    found = phase("constant", rate_factors={"unet.up_blocks.1": 0.5, "unet.up": 0.1}, learning_rate=2.0)
+    assert rate_of("unet.up_blocks.1.resnets.0.conv1.weight", found) == 1.0
+    assert rate_of("unet.up_blocks.2.resnets.0.conv1.weight", found) == pytest.approx(0.2)
+    assert rate_of("text_encoder.embeddings", found) == 2.0

@@ -11,7 +11,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Train a checkpoint: tokenizer, VAE, latents, the two phases.",
+    help="Train a checkpoint: tokenizer, VAE, text encoder, latents, the two phases.",
 )
 
 DataDir = Annotated[Path, typer.Option(help="Folder made by `retouch data build`.")]
@@ -91,6 +91,32 @@ def vae(
             start_from=start_from,
             train_decoder_only=train_decoder_only,
             learning_rate=learning_rate,
+        )
+    )
+
+
+@app.command()
+def text(
+    data_dir: DataDir,
+    vae_dir: Annotated[Path, typer.Option(help="The frozen VAE.")],
+    tokenizer_dir: Annotated[Path, typer.Option(help="The tokenizer.")],
+    output: Annotated[Path, typer.Option(help="Folder for the text encoder.")],
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5000,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A text encoder to begin with; its words keep their meaning.")
+    ] = None,
+) -> None:
+    """Teach a text encoder to sketch what captions name, before a UNet is trained on it."""
+    from retouch.train.sketch import SketchRecipe, train_text
+
+    train_text(
+        SketchRecipe(
+            data_dir=data_dir,
+            vae_dir=vae_dir,
+            tokenizer_dir=tokenizer_dir,
+            output=output,
+            steps=steps,
+            start_from=start_from,
         )
     )
 

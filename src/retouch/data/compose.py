@@ -153,6 +153,26 @@ class SceneComposer:
             return self._empty_scene(rng, ground, background)
         return self._object_scene(rng, ground, background, is_full=draw >= self.mixture.around_object)
 
+    def portrait(self, concept: Concept, colour: str | None, *, side: float, variant: int = 0) -> tuple[U8, U8]:
+        """A concept's first picture, upright in the middle of plain grey, without shadow or light.
+
+        Args:
+            colour: a colour word, or None for its own.
+            side: the longer side, as a share of the picture's.
+            variant: which shade of the colour, 0..8.
+
+        Returns:
+            (H, W, 3) bytes, and the object's opacity as (H, W) bytes.
+        """
+        sprite = self._pack.sprite(self._sprites[concept.name][0])
+        upright = replace(_PLAIN, side=(side, side), drift=0.0)
+        layer = _place(
+            np.random.default_rng(0), sprite.painted(colour, variant=variant), self.size, upright, is_full=False
+        )
+        alpha = layer[..., 3]
+        shown = layer[..., :3] + 127.5 * (1.0 - alpha[..., None].astype(np.float32) / 255)
+        return _bytes(np.asarray(shown, dtype=np.float32)), alpha
+
     def _background(self, rng: Rng) -> Background:
         return self._backgrounds.background(self._places[int(rng.integers(len(self._places)))])
 

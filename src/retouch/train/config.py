@@ -84,7 +84,10 @@ class PhaseConfig(Section):
     global_batch: Count
     micro_batch: Count
     learning_rate: Annotated[float, Field(gt=0.0)]
-    text_learning_rate: float | None = None
+    rate_factors: dict[str, Annotated[float, Field(gt=0.0)]] = {}
+    """Factors of the learning rate by the beginning of a parameter's name (`unet.mid_block`, `text_encoder`); the
+    first that fits counts. Adam moves every weight about equally far, however little it has to learn: what is
+    good already stays so at a lower rate."""
     schedule: Literal["constant", "cosine", "wsd"] = "constant"
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     decay_share: Rate = 0.2
@@ -93,6 +96,9 @@ class PhaseConfig(Section):
     full_mask_rate: Rate = 0.25
     """For `shards`; composed scenes and their caches bring their own share."""
     latent_mask: Literal["nearest", "cover"] = "nearest"
+    read_sketches: tuple[str, ...] = ()
+    """Cross-attentions of the UNet that are set to read the text encoder's sketches before the phase begins, such
+    as `up_blocks.1.attentions.0`; the text encoder is one of `retouch train text`."""
     high_noise_share: Rate = 0.0
     """Share of rows whose timestep is drawn from the noisiest fifth alone; the others are uniform."""
     hole_loss_weight: Annotated[float, Field(gt=0.0)] = 1.0

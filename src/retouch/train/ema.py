@@ -34,6 +34,13 @@ class Ema:
         weights = [parameters[name].detach() for name in self.shadows]
         torch._foreach_lerp_(list(self.shadows.values()), weights, 1.0 - decay)
 
+    @torch.no_grad()
+    def restart(self, module: nn.Module, *, only: tuple[str, ...]) -> None:
+        """Take over the module's weights whose names begin so: they changed by other means than training."""
+        for name, parameter in trained_parameters(module).items():
+            if name.startswith(only):
+                self.shadows[name].copy_(parameter)
+
     @contextmanager
     def swapped_in(self, module: nn.Module) -> Iterator[None]:
         """Within the block the module holds the averaged weights; afterwards its own again."""

@@ -14,15 +14,20 @@ from torch import Tensor
 from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
-from retouch.train.ema import Ema
+from retouch.train.ema import Ema, trained_parameters
 from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import Recipe, RowSource
+from retouch.train.reading import fit_reading
 from retouch.train.rows import Place
-from retouch.train.schedule import rate_factor
+from retouch.train.schedule import rate_factor, rate_of
+from retouch.train.sketch import SketchHead
 from retouch.train.storage import load_state, save_atomically
 from retouch.train.surgery import widen_input
 
 logger = logging.getLogger(__name__)
+
+SURGERY_ROWS = 256
+"""Examples that a surgery learns from."""
 
 
 @dataclass(slots=True)
@@ -84,19 +89,22 @@ class Trainer:
 
     def _optimiser(self) -> torch.optim.AdamW:
         settings, phase = self.config.optimiser, self.phase
-        text_rate = phase.text_learning_rate or phase.learning_rate
-        groups = [
-            {"params": [p for p in self.denoiser.unet.parameters() if p.requires_grad], "lr": phase.learning_rate},
-            {"params": [p for p in self.denoiser.text_encoder.parameters() if p.requires_grad], "lr": text_rate},
-        ]
-        groups = [group for group in groups if group["params"]]
+        groups: dict[float, list[torch.nn.Parameter]] = {}
+        for name, parameter in trained_parameters(self.denoiser).items():
+            groups.setdefault(rate_of(name, phase), []).append(parameter)
         return torch.optim.AdamW(
-            groups, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay, fused=True
+            [{"params": parameters, "lr": rate} for rate, parameters in groups.items()],
+            betas=settings.betas,
+            eps=settings.eps,
+            weight_decay=settings.weight_decay,
+            fused=True,
         )
 
     def _start_phase(self, source: RowSource) -> Run:
         accelerator = self.accelerator
         recipe = Recipe(self.phase, self._noise, self.config.model.prediction_type, self.empty_tokens)
+        if self.position.step == 0:
+            self._read_sketches(recipe, source)
         optimiser = self._optimiser()
         peaks = [float(group["lr"]) for group in optimiser.param_groups]
         if self._resumed_optimiser is not None:
@@ -109,6 +117,26 @@ class Trainer:
         if self.config.model.compile:
             model = torch.compile(model)
         return Run(recipe, source, model, prepared, peaks)
+
+    def _read_sketches(self, recipe: Recipe, source: RowSource) -> None:
+        """Before a phase's first step: the surgery on the attentions that are to read sketches."""
+        folder = self.config.model.text.pretrained
+        if not self.phase.read_sketches or folder is None:
+            return
+        head = SketchHead.load(Path(folder))
+        examples = []
+        for first in range(0, SURGERY_ROWS, self.phase.micro_batch):
+            # A step that is never trained: the same rows, whatever was drawn before.
+            places = [
+                Place(self.config.seed, self.position.phase, self.phase.steps, first + row)
+                for row in range(self.phase.micro_batch)
+            ]
+            draws = recipe.draw(places, source.cells)
+            batch = source.batch(draws.pick, draws.posterior)
+            examples.append(recipe.example(batch, draws, torch.device("cpu")))
+        for attention in self.phase.read_sketches:
+            fit_reading(self.denoiser, attention, examples, head)
+        self.ema.restart(self.denoiser, only=tuple(f"unet.{name}." for name in self.phase.read_sketches))
 
     def train(
         self, sources: Callable[[PhaseConfig], RowSource], hooks: Hooks, *, stop: Callable[[], bool]

@@ -8,7 +8,7 @@ from retouch.train.config import PhaseConfig
 def rate_factor(step: int, phase: PhaseConfig) -> float:
     """Factor in [0, 1] for `step` (from 0): linear warm-up, then constant, cosine to 0, or a last fall.
 
-    `wsd` is warmup-stable-decay (Hu et al. 2024, arXiv:2404.06395) with a fall along 1 - sqrt (arXiv:2405.18392).
+    `wsd` is warmup-stable-decay (Hu et al. 2024, arXiv:2404.06395).
     """
     if step < phase.warmup_steps:
         return (step + 1) / phase.warmup_steps
@@ -17,6 +17,17 @@ def rate_factor(step: int, phase: PhaseConfig) -> float:
     if phase.schedule == "cosine":
         progress = (step - phase.warmup_steps) / max(phase.steps - phase.warmup_steps, 1)
         return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-    decay_steps = max(1, round(phase.decay_share * phase.steps))
-    progress = (step - (phase.steps - decay_steps)) / decay_steps
+    return falling(step, phase.steps, decay_share=phase.decay_share)
+
+
+def falling(step: int, steps: int, *, decay_share: float) -> float:
+    """1, and over the last `decay_share` of the steps a fall to 0 along 1 - sqrt (arXiv:2405.18392)."""
+    decay_steps = max(1, round(decay_share * steps))
+    progress = (step - (steps - decay_steps)) / decay_steps
     return 1.0 if progress <= 0.0 else max(0.0, 1.0 - math.sqrt(min(progress, 1.0)))
+
+
+def rate_of(name: str, phase: PhaseConfig) -> float:
+    """The peak learning rate of the parameter of this name."""
+    factors = (factor for start, factor in phase.rate_factors.items() if name.startswith(start))
+    return phase.learning_rate * next(factors, 1.0)

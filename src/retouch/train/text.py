@@ -11,7 +11,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-MAX_TOKENS = 32
+WORD_TOKENS = 32
+"""Room for the words of a caption."""
+SKETCH_SIDE = 8
+"""After the words, one token for each of so many rows and columns of the picture: `retouch.train.sketch`."""
+MAX_TOKENS = WORD_TOKENS + SKETCH_SIDE**2
 """The length of the tokenizers that we make."""
 WORDS_FILE = "words.json"
 """Beside a tokenizer: the words that it was made for. Its tokens hold pieces of words, too."""
@@ -86,8 +90,10 @@ def save_vocabulary(tokenizer: Any, folder: Path) -> None:
     _write_vocabulary(learnt["vocab"], _merge_lines(learnt), folder)
 
 
-def build_text_encoder(tokenizer: Any, *, width: int = 192, layers: int = 2, heads: int = 4) -> CLIPTextModel:
-    """A CLIP text model for `tokenizer`, freshly initialised.
+def build_text_encoder(
+    tokenizer: Any, *, width: int = 192, layers: int = 2, heads: int = 4, hidden: int | None = None
+) -> CLIPTextModel:
+    """A CLIP text model for `tokenizer`, freshly initialised; `hidden` is the width between its linear layers.
 
     CLIP initialises embeddings for 12 layers of width 512 and more; at two layers the token embeddings are raised
     to unit scale, or the words would start as almost the same vector.
@@ -95,7 +101,7 @@ def build_text_encoder(tokenizer: Any, *, width: int = 192, layers: int = 2, hea
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=width,
-        intermediate_size=4 * width,
+        intermediate_size=hidden or 4 * width,
         num_hidden_layers=layers,
         num_attention_heads=heads,
         max_position_embeddings=tokenizer.model_max_length,

@@ -1,0 +1,259 @@
+"""Lessons for a small text encoder: to sketch what its caption names, one token for each region of the picture.
+
+A UNet learns slowly by heart how a thing looks: its convolutions know where they stand by the picture's border
+alone, and every call pays for all of its resolutions. A transformer with a token for each region knows where it
+stands, costs a tenth, and is called once per prompt. So it learns the shapes; to the UNet it is left to look them
+up (`retouch.train.reading`) and to fit them to mask, size and light.
+
+The sketches stand behind the words, where stock pipelines pad: a caption of more than `WORD_TOKENS` tokens
+overwrites the first of them.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from retouch.data.captions import Naming, describe, describe_place
+from retouch.data.colour import COLOURS
+from retouch.data.compose import SceneComposer
+from retouch.data.vocabulary import PLACES, Concept
+from retouch.train.progress import RunLog
+from retouch.train.schedule import falling
+from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
+from retouch.train.vae import to_unit_range
+
+HEAD_FILE = "sketch.safetensors"
+"""Beside the text encoder: what turns its sketch tokens into latents and places."""
+WARMUP_STEPS = 50
+FREQUENCIES = 4
+"""Cosines of a place, across and down."""
+SHADES = (1, 4, 7)
+"""The shades of a colour whose latents are averaged."""
+GROUND_WEIGHT = 0.05
+"""Of cells that hold nothing of the object; its own have 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class SketchRecipe:
+    """What the lessons are made of.
+
+    Attributes:
+        side: longer side of the objects, as a share of the picture's; about what a crop around a hole shows.
+        start_from: folder of a text encoder to go on with. What its word tokens say stays as it is, so that a UNet
+            that reads them already goes on reading them.
+        nothing_rate: share of captions without an object, whose sketch is plain grey.
+        position_weight: of the place of each token, which its own UNet queries look for.
+    """
+
+    data_dir: Path
+    vae_dir: Path
+    tokenizer_dir: Path
+    output: Path
+    start_from: Path | None = None
+    size: int = 128
+    side: float = 0.66
+    width: int = 192
+    layers: int = 2
+    heads: int = 4
+    hidden: int = 1536
+    steps: int = 5000
+    batch: int = 24
+    learning_rate: float = 1.5e-3
+    decay_share: float = 0.4
+    nothing_rate: float = 0.06
+    position_weight: float = 0.2
+    seed: int = 0
+    report_every: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What there is to sketch; the last one is nothing.
+
+    Attributes:
+        things: (concept, colour) of each but the last.
+        regions: (N, SKETCH_SIDE**2, values) latents, region by region.
+        weights: of the same shape.
+    """
+
+    things: tuple[tuple[Concept, str | None], ...]
+    regions: Tensor
+    weights: Tensor
+
+
+class SketchHead(nn.Module):
+    """Reads sketch tokens: the latents of their region, and its place. Needed for the lessons alone."""
+
+    def __init__(self, width: int, values: int) -> None:
+        super().__init__()
+        self.latents = nn.Linear(width, values)
+        self.position = nn.Linear(width, 2 * FREQUENCIES)
+
+    @classmethod
+    def load(cls, folder: Path) -> "SketchHead":
+        """The head beside a text encoder that had its lessons."""
+        weights = load_file(folder / HEAD_FILE)
+        values, width = weights["latents.weight"].shape
+        head = cls(width, values)
+        head.load_state_dict(weights)
+        return head
+
+
+def to_regions(cells: Tensor) -> Tensor:
+    """(B, C, h, w) cells to (B, SKETCH_SIDE**2, C * h * w / SKETCH_SIDE**2), row by row."""
+    return F.pixel_unshuffle(cells, cells.shape[-1] // SKETCH_SIDE).flatten(2).transpose(1, 2)
+
+
+def to_cells(regions: Tensor, cells: int) -> Tensor:
+    """The inverse of `to_regions`: (B, C, cells, cells)."""
+    packed = regions.transpose(1, 2).reshape(len(regions), -1, SKETCH_SIDE, SKETCH_SIDE)
+    return F.pixel_shuffle(packed, cells // SKETCH_SIDE)
+
+
+def position_codes(side: int) -> Tensor:
+    """Places on a square grid as cosines of rising frequency, across and down: (side**2, 2 * FREQUENCIES).
+
+    Products of two codes are largest where the places are the same, and fall off evenly around.
+    """
+    middles = (torch.arange(side) + 0.5) / side * torch.pi
+    down, across = torch.meshgrid(middles, middles, indexing="ij")
+    places = torch.stack([across, down], dim=-1).reshape(-1, 2)
+    return 2**0.5 * torch.cat([torch.cos(k * places) for k in range(1, FREQUENCIES + 1)], dim=1)
+
+
+@torch.inference_mode()
+def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float) -> Subjects:
+    """Encode every concept in each of its colours, and plain grey."""
+    things, regions, weights = [], [], []
+    for concept in composer.concepts:
+        for colour in (None, *(COLOURS if concept.is_recoloured else ())):
+            shades = SHADES if colour else SHADES[:1]
+            portraits = [composer.portrait(concept, colour, side=side, variant=shade) for shade in shades]
+            latents = _encode(vae, np.stack([picture for picture, _ in portraits])).mean(0, keepdim=True)
+            opacity = torch.tensor(portraits[0][1])[None, None].float() / 255
+            shown = F.adaptive_avg_pool2d(opacity, (latents.shape[-2], latents.shape[-1])).expand_as(latents)
+            things.append((concept, colour))
+            regions.append(to_regions(latents))
+            weights.append(to_regions(GROUND_WEIGHT + (1.0 - GROUND_WEIGHT) * shown))
+    nothing = _encode(vae, np.full((1, composer.size, composer.size, 3), 127.5))
+    regions.append(to_regions(nothing))
+    weights.append(torch.full_like(weights[0], GROUND_WEIGHT))
+    return Subjects(tuple(things), torch.cat(regions), torch.cat(weights))
+
+
+def _encode(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:
+    mean: Tensor = vae.encode(to_unit_range(pictures)).latent_dist.mean
+    return mean * float(vae.config.scaling_factor)
+
+
+class SketchTeacher:
+    """The text encoder, its head and the order of its lessons; changed by the training thread alone."""
+
+    def __init__(self, recipe: SketchRecipe, subjects: Subjects, tokenizer: Any) -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.subjects, self.tokenizer = recipe, subjects, tokenizer
+        self.before = CLIPTextModel.from_pretrained(recipe.start_from).eval() if recipe.start_from else None
+        self.text_encoder = build_text_encoder(
+            tokenizer, width=recipe.width, layers=recipe.layers, heads=recipe.heads, hidden=recipe.hidden
+        )
+        if self.before is not None:
+            take_over(self.text_encoder, self.before)
+        self.head = SketchHead(recipe.width, subjects.regions.shape[-1])
+        self._parameters = [*self.text_encoder.parameters(), *self.head.parameters()]
+        self._optimiser = torch.optim.AdamW(
+            self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        self._rng = np.random.default_rng(recipe.seed)
+        self._queue: list[int] = []
+        self._places = list(PLACES.values())
+        self._codes = position_codes(SKETCH_SIDE)
+
+    def lesson(self) -> tuple[list[str], Tensor]:
+        """Captions, and the numbers of their subjects (B,). Every subject once before any comes again."""
+        numbers, captions = [], []
+        for _ in range(self.recipe.batch):
+            place = self._places[int(self._rng.integers(len(self._places)))]
+            if self._rng.random() < self.recipe.nothing_rate:
+                numbers.append(len(self.subjects.things))
+                captions.append("" if self._rng.random() < 0.5 else describe_place(self._rng, place))
+                continue
+            if not self._queue:
+                self._queue = self._rng.permutation(len(self.subjects.things)).tolist()
+            numbers.append(self._queue.pop())
+            concept, colour = self.subjects.things[numbers[-1]]
+            captions.append(describe(self._rng, Naming(concept, colour, place)))
+        return captions, torch.tensor(numbers)
+
+    def step(self, rate: float) -> dict[str, float]:
+        """One optimiser step at this learning rate; returns the losses."""
+        captions, numbers = self.lesson()
+        tokens = encode_captions(self.tokenizer, captions)
+        with torch.autocast("cpu", torch.bfloat16):
+            embeds = self.text_encoder(tokens)[0]
+            sketch, place = self.head.latents(embeds[:, WORD_TOKENS:]), self.head.position(embeds[:, WORD_TOKENS:])
+        target, weights = self.subjects.regions[numbers], self.subjects.weights[numbers]
+        errors = (weights * (sketch.float() - target).square()).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
+        losses = {
+            "sketch": errors.mean(),
+            "position": (place.float() - self._codes).square().mean(),
+            "words": self._change_of_words(tokens, embeds.float()),
+        }
+        (losses["sketch"] + self.recipe.position_weight * losses["position"] + losses["words"]).backward()
+        torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _change_of_words(self, tokens: Tensor, embeds: Tensor) -> Tensor:
+        """How far the tokens that the first text encoder had have moved; 0 for a fresh one."""
+        if self.before is None:
+            return torch.zeros(())
+        length = min(self.before.config.max_position_embeddings, WORD_TOKENS)
+        with torch.no_grad():
+            expected = self.before(tokens[:, :length])[0]
+        return F.mse_loss(embeds[:, :length], expected)
+
+    def save(self, folder: Path) -> None:
+        """Write the text encoder, and its head beside it."""
+        self.text_encoder.save_pretrained(folder)
+        save_file(self.head.state_dict(), folder / HEAD_FILE)
+
+
+@torch.no_grad()
+def take_over(text_encoder: CLIPTextModel, before: CLIPTextModel) -> None:
+    """Copy a smaller model's weights into a larger one of the same width, which then says the same of the words.
+
+    Further positions and hidden units stay as they are, but that the units say nothing yet.
+    """
+    old = dict(before.named_parameters())
+    for name, parameter in text_encoder.named_parameters():
+        if parameter.shape != old[name].shape and name.endswith("fc2.weight"):
+            parameter.zero_()
+        parameter[tuple(slice(size) for size in old[name].shape)] = old[name]
+
+
+def train_text(recipe: SketchRecipe) -> Path:
+    """Give a text encoder its lessons; some ten minutes, from the beginning each time. Returns its folder."""
+    tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
+    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
+    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
+    teacher = SketchTeacher(recipe, draw_subjects(composer, vae, side=recipe.side), tokenizer)
+    log = RunLog(recipe.output / "log.jsonl", total=recipe.steps * recipe.batch)
+    for step in range(recipe.steps):
+        rise = min(1.0, (step + 1) / WARMUP_STEPS)
+        rate = recipe.learning_rate * rise * falling(step, recipe.steps, decay_share=recipe.decay_share)
+        log.note(**teacher.step(rate))
+        if (step + 1) % recipe.report_every == 0:
+            log.report(step=step + 1, samples=(step + 1) * recipe.batch)
+    teacher.save(recipe.output)
+    return recipe.output

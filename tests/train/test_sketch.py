@@ -1,0 +1,107 @@
+"""The text encoder's lessons: regions, places, what is taken over, and that lessons teach."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from retouch.data.compose import SceneComposer
+from retouch.train.sketch import (
+    SketchHead,
+    SketchRecipe,
+    SketchTeacher,
+    draw_subjects,
+    position_codes,
+    take_over,
+    to_cells,
+    to_regions,
+    train_text,
+)
+from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
+
+
+@pytest.fixture
+def recipe(data_dir: Path, vae_dir: Path, tokenizer_dir: Path, tmp_path: Path) -> SketchRecipe:
+    return SketchRecipe(
+        data_dir=data_dir,
+        vae_dir=vae_dir,
+        tokenizer_dir=tokenizer_dir,
+        output=tmp_path / "text",
+        size=32,
+        width=16,
+        layers=1,
+        heads=2,
+        hidden=32,
+        steps=3,
+        batch=4,
+        report_every=1,
+    )
+
+
+@pytest.fixture
+def teacher(recipe: SketchRecipe) -> SketchTeacher:
+    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
+    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
+    tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
+    return SketchTeacher(recipe, draw_subjects(composer, vae, side=recipe.side), tokenizer)
+
+
+def test_a_region_is_a_block_of_cells_and_regions_go_row_by_row() -> None:
+    cells = torch.arange(4 * 32 * 32.0).view(1, 4, 32, 32)
+    regions = to_regions(cells)
+    assert regions.shape == (1, SKETCH_SIDE**2, 64)
+    assert set(regions[0, 9].tolist()) == set(cells[0, :, 4:8, 4:8].flatten().tolist())
+    assert torch.equal(to_cells(regions, 32), cells)
+
+
+@pytest.mark.parametrize("side", [4, 8])
+def test_a_places_code_agrees_most_with_itself(side: int) -> None:
+    codes = position_codes(side)
+    assert torch.equal((codes @ codes.T).argmax(1), torch.arange(side**2))
+    assert torch.equal(codes[1, 1::2], codes[0, 1::2])  # one step across changes nothing down
+
+
+def test_subjects_are_every_concept_in_every_colour_and_then_nothing(teacher: SketchTeacher) -> None:
+    subjects = teacher.subjects
+    assert len(subjects.regions) == len(subjects.weights) == len(subjects.things) + 1
+    shown = subjects.weights[:-1].amax(dim=(1, 2))
+    assert bool((shown > 0.3).all())
+    assert float(subjects.weights[-1].max()) < 0.1
+
+
+def test_lessons_show_every_subject_before_any_comes_again(teacher: SketchTeacher) -> None:
+    count, seen = len(teacher.subjects.things), []
+    while len(seen) < count:
+        captions, numbers = teacher.lesson()
+        seen += [number for number in numbers.tolist() if number < count]
+        assert len(captions) == len(numbers)
+    assert len(set(seen[:count])) == count
+
+
+def test_lessons_bring_the_sketch_closer(teacher: SketchTeacher) -> None:
+    losses = [teacher.step(3e-3)["sketch"] for _ in range(60)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def test_a_larger_model_says_the_same_of_the_words(tokenizer_dir: Path) -> None:
+    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_dir)
+    tokenizer.model_max_length = WORD_TOKENS
+    small = build_text_encoder(tokenizer, width=16, layers=2, heads=2).eval()
+    tokenizer.model_max_length = MAX_TOKENS
+    large = build_text_encoder(tokenizer, width=16, layers=2, heads=2, hidden=96).eval()
+    take_over(large, small)
+    tokens = encode_captions(tokenizer, ["a red apple", "face of a yellow cat"])
+    with torch.inference_mode():
+        expected = small(tokens[:, :WORD_TOKENS])[0]
+        found = large(tokens)[0]
+    torch.testing.assert_close(found[:, :WORD_TOKENS], expected)
+
+
+def test_trained_text_encoder_and_head_load_again_and_training_repeats(recipe: SketchRecipe) -> None:
+    folder = train_text(recipe)
+    first = CLIPTextModel.from_pretrained(folder).state_dict()
+    assert SketchHead.load(folder).latents.weight.shape == (4, 16)
+    second = CLIPTextModel.from_pretrained(train_text(recipe)).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
