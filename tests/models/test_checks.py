@@ -39,6 +39,14 @@ def test_good_file_passes_and_loads(tmp_path: Path) -> None:
     assert torch.equal(read_weights(tmp_path / "weights")["a"], torch.arange(4.0))
 
 
+def test_a_header_whose_length_begins_like_a_pickle_is_safetensors_all_the_same(tmp_path: Path) -> None:
+    padding = "x" * (0x180 - len(safetensors_bytes({"__metadata__": {"of": ""}}, b"")) + 8)
+    content = safetensors_bytes({"__metadata__": {"of": padding}}, b"")
+    assert content[:2] == b"\x80\x01"
+    (tmp_path / "weights").write_bytes(content)
+    assert weight_format(tmp_path / "weights") == "safetensors"
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -46,9 +46,13 @@ def weight_format(path: Path) -> WeightFormat:
         raise ModelNotFound(
             f"{path.name} is a Git LFS pointer, not the weights", hint="run `git lfs pull` in its repository"
         )
+    # First, for the length that safetensors begin with may have the byte that pickles begin with. Its upper half
+    # is zero: no header is 4 GiB long.
+    if head[4:9] == b"\x00\x00\x00\x00{":
+        return "safetensors"
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return "pickle"
-    if len(head) > 8 and head[8:9] == b"{":
+    if head[8:9] == b"{":
         return "safetensors"
     raise ModelUnsafe(
         f"{path.name} is no weight file that retouch knows",
