@@ -10,8 +10,8 @@ import torch
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.settings import EngineSettings
 from retouch.engine.tune import Tuning, forget, tuned
-from retouch.models.adapters import expand_tokens
 from retouch.models.bundle import ModelBundle
+from retouch.models.tokens import padded_tokens
 
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
 
@@ -75,14 +75,8 @@ class ModelCalls:
 
     def embed(self, prompts: Sequence[str]) -> torch.Tensor:
         """Return (rows, T, D) embeddings, in the bundle's dtype."""
-        tokenizer, encoder = self._bundle.tokenizer, self._bundle.text_encoder
-        tokens = tokenizer(
-            [expand_tokens(prompt, tokenizer) for prompt in prompts],
-            padding="max_length",
-            max_length=tokenizer.model_max_length,
-            truncation=True,
-            return_tensors="pt",
-        )
+        encoder = self._bundle.text_encoder
+        tokens = padded_tokens(prompts, self._bundle.tokenizer)
         masked = bool(getattr(encoder.config, "use_attention_mask", False))
         pairs = list(zip(tokens.input_ids, tokens.attention_mask))
 

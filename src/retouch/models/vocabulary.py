@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from retouch.models.adapters import expand_tokens
+from retouch.models.tokens import all_ids
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 # Words that carry grammar, not content: a model need not know them to follow the rest.
@@ -44,9 +44,7 @@ def unknown_words(prompt: str, vocabulary: Collection[str] | None) -> tuple[str,
 def cut_off(prompt: str, tokenizer: Any) -> str:
     """Return the end of a prompt that is beyond the tokenizer's limit, '' if nothing is."""
     limit = int(tokenizer.model_max_length) - 2
-    ids = tokenizer(
-        expand_tokens(prompt, tokenizer), add_special_tokens=False, truncation=False, verbose=False
-    ).input_ids
+    ids = all_ids(prompt, tokenizer)
     return str(tokenizer.decode(ids[limit:])).strip() if len(ids) > limit else ""
 
 
