@@ -2,8 +2,9 @@
 
 import pytest
 
+from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig
-from retouch.train.schedule import rate_factor, rate_of
+from retouch.train.schedule import check_factors, rate_factor, rate_of
 
 
 def phase(schedule: str, **changes: object) -> PhaseConfig:
@@ -47,7 +48,13 @@ def test_wsd_is_flat_until_its_decay_and_then_falls_to_almost_zero() -> None:
 
 
 def test_the_first_beginning_that_fits_a_name_sets_its_rate() -> None:
-    found = phase("constant", rate_factors={"unet.up_blocks.1": 0.5, "unet.up": 0.1}, learning_rate=2.0)
+    found = phase("constant", rate_factors={"unet.up_blocks.1": 0.5, "unet.up_blocks": 0.1}, learning_rate=2.0)
     assert rate_of("unet.up_blocks.1.resnets.0.conv1.weight", found) == 1.0
     assert rate_of("unet.up_blocks.2.resnets.0.conv1.weight", found) == pytest.approx(0.2)
     assert rate_of("text_encoder.embeddings", found) == 2.0
+    assert rate_of("unet.up_blocks.10.conv.weight", found) == pytest.approx(0.2)
+
+
+def test_a_factor_for_no_parameter_is_refused() -> None:
+    with pytest.raises(InvalidField, match="begins with"):
+        check_factors(["unet.up_blocks.1.weight"], phase("constant", rate_factors={"unet.up_block": 0.5}))

@@ -52,7 +52,7 @@ def weight_format(path: Path) -> WeightFormat:
         return "safetensors"
     if head.startswith((b"PK\x03\x04", b"\x80")):
         return "pickle"
-    if head[8:9] == b"{":
+    if head[8:9] == b"{":  # with a length that is a lie: its reader says so
         return "safetensors"
     raise ModelUnsafe(
         f"{path.name} is no weight file that retouch knows",

@@ -165,6 +165,15 @@ class TrainConfig(Section):
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     log: LogConfig = LogConfig()
 
+    @model_validator(mode="after")
+    def _sketches_can_be_read(self) -> "TrainConfig":
+        has_lessons = self.model.text.pretrained is not None and self.model.pretrained is None
+        if any(phase.read_sketches for phase in self.phases) and (not has_lessons or self.model.lora is not None):
+            raise ValueError(
+                "`read_sketches` needs `model.text.pretrained`, and neither `model.pretrained` nor `lora`"
+            )
+        return self
+
 
 def load_config(path: Path, overrides: dict[str, Any] | None = None) -> TrainConfig:
     """Read a YAML file; `overrides` maps dotted keys (`phases.0.steps`) to values that replace the file's.

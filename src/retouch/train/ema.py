@@ -68,5 +68,5 @@ class Ema:
         """
         saved = state["shadows"]
         assert isinstance(saved, dict)
-        self.shadows = {name: saved[name].clone() for name in self.shadows}
+        self.shadows = {name: saved[name].to(own.device, copy=True) for name, own in self.shadows.items()}
         self.updates = int(str(state["updates"]))

@@ -19,7 +19,7 @@ from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import Recipe, RowSource
 from retouch.train.reading import fit_reading
 from retouch.train.rows import Place
-from retouch.train.schedule import rate_factor, rate_of
+from retouch.train.schedule import check_factors, rate_factor, rate_of
 from retouch.train.sketch import SketchHead
 from retouch.train.storage import load_state, save_atomically
 from retouch.train.surgery import widen_input
@@ -75,6 +75,7 @@ class Trainer:
         self._noise = NoiseSchedule.scaled_linear()
         self._resumed_optimiser: dict[str, Any] | None = None
         self._prepare_input()
+        denoiser.to(accelerator.device)  # before the averages, which live where the weights do
         self.ema = Ema(denoiser, config.ema.decay)
         self._run: Run | None = None
 
@@ -90,7 +91,9 @@ class Trainer:
     def _optimiser(self) -> torch.optim.AdamW:
         settings, phase = self.config.optimiser, self.phase
         groups: dict[float, list[torch.nn.Parameter]] = {}
-        for name, parameter in trained_parameters(self.denoiser).items():
+        trained = trained_parameters(self.denoiser)
+        check_factors(trained, phase)
+        for name, parameter in trained.items():
             groups.setdefault(rate_of(name, phase), []).append(parameter)
         return torch.optim.AdamW(
             [{"params": parameters, "lr": rate} for rate, parameters in groups.items()],
@@ -110,7 +113,6 @@ class Trainer:
         if self._resumed_optimiser is not None:
             optimiser.load_state_dict(self._resumed_optimiser)
             self._resumed_optimiser = None
-        self.denoiser.to(accelerator.device)
         self.denoiser.unet.train()
         self.denoiser.text_encoder.train(self.denoiser.train_text)
         model, prepared = accelerator.prepare(self.denoiser, optimiser)
@@ -133,10 +135,13 @@ class Trainer:
             ]
             draws = recipe.draw(places, source.cells)
             batch = source.batch(draws.pick, draws.posterior)
-            examples.append(recipe.example(batch, draws, torch.device("cpu")))
+            examples.append(recipe.example(batch, draws, self.accelerator.device))
         for attention in self.phase.read_sketches:
             fit_reading(self.denoiser, attention, examples, head)
-        self.ema.restart(self.denoiser, only=tuple(f"unet.{name}." for name in self.phase.read_sketches))
+        self.ema.restart(
+            self.denoiser,
+            only=tuple(f"unet.{name}.transformer_blocks.0.attn2." for name in self.phase.read_sketches),
+        )
 
     def train(
         self, sources: Callable[[PhaseConfig], RowSource], hooks: Hooks, *, stop: Callable[[], bool]

@@ -58,7 +58,7 @@ def fit_reading(denoiser: Denoiser, attention: str, examples: Sequence[Example],
     codes = cells.shape[1]
     if size < codes:
         raise ModelError(f"{attention} has heads of {size} channels; a place needs {codes}")
-    scale = torch.full((codes, 1), SHARPNESS)
+    scale = torch.full((codes, 1), SHARPNESS, device=features.device)
     scale[-1] = AVOID_WORDS
     for turn, number in enumerate(readers):
         own = slice(number * size, (number + 1) * size)

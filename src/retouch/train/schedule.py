@@ -1,7 +1,9 @@
 """Learning-rate schedules, as factors of the peak rate."""
 
 import math
+from collections.abc import Iterable
 
+from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig
 
 
@@ -29,5 +31,21 @@ def falling(step: int, steps: int, *, decay_share: float) -> float:
 
 def rate_of(name: str, phase: PhaseConfig) -> float:
     """The peak learning rate of the parameter of this name."""
-    factors = (factor for start, factor in phase.rate_factors.items() if name.startswith(start))
+    factors = (factor for start, factor in phase.rate_factors.items() if _begins(name, start))
     return phase.learning_rate * next(factors, 1.0)
+
+
+def check_factors(names: Iterable[str], phase: PhaseConfig) -> None:
+    """Refuse a factor that is for none of the trained parameters.
+
+    Raises:
+        InvalidField: a name is misspelt, or its part is not trained.
+    """
+    found = list(names)
+    for start in phase.rate_factors:
+        if not any(_begins(name, start) for name in found):
+            raise InvalidField("rate_factors", f"no trained parameter's name begins with {start}")
+
+
+def _begins(name: str, start: str) -> bool:
+    return name == start or name.startswith(f"{start}.")

@@ -248,6 +248,8 @@ def train_text(recipe: SketchRecipe) -> Path:
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
     composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
     teacher = SketchTeacher(recipe, draw_subjects(composer, vae, side=recipe.side), tokenizer)
+    recipe.output.mkdir(parents=True, exist_ok=True)
+    (recipe.output / "log.jsonl").unlink(missing_ok=True)
     log = RunLog(recipe.output / "log.jsonl", total=recipe.steps * recipe.batch)
     for step in range(recipe.steps):
         rise = min(1.0, (step + 1) / WARMUP_STEPS)
