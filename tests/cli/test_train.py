@@ -34,6 +34,8 @@ def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path
     build_vae((8, 8, 16)).save_pretrained(vae)
     invoke("tokenizer", "--data-dir", data_dir, "--output", tokenizer)
     common = ("--data-dir", data_dir, "--vae-dir", vae, "--tokenizer-dir", tokenizer)
+    text = tmp_path / "text"
+    invoke("text", *common, "--output", text, "--steps", 1)
     invoke("latents", *common, "--output", latents, "--slots", 16, "--size", 32)
     assert np.load(latents / "filled.npy")[0] == 16
     recipe = Path(__file__).parents[2] / "configs" / "pocket.yaml"
@@ -43,7 +45,8 @@ def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path
         f"phases.{index}.{key}": value for index in range(len(tree["phases"])) for key, value in sizes.items()
     }
     settings |= {"model.vae": str(vae), "model.tokenizer": str(tokenizer), "log.publish": str(tmp_path / "latest")}
-    settings |= {"model.unet.block_out_channels": [8, 8, 16, 16], "log.prompts": [], "log.tensorboard": False}
+    settings |= {"model.text.pretrained": str(text)}
+    settings |= {"model.unet.block_out_channels": [8, 8, 64, 64], "log.prompts": [], "log.tensorboard": False}
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     invoke("run", recipe, "--run-dir", tmp_path / "run", "--cpu", *sets)
     assert (tmp_path / "latest" / "model_index.json").exists()
@@ -51,7 +54,7 @@ def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path
 
 def test_help_names_every_step() -> None:
     output = invoke("--help")
-    assert all(name in output for name in ("run", "tokenizer", "vae", "latents"))
+    assert all(name in output for name in ("run", "tokenizer", "vae", "text", "latents"))
 
 
 def test_set_without_a_value_is_a_usage_error(tmp_path: Path) -> None:
