@@ -21,7 +21,8 @@ EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "pictures"
 TINT = (230, 40, 90)
 GAP, CAPTION = 8, 20
-DEMO_PROMPTS = ("a red apple", "a strawberry")
+DEMO_PROMPTS = ("a red apple", "a strawberry", "face of a yellow cat", "a house", "a penguin", "a pizza")
+DEMO_SIZE, DEMO_COLUMNS = (216, 144), 4
 DEMO_SEED = 7
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -48,13 +49,18 @@ def demo(model: str) -> None:
     views = [photo, hole.convert("RGB")]
     with Inpainter.load(model) as inpainter:
         views += [inpainter(prompt, photo, hole, seed=DEMO_SEED).image for prompt in DEMO_PROMPTS]
-    small = [view.resize((288, 192), Image.Resampling.LANCZOS) for view in views]
-    save(sheet([small], [["picture", "mask", *DEMO_PROMPTS]]), "demo")
+    small = [view.resize(DEMO_SIZE, Image.Resampling.LANCZOS) for view in views]
+    titles = ["picture", "mask", *DEMO_PROMPTS]
+    starts = range(0, len(small), DEMO_COLUMNS)
+    rows, captions = ([parts[at : at + DEMO_COLUMNS] for at in starts] for parts in (small, titles))
+    save(sheet(rows, captions), "demo")
 
 
 def save(picture: Image.Image, name: str) -> None:
-    """Write a picture in 256 colours, which keeps it below 100 kB."""
-    picture.quantize(256).save(PICTURES / f"{name}.png", optimize=True)
+    """Write a picture in 128 colours, dithered where these are too few, which keeps it below 100 kB."""
+    palette = picture.quantize(128, kmeans=2)
+    small = picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    small.save(PICTURES / f"{name}.png", optimize=True)
 
 
 def polarity() -> Image.Image:

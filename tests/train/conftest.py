@@ -37,12 +37,13 @@ UNET: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def _own_accelerator() -> Iterator[None]:
-    """Forget the precision of earlier runs, which accelerate keeps for a whole process; use one thread."""
+    """Leave no precision to later runs, and take none: accelerate keeps it for a whole process. Use one thread."""
     AcceleratorState._reset_state(reset_partial_state=True)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture

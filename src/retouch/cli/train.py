@@ -19,6 +19,9 @@ RunDir = Annotated[
     Path, typer.Option(help="Folder for checkpoints and logs; an earlier run in it is gone on with.")
 ]
 
+VaeDir = Annotated[Path, typer.Option(help="The frozen VAE.")]
+TokenizerDir = Annotated[Path, typer.Option(help="The tokenizer.")]
+
 
 def _values(overrides: list[str]) -> dict[str, Any]:
     """`key=value` pairs; values are read as JSON where they are JSON, else as text."""
@@ -98,8 +101,8 @@ def vae(
 @app.command()
 def text(
     data_dir: DataDir,
-    vae_dir: Annotated[Path, typer.Option(help="The frozen VAE.")],
-    tokenizer_dir: Annotated[Path, typer.Option(help="The tokenizer.")],
+    vae_dir: VaeDir,
+    tokenizer_dir: TokenizerDir,
     output: Annotated[Path, typer.Option(help="Folder for the text encoder.")],
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5000,
     start_from: Annotated[
@@ -124,8 +127,8 @@ def text(
 @app.command()
 def latents(
     data_dir: DataDir,
-    vae_dir: Annotated[Path, typer.Option(help="The frozen VAE.")],
-    tokenizer_dir: Annotated[Path, typer.Option(help="The tokenizer.")],
+    vae_dir: VaeDir,
+    tokenizer_dir: TokenizerDir,
     output: Annotated[Path, typer.Option(help="Folder for the cache; a partly filled one is gone on with.")],
     slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,

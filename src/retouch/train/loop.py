@@ -1,6 +1,7 @@
 """The training loop: phases, surgery between them, checkpoints that resume exactly."""
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -122,20 +123,16 @@ class Trainer:
 
     def _read_sketches(self, recipe: Recipe, source: RowSource) -> None:
         """Before a phase's first step: the surgery on the attentions that are to read sketches."""
-        folder = self.config.model.text.pretrained
-        if not self.phase.read_sketches or folder is None:
+        if not self.phase.read_sketches:
             return
+        folder = self.config.model.text.pretrained
+        assert folder is not None  # the configuration is checked
         head = SketchHead.load(Path(folder))
-        examples = []
-        for first in range(0, SURGERY_ROWS, self.phase.micro_batch):
-            # A step that is never trained: the same rows, whatever was drawn before.
-            places = [
-                Place(self.config.seed, self.position.phase, self.phase.steps, first + row)
-                for row in range(self.phase.micro_batch)
-            ]
-            draws = recipe.draw(places, source.cells)
-            batch = source.batch(draws.pick, draws.posterior)
-            examples.append(recipe.example(batch, draws, self.accelerator.device))
+        examples = [
+            # The rows of a step that is never trained.
+            recipe.example_at(self._places(self.phase.steps, micro), source, self.accelerator.device)
+            for micro in range(math.ceil(SURGERY_ROWS / self.phase.micro_batch))
+        ]
         for attention in self.phase.read_sketches:
             fit_reading(self.denoiser, attention, examples, head)
         self.ema.restart(
@@ -171,10 +168,10 @@ class Trainer:
             # The widened layer alone has another shape: its first channels carry on, the new ones are zero.
             (own if own.shape == shadow.shape else own[:, : shadow.shape[1]]).copy_(shadow)
 
-    def _places(self, micro: int) -> list[Place]:
-        """Rows of micro-batch number `micro` (over all processes and accumulations) of the step at hand."""
-        size, at = self.phase.micro_batch, self.position
-        return [Place(self.config.seed, at.phase, at.step, micro * size + row) for row in range(size)]
+    def _places(self, step: int, micro: int) -> list[Place]:
+        """Rows of micro-batch number `micro` (over all processes and accumulations) of a step of this phase."""
+        size, phase = self.phase.micro_batch, self.position.phase
+        return [Place(self.config.seed, phase, step, micro * size + row) for row in range(size)]
 
     def _step(self, run: Run) -> dict[str, float]:
         """One optimiser step over the global batch."""
@@ -187,10 +184,9 @@ class Trainer:
             group["lr"] = peak * factor
         totals = torch.zeros(2)
         for turn in range(accumulate):
-            places = self._places(turn * accelerator.num_processes + accelerator.process_index)
-            draws = run.recipe.draw(places, run.source.cells)
-            batch = run.source.batch(draws.pick, draws.posterior)
-            example = run.recipe.example(batch, draws, accelerator.device)
+            micro = turn * accelerator.num_processes + accelerator.process_index
+            places = self._places(self.position.step, micro)
+            example = run.recipe.example_at(places, run.source, accelerator.device)
             is_last = turn == accumulate - 1
             context = accelerator.no_sync(run.model) if not is_last else nullcontext()
             with context:

@@ -59,6 +59,11 @@ class Recipe:
             places, cells=cells, text_drop_rate=phase.text_drop_rate, high_noise_share=phase.high_noise_share
         )
 
+    def example_at(self, places: list[Place], source: RowSource, device: torch.device) -> Example:
+        """The rows of these places, drawn from `source`."""
+        draws = self.draw(places, source.cells)
+        return self.example(source.batch(draws.pick, draws.posterior), draws, device)
+
     def example(self, batch: LatentBatch, draws: Draws, device: torch.device) -> Example:
         """Noise the latents, drop texts, and lay out the channels: latents, mask, masked image."""
         cells = batch.latents.shape[-1]

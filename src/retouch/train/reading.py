@@ -60,13 +60,15 @@ def fit_reading(denoiser: Denoiser, attention: str, examples: Sequence[Example],
         raise ModelError(f"{attention} has heads of {size} channels; a place needs {codes}")
     scale = torch.full((codes, 1), SHARPNESS, device=features.device)
     scale[-1] = AVOID_WORDS
+    query = scale * size**0.5 * _ridge(features, cells, penalty=10.0)
+    key = _ridge(embeds, torch.cat([words, tokens]), penalty=1.0)
     for turn, number in enumerate(readers):
         own = slice(number * size, (number + 1) * size)
         for layer in (cross.to_q, cross.to_k):
             layer.weight[own] *= 0.2  # room for what else there is to look for
         top = slice(number * size, number * size + codes)
-        cross.to_q.weight[top] = scale * size**0.5 * _ridge(features, cells, penalty=10.0)
-        cross.to_k.weight[top] = _ridge(embeds, torch.cat([words, tokens]), penalty=1.0)
+        cross.to_q.weight[top] = query
+        cross.to_k.weight[top] = key
         part = values[turn * size : (turn + 1) * size]
         cross.to_v.weight[number * size : number * size + len(part)] = part
         cross.to_out[0].weight[:, own] = 0.0

@@ -112,12 +112,6 @@ def to_regions(cells: Tensor) -> Tensor:
     return F.pixel_unshuffle(cells, cells.shape[-1] // SKETCH_SIDE).flatten(2).transpose(1, 2)
 
 
-def to_cells(regions: Tensor, cells: int) -> Tensor:
-    """The inverse of `to_regions`: (B, C, cells, cells)."""
-    packed = regions.transpose(1, 2).reshape(len(regions), -1, SKETCH_SIDE, SKETCH_SIDE)
-    return F.pixel_shuffle(packed, cells // SKETCH_SIDE)
-
-
 def position_codes(side: int) -> Tensor:
     """Places on a square grid as cosines of rising frequency, across and down: (side**2, 2 * FREQUENCIES).
 
