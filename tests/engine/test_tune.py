@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from diffusers.models.resnet import ResnetBlock2D
 
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
@@ -20,6 +22,7 @@ EVERYWHERE = Tuning(
     winograd_cells=16,
     gather_cells=4,
     gather_channels=1,
+    residual_floats=1,
     linear_weights=1,
     feed_forward_floats=1,
     feed_forward_rows=7,
@@ -44,7 +47,7 @@ def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> Non
     timesteps = torch.tensor([999.0, 500.5, 1.0])
     plain = bundle.unet(sample, timesteps, encoder_hidden_states=embeds).sample
     fast = tuned(bundle.unet, tuning)
-    assert {"_Conv2d", "_Linear", "_Upsample2D", "_FeedForward"} <= classes_of(fast)
+    assert {"_Conv2d", "_Linear", "_Upsample2D", "_FeedForward", "_ResnetBlock2D"} <= classes_of(fast)
     for _ in range(2):
         again = fast(sample, timesteps, encoder_hidden_states=embeds).sample
         torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-5)
@@ -59,6 +62,27 @@ def test_vae_gives_the_same_numbers(bundle: ModelBundle) -> None:
     torch.testing.assert_close(
         fast.decode(latents).sample, bundle.vae.decode(latents).sample, rtol=1e-4, atol=1e-5
     )
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("time_embedding_norm", ["default", "scale_shift"])
+@pytest.mark.parametrize("out_channels", [8, 12])
+def test_a_residual_block_gives_the_same_numbers(time_embedding_norm: str, out_channels: int) -> None:
+    torch.manual_seed(0)
+    widths = {"in_channels": 8, "out_channels": out_channels, "temb_channels": 6, "groups": 4}
+    block = ResnetBlock2D(**widths, time_embedding_norm=time_embedding_norm).eval()
+    for norm in (block.norm1, block.norm2):
+        torch.nn.init.normal_(norm.weight)
+        torch.nn.init.normal_(norm.bias)
+    model = UNet2DConditionModel.__new__(UNet2DConditionModel)
+    torch.nn.Module.__init__(model)
+    model.block = block
+    fast = tuned(model, EVERYWHERE).block
+    assert type(fast).__name__ == "_ResnetBlock2D"
+    x, temb = torch.randn(3, 8, 8, 4), torch.randn(3, 6)
+    given = x.clone()
+    torch.testing.assert_close(fast(x, temb), block(x, temb), rtol=1e-4, atol=1e-5)
+    assert torch.equal(x, given)
 
 
 def test_weights_are_shared_and_the_given_model_stays_as_it_is(bundle: ModelBundle) -> None:

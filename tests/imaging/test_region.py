@@ -32,16 +32,24 @@ def _plan(mask: np.ndarray, mode: str = "auto", **options: object) -> Region:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(SIDES, SIDES, BOXES, st.sampled_from(["auto", "whole", "masked"]), st.sampled_from([None, 0, 5, 999]))
-def test_every_region_keeps_its_promises(height, width, box, mode, padding) -> None:
+@given(
+    SIDES,
+    SIDES,
+    BOXES,
+    st.sampled_from(["auto", "whole", "masked"]),
+    st.sampled_from([None, 0, 5, 999]),
+    st.sampled_from([None, 0.0, 0.2]),
+)
+def test_every_region_keeps_its_promises(height, width, box, mode, padding, context) -> None:
     mask = _mask(height, width, box)
-    region = _plan(mask, mode, padding_px=padding)
+    region = _plan(mask, mode, padding_px=padding, context=context)
     left, top, right, bottom = region.box
     assert 0 <= left < right <= width
     assert 0 <= top < bottom <= height
     assert mask.sum() == mask[top:bottom, left:right].sum()
     assert all(side % 16 == 0 and side > 0 for side in region.canvas)
-    assert all(1 <= inner <= outer for inner, outer in zip(region.scaled, region.canvas, strict=True))
+    spans = zip(region.offset, region.scaled, region.canvas, strict=True)
+    assert all(before >= 0 and inner >= 1 and before + inner <= outer for before, inner, outer in spans)
     assert region.canvas[0] * region.canvas[1] <= 2 * 4 * 64**2
 
     pixels = np.random.default_rng(height).random((height, width, 3), dtype=np.float32)
@@ -117,6 +125,38 @@ def test_a_model_that_learnt_holes_in_the_middle_gets_them_so() -> None:
     assert region.box == (88, 88, 312, 312)  # 160 px of hole with 32 on each side
     assert _plan(mask, native_size=256, context=0.2, padding_px=40).box == (80, 80, 320, 320)
     assert _plan(mask, "whole", native_size=256, context=0.2).mode == "whole"
+
+
+def test_the_middle_is_the_middle_beyond_the_border_too() -> None:
+    mask = np.zeros((90, 120), bool)
+    mask[:50, 100:] = True
+    region = _plan(mask, context=0.14)  # a hole of 50 px in a square of 64
+    assert (region.canvas, region.offset, region.box) == ((64, 64), (7, 0), (78, 0, 120, 57))
+    canvas_mask = region.apply_mask(mask)
+    assert canvas_mask[7:57, 22:42].all()
+    assert not canvas_mask[57:].any()
+    assert not canvas_mask[:, :22].any()
+    assert canvas_mask[:7, 22:42].all()  # the padding mirrors the hole: nothing is shown there that it hides
+
+    pixels = np.random.default_rng(0).random((90, 120, 3), dtype=np.float32)
+    canvas = region.apply(pixels)
+    assert np.array_equal(canvas[6], canvas[8])
+    assert np.array_equal(canvas[:, 42], canvas[:, 40])
+    assert np.array_equal(region.undo(canvas), pixels[:57, 78:])
+    assert np.array_equal(region.undo(canvas, (100, 0, 120, 50)), pixels[:50, 100:])
+
+
+def test_a_tiny_hole_is_enlarged_fourfold_at_most() -> None:
+    mask = np.zeros((200, 200), bool)
+    mask[100:104, 100:104] = True
+    left, top, right, bottom = _plan(mask, context=0.2).box
+    assert (right - left, bottom - top) == (16, 16)
+
+
+def test_a_picture_that_is_all_hole_is_taken_whole() -> None:
+    region = _plan(np.ones((50, 50), bool), context=0.2)
+    assert (region.box, region.offset) == ((0, 0, 50, 50), (0, 0))
+    assert region.scaled == region.canvas == (64, 64)
 
 
 def test_a_crop_has_context_and_grows_towards_a_square() -> None:

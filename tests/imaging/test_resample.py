@@ -40,11 +40,11 @@ def test_the_same_size_is_the_same_picture() -> None:
     assert np.array_equal(resize(pixels, 5, 6), pixels)
 
 
-@given(st.integers(1, 12), st.integers(1, 60))
-def test_mirrored_indices_go_to_and_fro(size: int, wanted: int) -> None:
-    places = mirrored(size, wanted)
+@given(st.integers(1, 12), st.integers(1, 60), st.integers(0, 30))
+def test_mirrored_indices_go_to_and_fro(size: int, wanted: int, before: int) -> None:
+    places = mirrored(size, wanted, before=before)
     assert len(places) == wanted
-    assert np.array_equal(places[:size], np.arange(min(size, wanted)))
+    assert np.array_equal(places[before : before + size], np.arange(size)[: max(0, wanted - before)])
     assert places.min() >= 0
     assert places.max() < size
     assert size == 1 or (np.abs(np.diff(places)) == 1).all()

@@ -81,10 +81,10 @@ _PLAIN = Mixture(
 MIXTURES: dict[MixtureName, Mixture] = {
     "full": Mixture(),
     "plain": _PLAIN,
-    "centred": replace(_PLAIN, side=(0.60, 0.72), drift=0.18, margin=(0.04, 0.10)),
+    "centred": replace(_PLAIN, side=(0.66, 0.66), drift=0.0, margin=(0.03, 0.09)),
 }
 """`plain` has one upright picture of each concept, about as large as a crop around its hole shows it; `centred`
-has it in the middle, at one size: the first lessons.
+has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`).
 
 A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,
 takes it many times as long to learn.

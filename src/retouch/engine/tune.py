@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from diffusers import ModelMixin
 from diffusers.models.attention import FeedForward
+from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
+from retouch.engine.group_norm import ScaledSilu, norm_and_silu
 from retouch.engine.winograd import (
     can_convolve,
     conv3x3,
@@ -36,6 +38,8 @@ class Tuning:
         gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
             the weights at every call otherwise, which takes as long as the product.
         gather_channels: fewest channels, in and out, for that.
+        residual_floats: fewest numbers of one image in a residual block (4 MiB) for which its norms become part of
+            its convolutions.
         linear_weights: fewest weights of a linear layer that oneDNN takes over.
         feed_forward_floats: fewest numbers between a feed-forward's two matrices (16 MiB) for which its rows are
             taken in parts, so that they stay in the cache; whole, they cost as much as the products.
@@ -48,6 +52,7 @@ class Tuning:
     winograd_weights: int = 2**19
     gather_cells: int = 256
     gather_channels: int = 512
+    residual_floats: int = 2**20
     linear_weights: int = 2**16
     feed_forward_floats: int = 2**22
     feed_forward_rows: int = 256
@@ -111,11 +116,19 @@ class _Conv2d(nn.Conv2d):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         height, width = input.shape[-2:]
-        if height * width >= self.tuning.winograd_cells and self._is_light and can_convolve(height, width):
-            return conv3x3(_channels_last(input), self._weights(), self.bias)
+        if self.filters(height, width):
+            return self.filtered(input)
         if height * width <= self.tuning.gather_cells and self._is_wide:
             return gathered_conv3x3(_channels_last(input), self.weight, self.bias)
         return super().forward(input)
+
+    def filters(self, height: int, width: int) -> bool:
+        """Whether Winograd's filtering is used for this size."""
+        return height * width >= self.tuning.winograd_cells and self._is_light and can_convolve(height, width)
+
+    def filtered(self, input: torch.Tensor, before: ScaledSilu | None = None) -> torch.Tensor:
+        """Convolve what `before` makes of the input."""
+        return conv3x3(_channels_last(input), self._weights(), self.bias, before=before)
 
     @property
     def _is_light(self) -> bool:
@@ -163,6 +176,48 @@ class _Upsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no types
         return weights
 
 
+class _ResnetBlock2D(ResnetBlock2D):  # type: ignore[misc]  # diffusers has no types
+    """A residual block that makes its norms and activations part of its convolutions where images are large."""
+
+    tuning: Tuning
+
+    @staticmethod
+    def fits(block: Any, tuning: Tuning) -> bool:
+        is_plain = block.upsample is None and block.downsample is None and block.output_scale_factor == 1.0
+        is_silu = isinstance(block.nonlinearity, nn.SiLU) and block.dropout.p == 0.0
+        convolutions = (block.conv1, block.conv2)
+        return bool(is_plain and is_silu) and all(
+            isinstance(conv, nn.Conv2d) and _Conv2d.fits(conv, tuning) for conv in convolutions
+        )
+
+    def forward(
+        self, input_tensor: torch.Tensor, temb: torch.Tensor | None, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        height, width = input_tensor.shape[-2:]
+        is_large = input_tensor[0].numel() >= self.tuning.residual_floats
+        if not (is_large and self.conv1.filters(height, width) and self.conv2.filters(height, width)):
+            plain: torch.Tensor = super().forward(input_tensor, temb, *args, **kwargs)
+            return plain
+        x = _channels_last(input_tensor)
+        hidden: torch.Tensor = self.conv1.filtered(x, norm_and_silu(x, self.norm1))
+        scale, shift = self._time(hidden, temb)
+        hidden = self.conv2.filtered(hidden, norm_and_silu(hidden, self.norm2, scale, shift))
+        return hidden.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+    def _time(
+        self, hidden: torch.Tensor, temb: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor] | tuple[None, None]:
+        """Add the time embedding to what the first convolution gave, or return it as scale and shift."""
+        if self.time_emb_proj is None or temb is None:
+            return None, None
+        embedded = self.time_emb_proj(temb if self.skip_time_act else self.nonlinearity(temb))[:, :, None, None]
+        if self.time_embedding_norm == "scale_shift":
+            scale, shift = embedded.chunk(2, dim=1)
+            return scale, shift
+        hidden.add_(embedded)
+        return None, None
+
+
 class _FeedForward(FeedForward):  # type: ignore[misc]  # diffusers has no types
     """A feed-forward that takes a few rows at a time where what is between its matrices would leave the cache."""
 
@@ -189,6 +244,7 @@ _FASTER = (
     (nn.Conv2d, _Conv2d),
     (nn.Linear, _Linear),
     (Upsample2D, _Upsample2D),
+    (ResnetBlock2D, _ResnetBlock2D),
     (FeedForward, _FeedForward),
 )
 

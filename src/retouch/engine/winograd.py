@@ -18,6 +18,8 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
+from retouch.engine.group_norm import ScaledSilu
+
 _A2, _B2 = 0.5, 2.0
 _A, _B = _A2**0.5, _B2**0.5
 _NA, _NB = 2 * _A2 * (_A2 - _B2), 2 * _B2 * (_B2 - _A2)
@@ -63,13 +65,16 @@ def can_convolve(height: int, width: int) -> bool:
     return height % _TILE == 0 and width % _TILE == 0
 
 
-def conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+def conv3x3(
+    x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, *, before: ScaledSilu | None = None
+) -> torch.Tensor:
     """Convolve 3x3 with stride 1 and zero padding 1.
 
     Args:
         x: (N, C, H, W), channels last; H and W divide by 4.
         weights: (6, 6, O, C) from `transform_weight`.
         bias: (O,) or None.
+        before: what becomes of x first.
     Returns:
         (N, O, H, W), channels last.
     """
@@ -79,7 +84,10 @@ def conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None) -
     pixels = x.permute(0, 2, 3, 1)
     tile_rows = _rows_per_band(width // _TILE, max(channels, outputs), _PLANE_FLOATS)
     for image, top, bottom in _bands(count, height, _TILE * tile_rows):
-        padded = _padded_band(pixels[image], top, bottom)
+        inside = pixels[image, max(top - 1, 0) : min(bottom + 1, height)]
+        if before is not None:
+            inside = before.of(inside, image)
+        padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
         _convolve_band(padded, weights, bias, y[image, top:bottom])
     return y.permute(0, 3, 1, 2)
 
@@ -101,7 +109,8 @@ def upsampled_conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor
     for image, top, bottom in _bands(
         count, height, _rows_per_band(width, max(channels, outputs), _UPSAMPLED_PLANE_FLOATS)
     ):
-        padded = _padded_band(pixels[image], top, bottom)
+        inside = pixels[image, max(top - 1, 0) : min(bottom + 1, height)]
+        padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
         _convolve_upsampled_band(padded, weights, bias, y[image, 2 * top : 2 * bottom])
     return y.permute(0, 3, 1, 2)
 
@@ -122,11 +131,9 @@ def _bands(count: int, height: int, step: int) -> Iterator[tuple[slice, int, int
             yield slice(image, image + 1), top, min(top + step, height)
 
 
-def _padded_band(pixels: torch.Tensor, top: int, bottom: int) -> torch.Tensor:
-    """Return rows top - 1 .. bottom of (n, H, W, C), and a column more on each side, zero outside the image."""
-    height = pixels.shape[1]
-    inside = pixels[:, max(top - 1, 0) : min(bottom + 1, height)]
-    return F.pad(inside, (0, 0, 1, 1, int(top == 0), int(bottom == height)))
+def _padded(inside: torch.Tensor, *, is_first: bool, is_last: bool) -> torch.Tensor:
+    """Return rows (n, h, W, C) with a column of zeros on each side, and a row where the image begins or ends."""
+    return F.pad(inside, (0, 0, 1, 1, int(is_first), int(is_last)))
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -31,7 +31,8 @@ class Region:
         picture_size: height, width of the picture.
         box: left, top, right, bottom of the source box; right and bottom are outside.
         scaled: height, width of the box after scaling, before padding.
-        canvas: height, width of what the model sees; padding lies below and to the right.
+        canvas: height, width of what the model sees.
+        offset: rows and columns of padding above and left of the scaled box; more lies below and to the right.
     """
 
     mode: Literal["whole", "masked"]
@@ -39,6 +40,7 @@ class Region:
     box: Box
     scaled: tuple[int, int]
     canvas: tuple[int, int]
+    offset: tuple[int, int] = (0, 0)
 
     @property
     def box_size(self) -> tuple[int, int]:
@@ -79,10 +81,11 @@ class Region:
             (H, W, 3), of the part's size.
         """
         assert pixels.shape[:2] == self.canvas
-        height, width = self.scaled
+        (row, column), (height, width) = self.offset, self.scaled
         left, top, right, bottom = self.box if part is None else part
         x, y = self.box[:2]
-        return resize(pixels[:height, :width], *self.box_size, (left - x, top - y, right - x, bottom - y))
+        shown = pixels[row : row + height, column : column + width]
+        return resize(shown, *self.box_size, (left - x, top - y, right - x, bottom - y))
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON."""
@@ -92,12 +95,16 @@ class Region:
             "box": list(self.box),
             "scaled": list(self.scaled),
             "canvas": list(self.canvas),
+            "offset": list(self.offset),
         }
 
     def _pad(self, array: NDArray[_Scalar]) -> NDArray[_Scalar]:
         if array.shape[:2] == self.canvas:
             return np.ascontiguousarray(array)
-        rows, columns = (mirrored(size, wanted) for size, wanted in zip(self.scaled, self.canvas, strict=True))
+        rows, columns = (
+            mirrored(size, wanted, before=before)
+            for size, wanted, before in zip(self.scaled, self.canvas, self.offset, strict=True)
+        )
         return array[rows[:, None], columns[None, :]]
 
 
@@ -118,6 +125,10 @@ def plan_region(
     mask with its context is small in it, or where the picture is smaller than half the native area, so that
     small pictures are generated at a size the model knows.
 
+    For a model that wants `context` the hole lies in the middle of a square, with that much around it on all
+    sides, at one scale: where the picture ends before, the square is padded. A picture that is all hole has no
+    context to show, and is taken whole.
+
     Args:
         mask: (H, W), True = repaint, of the picture's size.
         native_size: side of the square pictures that the model was trained on, in pixels.
@@ -137,8 +148,10 @@ def plan_region(
     marked = bounding_box(mask)
     if marked is None:
         raise MaskEmpty("the mask marks no pixel for repainting", hint="check its polarity")
-    if padding_px is None and context is not None:
-        padding_px = round(context * max(marked[2] - marked[0], marked[3] - marked[1]))
+    if context is not None and not mask.all():
+        long = max(marked[2] - marked[0], marked[3] - marked[1])
+        own = max(long + 2 * round(context * long), native_size // _MAX_ZOOM)
+        return _framed(marked, mask.shape, own if padding_px is None else long + 2 * padding_px, grid)
     box = _context_box(marked, height, width, padding_px, native_size)
     if mode == "auto" and context is None and not _prefers_crop(box, height, width, native_size):
         return _whole(height, width, grid)
@@ -187,6 +200,24 @@ def _whole(height: int, width: int, grid: _Grid) -> Region:
         canvas = grid.canvas_of_area(height, width, grid.max_area)
         scaled = _fit(height, width, canvas)
     return Region("whole", (height, width), (0, 0, width, height), scaled, canvas)
+
+
+def _framed(marked: Box, size: tuple[int, int], side: int, grid: _Grid) -> Region:
+    """Return the region with the marked box in the middle of a square, padded where the picture ends."""
+    height, width = size
+    left, top = (marked[0] + marked[2] - side) // 2, (marked[1] + marked[3] - side) // 2
+    box = (max(0, left), max(0, top), min(width, left + side), min(height, top + side))
+    canvas = grid.canvas_of_area(side, side, grid.native**2)
+    scale = canvas[0] / side
+    row, rows = _span(box[1] - top, box[3] - top, scale)
+    column, columns = _span(box[0] - left, box[2] - left, scale)
+    return Region("masked", (height, width), box, (rows, columns), canvas, (row, column))
+
+
+def _span(start: int, end: int, scale: float) -> tuple[int, int]:
+    """Return start and length of a scaled interval; at least one pixel long."""
+    first = round(start * scale)
+    return first, max(1, round(end * scale) - first)
 
 
 def _prefers_crop(box: Box, height: int, width: int, native_size: int) -> bool:

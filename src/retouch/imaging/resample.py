@@ -50,10 +50,13 @@ def _cover_axis(mask: Mask, size: int) -> Mask:
     return counts[behind] > counts[first]
 
 
-def mirrored(size: int, wanted: int) -> NDArray[np.intp]:
-    """Return indices that continue 0, ..., size - 1 to `wanted` by reflection at the last sample, and so on."""
+def mirrored(size: int, wanted: int, *, before: int = 0) -> NDArray[np.intp]:
+    """Return `wanted` indices that continue 0, ..., size - 1 by reflection at the first and the last sample.
+
+    The 0 of the samples is at place `before`.
+    """
     if size == 1:
         return np.zeros(wanted, np.intp)
     period = 2 * (size - 1)
-    places = np.arange(wanted) % period
+    places = (np.arange(wanted) - before) % period
     return np.minimum(places, period - places)

@@ -47,8 +47,8 @@ class SketchRecipe:
 
     Attributes:
         side: longer side of the objects, as a share of the picture's; about what a crop around a hole shows.
-        start_from: folder of a text encoder to go on with. What its word tokens say stays as it is, so that a UNet
-            that reads them already goes on reading them.
+        start_from: folder of a text encoder to go on with, and with its head if it has one. What its word tokens
+            say stays as it is, so that a UNet that reads them already goes on reading them.
         nothing_rate: share of captions without an object, whose sketch is plain grey.
         position_weight: of the place of each token, which its own UNet queries look for.
     """
@@ -161,6 +161,8 @@ class SketchTeacher:
         if self.before is not None:
             take_over(self.text_encoder, self.before)
         self.head = SketchHead(recipe.width, subjects.regions.shape[-1])
+        if recipe.start_from is not None and (recipe.start_from / HEAD_FILE).exists():
+            self.head = SketchHead.load(recipe.start_from)
         self._parameters = [*self.text_encoder.parameters(), *self.head.parameters()]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
