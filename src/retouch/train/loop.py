@@ -16,6 +16,7 @@ from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
 from retouch.train.ema import Ema, trained_parameters
+from retouch.train.moments import restore_moments
 from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import Recipe, RowSource
 from retouch.train.reading import fit_reading
@@ -91,13 +92,17 @@ class Trainer:
 
     def _optimiser(self) -> torch.optim.AdamW:
         settings, phase = self.config.optimiser, self.phase
-        groups: dict[float, list[torch.nn.Parameter]] = {}
+        groups: dict[float, dict[str, torch.nn.Parameter]] = {}
         trained = trained_parameters(self.denoiser)
         check_factors(trained, phase)
         for name, parameter in trained.items():
-            groups.setdefault(rate_of(name, phase), []).append(parameter)
+            groups.setdefault(rate_of(name, phase), {})[name] = parameter
         return torch.optim.AdamW(
-            [{"params": parameters, "lr": rate} for rate, parameters in groups.items()],
+            [
+                # The names are kept with the state: `restore_moments` finds each parameter by its own.
+                {"params": list(group.values()), "names": list(group), "lr": rate}
+                for rate, group in groups.items()
+            ],
             betas=settings.betas,
             eps=settings.eps,
             weight_decay=settings.weight_decay,
@@ -112,7 +117,7 @@ class Trainer:
         optimiser = self._optimiser()
         peaks = [float(group["lr"]) for group in optimiser.param_groups]
         if self._resumed_optimiser is not None:
-            optimiser.load_state_dict(self._resumed_optimiser)
+            restore_moments(optimiser, self._resumed_optimiser)
             self._resumed_optimiser = None
         self.denoiser.unet.train()
         self.denoiser.text_encoder.train(self.denoiser.train_text)
