@@ -1,14 +1,21 @@
 """The trained module: UNet and text encoder as one, so that one optimiser, one EMA and one DDP wrap hold both."""
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from retouch.train.config import ModelConfig, TextConfig
+from retouch.train.embeddings import EmbeddingMemory
 from retouch.train.text import build_text_encoder, encode_captions
+
+SMALL_ATTENTION = 256
+"""Most cells of the finest attention whose products are taken one by one on CPUs."""
 
 
 class Denoiser(nn.Module):
@@ -22,15 +29,35 @@ class Denoiser(nn.Module):
         self.unet = unet
         self.text_encoder = text_encoder
         self.train_text = train_text
+        self._memory = EmbeddingMemory(text_encoder)
         if not train_text:
             text_encoder.requires_grad_(False).eval()
 
     def forward(self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
         """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T)."""
-        with torch.set_grad_enabled(self.train_text and torch.is_grad_enabled()):
-            prompt_embeds = self.text_encoder(tokens)[0]
-        prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
+        prompt_embeds = self._embed(tokens)
+        with _attention(unet_input, self.unet.config.down_block_types):
+            prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
         return prediction
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        if self.train_text:
+            embeds: Tensor = self.text_encoder(tokens)[0]
+            return embeds
+        if tokens.device.type == "cpu":
+            return self._memory.embed(tokens)
+        with torch.no_grad():
+            frozen: Tensor = self.text_encoder(tokens)[0]
+        return frozen
+
+
+def _attention(unet_input: Tensor, blocks: Sequence[str]) -> AbstractContextManager[None]:
+    """Choose how attention is computed: for few cells the fused kernel for CPUs is slower than plain products."""
+    finest = next((level for level, kind in enumerate(blocks) if "Attn" in kind), None)
+    if unet_input.device.type != "cpu" or finest is None:
+        return nullcontext()
+    cells = unet_input.shape[-2] * unet_input.shape[-1] // 4**finest
+    return sdpa_kernel(SDPBackend.MATH) if cells <= SMALL_ATTENTION else nullcontext()
 
 
 def build_denoiser(config: ModelConfig, tokenizer: Any) -> Denoiser:
