@@ -104,7 +104,7 @@ def text(
     vae_dir: VaeDir,
     tokenizer_dir: TokenizerDir,
     output: Annotated[Path, typer.Option(help="Folder for the text encoder.")],
-    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 5000,
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 8000,
     start_from: Annotated[
         Path | None, typer.Option(help="A text encoder to begin with; its words keep their meaning.")
     ] = None,

@@ -63,11 +63,11 @@ class SketchRecipe:
     width: int = 192
     layers: int = 2
     heads: int = 4
-    hidden: int = 1536
-    steps: int = 5000
+    hidden: int = 3072
+    steps: int = 8000
     batch: int = 24
     learning_rate: float = 1.5e-3
-    decay_share: float = 0.4
+    decay_share: float = 0.5
     nothing_rate: float = 0.06
     position_weight: float = 0.2
     seed: int = 0
@@ -239,7 +239,7 @@ def take_over(text_encoder: CLIPTextModel, before: CLIPTextModel) -> None:
 
 
 def train_text(recipe: SketchRecipe) -> Path:
-    """Give a text encoder its lessons; some ten minutes, from the beginning each time. Returns its folder."""
+    """Give a text encoder its lessons, from the beginning each time. Returns its folder."""
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
     composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
