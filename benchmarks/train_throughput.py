@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 POCKET = ROOT / "src" / "retouch" / "models" / "pocket"
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 SIZE = 128
+WARMUP = 3
 Step = Callable[[], float]
 
 
@@ -76,9 +77,9 @@ def plain_step(config: TrainConfig, denoiser: Denoiser, scenes: list[Scene], tok
     """Return one step of a loop as diffusers' examples have it."""
     phase, settings = config.phases[0], config.optimiser
     vae: AutoencoderKL = load_vae(config.model).to(DEVICE)
-    model = denoiser.to(DEVICE).to(memory_format=torch.contiguous_format)
+    unet = denoiser.to(DEVICE).unet.to(memory_format=torch.contiguous_format)
     optimiser = torch.optim.AdamW(
-        model.unet.parameters(), lr=phase.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
+        unet.parameters(), lr=phase.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
     )
     scheduler = DDPMScheduler(
         num_train_timesteps=1000,
@@ -87,7 +88,7 @@ def plain_step(config: TrainConfig, denoiser: Denoiser, scenes: list[Scene], tok
         beta_schedule="scaled_linear",
         prediction_type="v_prediction",
     )
-    ema = EMAModel(model.unet.parameters(), model_cls=UNet2DConditionModel, model_config=model.unet.config)
+    ema = EMAModel(unet.parameters(), model_cls=UNet2DConditionModel, model_config=unet.config)
     images = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2)
     masks = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None]
     tokens = encode_captions(tokenizer, [scene.caption for scene in scenes])
@@ -111,13 +112,15 @@ def plain_step(config: TrainConfig, denoiser: Denoiser, scenes: list[Scene], tok
             hole = latent_mask(mask, latents.shape[-1], rule="nearest")
             drop = torch.rand(len(pick), 1, generator=generator) < phase.text_drop_rate
             words = torch.where(drop, nothing, tokens[pick]).to(DEVICE)
-            prediction = model(torch.cat([noisy, hole, hidden], dim=1), timesteps, words)
+            with torch.no_grad():
+                embeds = denoiser.text_encoder(words)[0]
+            prediction = unet(torch.cat([noisy, hole, hidden], dim=1), timesteps, embeds).sample
         loss = F.mse_loss(prediction.float(), scheduler.get_velocity(latents, noise, timesteps).float())
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.unet.parameters(), settings.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(unet.parameters(), settings.max_grad_norm)
         optimiser.step()
         optimiser.zero_grad()
-        ema.step(model.unet.parameters())
+        ema.step(unet.parameters())
         return loss.item()
 
     return step
@@ -158,10 +161,10 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "diffusers": plain_step(config, denoiser, scenes, tokenizer),
     }
     done: dict[str, list[tuple[float, float]]] = {name: [] for name in steps}
-    for _ in range(args.steps):
+    for _ in range(WARMUP + args.steps):
         for name, step in steps.items():
             done[name].append(timed(step))
-    seconds = {name: [pair[0] for pair in pairs[3:]] for name, pairs in done.items()}  # three to warm up
+    seconds = {name: [pair[0] for pair in pairs[WARMUP:]] for name, pairs in done.items()}
     losses = {name: [pair[1] for pair in pairs] for name, pairs in done.items()}
     quarter = max(1, args.steps // 4)
     return {

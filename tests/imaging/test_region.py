@@ -153,6 +153,12 @@ def test_a_tiny_hole_is_enlarged_fourfold_at_most() -> None:
     assert (right - left, bottom - top) == (16, 16)
 
 
+def test_more_padding_than_the_picture_has_shrinks_it_no_further() -> None:
+    mask = _mask(200, 200, (0.4, 0.4, 0.2, 0.2))
+    assert _plan(mask, context=0.2, padding_px=80).scaled == (64, 64)
+    assert _plan(mask, context=0.2, padding_px=5000).scaled == (64, 64)
+
+
 def test_a_picture_that_is_all_hole_is_taken_whole() -> None:
     region = _plan(np.ones((50, 50), bool), context=0.2)
     assert (region.box, region.offset) == ((0, 0, 50, 50), (0, 0))

@@ -99,6 +99,17 @@ def test_the_other_heads_stay_and_the_way_out_begins_at_nothing(
     assert bool((cross.to_out[0].weight[:, 16:] == 0).all())
 
 
+def test_what_was_read_before_does_not_change_the_heads(denoiser: Denoiser, examples: list[Example]) -> None:
+    head, weights = SketchHead(16, 4), []
+    start = {name: weight.clone() for name, weight in denoiser.state_dict().items()}
+    for _ in range(2):  # the second time, every caption is known
+        denoiser.load_state_dict(start)
+        fit_reading(denoiser, ATTENTION, examples, head)
+        weights.append(denoiser.unet.get_submodule(f"{ATTENTION}.transformer_blocks.0.attn2").to_k.weight.clone())
+    assert not torch.equal(weights[0], start[f"unet.{ATTENTION}.transformer_blocks.0.attn2.to_k.weight"])
+    assert torch.equal(*weights)
+
+
 def test_heads_too_narrow_for_a_place_are_refused(denoiser: Denoiser, examples: list[Example]) -> None:
     cross = denoiser.unet.get_submodule(f"{ATTENTION}.transformer_blocks.0").attn2
     cross.heads = 8

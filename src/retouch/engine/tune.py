@@ -195,7 +195,8 @@ class _ResnetBlock2D(ResnetBlock2D):  # type: ignore[misc]  # diffusers has no t
     ) -> torch.Tensor:
         height, width = input_tensor.shape[-2:]
         is_large = input_tensor[0].numel() >= self.tuning.residual_floats
-        if not (is_large and self.conv1.filters(height, width) and self.conv2.filters(height, width)):
+        is_usual = (temb is None) == (self.time_emb_proj is None)
+        if not (is_large and is_usual and self.conv1.filters(height, width) and self.conv2.filters(height, width)):
             plain: torch.Tensor = super().forward(input_tensor, temb, *args, **kwargs)
             return plain
         x = _channels_last(input_tensor)

@@ -84,7 +84,7 @@ def conv3x3(
     pixels = x.permute(0, 2, 3, 1)
     tile_rows = _rows_per_band(width // _TILE, max(channels, outputs), _PLANE_FLOATS)
     for image, top, bottom in _bands(count, height, _TILE * tile_rows):
-        inside = pixels[image, max(top - 1, 0) : min(bottom + 1, height)]
+        inside = _rows(pixels[image], top, bottom)
         if before is not None:
             inside = before.of(inside, image)
         padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
@@ -109,7 +109,7 @@ def upsampled_conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor
     for image, top, bottom in _bands(
         count, height, _rows_per_band(width, max(channels, outputs), _UPSAMPLED_PLANE_FLOATS)
     ):
-        inside = pixels[image, max(top - 1, 0) : min(bottom + 1, height)]
+        inside = _rows(pixels[image], top, bottom)
         padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
         _convolve_upsampled_band(padded, weights, bias, y[image, 2 * top : 2 * bottom])
     return y.permute(0, 3, 1, 2)
@@ -129,6 +129,11 @@ def _bands(count: int, height: int, step: int) -> Iterator[tuple[slice, int, int
     for image in range(count):
         for top in range(0, height, step):
             yield slice(image, image + 1), top, min(top + step, height)
+
+
+def _rows(pixels: torch.Tensor, top: int, bottom: int) -> torch.Tensor:
+    """Return rows top - 1 .. bottom of (n, H, W, C), those that exist."""
+    return pixels[:, max(top - 1, 0) : bottom + 1]
 
 
 def _padded(inside: torch.Tensor, *, is_first: bool, is_last: bool) -> torch.Tensor:

@@ -125,9 +125,9 @@ def plan_region(
     mask with its context is small in it, or where the picture is smaller than half the native area, so that
     small pictures are generated at a size the model knows.
 
-    For a model that wants `context` the hole lies in the middle of a square, with that much around it on all
-    sides, at one scale: where the picture ends before, the square is padded. A picture that is all hole has no
-    context to show, and is taken whole.
+    For a model that wants `context` the mask's box lies in the middle of a square, with that much around it on
+    all sides, at one scale: where the picture ends before, the square is padded. Where the box is the whole
+    picture there is no context to show, and so is the crop.
 
     Args:
         mask: (H, W), True = repaint, of the picture's size.
@@ -148,10 +148,8 @@ def plan_region(
     marked = bounding_box(mask)
     if marked is None:
         raise MaskEmpty("the mask marks no pixel for repainting", hint="check its polarity")
-    if context is not None and not mask.all():
-        long = max(marked[2] - marked[0], marked[3] - marked[1])
-        own = max(long + 2 * round(context * long), native_size // _MAX_ZOOM)
-        return _framed(marked, mask.shape, own if padding_px is None else long + 2 * padding_px, grid)
+    if context is not None and marked != (0, 0, width, height):
+        return _framed(marked, mask.shape, _framed_side(marked, mask.shape, padding_px, context, grid), grid)
     box = _context_box(marked, height, width, padding_px, native_size)
     if mode == "auto" and context is None and not _prefers_crop(box, height, width, native_size):
         return _whole(height, width, grid)
@@ -200,6 +198,17 @@ def _whole(height: int, width: int, grid: _Grid) -> Region:
         canvas = grid.canvas_of_area(height, width, grid.max_area)
         scaled = _fit(height, width, canvas)
     return Region("whole", (height, width), (0, 0, width, height), scaled, canvas)
+
+
+def _framed_side(marked: Box, size: tuple[int, int], padding_px: int | None, context: float, grid: _Grid) -> int:
+    """Return the side of the square around a box; a caller's padding goes no further than the picture does."""
+    left, top, right, bottom = marked
+    long = max(right - left, bottom - top)
+    if padding_px is None:
+        return max(long + 2 * round(context * long), grid.native // _MAX_ZOOM)
+    height, width = size
+    reach = max(left + right, 2 * width - left - right, top + bottom, 2 * height - top - bottom)
+    return max(long, min(long + 2 * padding_px, reach))
 
 
 def _framed(marked: Box, size: tuple[int, int], side: int, grid: _Grid) -> Region:

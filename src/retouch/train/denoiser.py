@@ -35,17 +35,19 @@ class Denoiser(nn.Module):
 
     def forward(self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
         """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T)."""
-        prompt_embeds = self._embed(tokens)
+        prompt_embeds = self.embed(tokens)
         with _attention(unet_input, self.unet.config.down_block_types):
             prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
         return prediction
 
-    def _embed(self, tokens: Tensor) -> Tensor:
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Prompt embeddings (B, T, D) of tokens (B, T); without gradients where the text encoder is frozen."""
         if self.train_text:
             embeds: Tensor = self.text_encoder(tokens)[0]
             return embeds
         if tokens.device.type == "cpu":
-            return self._memory.embed(tokens)
+            known: Tensor = self._memory.embed(tokens)
+            return known
         with torch.no_grad():
             frozen: Tensor = self.text_encoder(tokens)[0]
         return frozen

@@ -12,15 +12,16 @@ MOST_BYTES = 2**29
 class EmbeddingMemory:
     """A frozen text encoder that remembers what it said, up to `MOST_BYTES`; the longest unused is forgotten.
 
-    For CPUs, where a small model's text encoder takes a tenth of each step. The encoder reads captions one by one,
-    so that no embedding's last bit depends on the others that were new: a resumed run has forgotten all.
+    For CPUs, where a small model's text encoder takes a tenth of each step. The encoder reads captions one by one
+    and in full precision, so that no embedding's last bit depends on when it was read: a resumed run has forgotten
+    all.
     """
 
     def __init__(self, text_encoder: CLIPTextModel) -> None:
         self._text_encoder = text_encoder
         self._known: OrderedDict[bytes, Tensor] = OrderedDict()
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # torch has no types for it
     @torch.no_grad()
     def embed(self, tokens: Tensor) -> Tensor:
         """Embeddings (B, T, D) of tokens (B, T)."""
@@ -31,7 +32,8 @@ class EmbeddingMemory:
         if key in self._known:
             self._known.move_to_end(key)
             return self._known[key]
-        embeds: Tensor = self._text_encoder(tokens)[0]
+        with torch.autocast("cpu", enabled=False):
+            embeds: Tensor = self._text_encoder(tokens)[0]
         self._known[key] = embeds
         while len(self._known) * embeds.nbytes > MOST_BYTES:
             self._known.popitem(last=False)

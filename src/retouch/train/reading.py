@@ -78,17 +78,14 @@ def _collect(denoiser: Denoiser, norm: Module, examples: Sequence[Example]) -> t
     """What queries are made from, (rows, cells, channels), and prompt embeddings (rows, tokens, width)."""
     found: list[Tensor] = []
     embeds: list[Tensor] = []
-    seen = [
-        norm.register_forward_hook(lambda _module, _input, output: found.append(output.float())),
-        denoiser.text_encoder.register_forward_hook(lambda _module, _input, output: embeds.append(output[0])),
-    ]
+    hook = norm.register_forward_hook(lambda _module, _input, output: found.append(output.float()))
     was_training = denoiser.unet.training
     denoiser.unet.eval()
     for example in examples:
+        embeds.append(denoiser.embed(example.tokens))
         denoiser(example.unet_input, example.timesteps, example.tokens)
     denoiser.unet.train(was_training)
-    for hook in seen:
-        hook.remove()
+    hook.remove()
     return torch.cat(found), torch.cat(embeds)
 
 
