@@ -21,7 +21,14 @@ EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "pictures"
 TINT = (230, 40, 90)
 GAP, CAPTION = 8, 20
-DEMO_PROMPTS = ("a red apple", "a strawberry", "face of a yellow cat", "face of a green cat", "a house", "a penguin")
+DEMO_PROMPTS = (
+    "a red apple",
+    "a strawberry",
+    "face of a yellow cat",
+    "face of a green cat",
+    "a house",
+    "a penguin",
+)
 DEMO_SIZE, DEMO_COLUMNS = (216, 144), 4
 DEMO_SEED = 7
 Floats = NDArray[np.float32]

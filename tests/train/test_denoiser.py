@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import pytest
 import torch
 
+from retouch.train import denoiser as denoisers
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
 from retouch.train.ema import trained_parameters
@@ -44,6 +46,19 @@ def test_gradient_checkpointing_changes_no_gradient(recipe: dict[str, Any]) -> N
         gradients(denoiser, load_tokenizer(TrainConfig.model_validate(recipe).model))
         norms.append(denoiser.unet.conv_in.weight.grad.clone())
     torch.testing.assert_close(norms[0], norms[1])
+
+
+def test_plain_and_fused_attention_give_the_same_gradient(
+    recipe: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for most_cells in (0, 10**6):
+        monkeypatch.setattr(denoisers, "SMALL_ATTENTION", most_cells)
+        torch.manual_seed(0)
+        denoiser = build(recipe).train()
+        gradients(denoiser, load_tokenizer(TrainConfig.model_validate(recipe).model))
+        found.append(denoiser.unet.conv_in.weight.grad.clone())
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_lora_trains_the_adapters_alone(recipe: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """The trained module: UNet and text encoder as one, so that one optimiser, one EMA and one DDP wrap hold both."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -36,7 +35,7 @@ class Denoiser(nn.Module):
     def forward(self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
         """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T)."""
         prompt_embeds = self.embed(tokens)
-        with _attention(unet_input, self.unet.config.down_block_types):
+        with _attention(unet_input, self.unet):
             prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
         return prediction
 
@@ -53,10 +52,11 @@ class Denoiser(nn.Module):
         return frozen
 
 
-def _attention(unet_input: Tensor, blocks: Sequence[str]) -> AbstractContextManager[None]:
+def _attention(unet_input: Tensor, unet: UNet2DConditionModel) -> AbstractContextManager[None]:
     """Choose how attention is computed: for few cells the fused kernel for CPUs is slower than plain products."""
-    finest = next((level for level, kind in enumerate(blocks) if "Attn" in kind), None)
-    if unet_input.device.type != "cpu" or finest is None:
+    finest = next((level for level, kind in enumerate(unet.config.down_block_types) if "Attn" in kind), None)
+    # What gradient checkpointing computes again, it computes outside of this choice.
+    if unet_input.device.type != "cpu" or finest is None or unet.is_gradient_checkpointing:
         return nullcontext()
     cells = unet_input.shape[-2] * unet_input.shape[-1] // 4**finest
     return sdpa_kernel(SDPBackend.MATH) if cells <= SMALL_ATTENTION else nullcontext()
