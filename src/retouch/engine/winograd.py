@@ -84,10 +84,7 @@ def conv3x3(
     pixels = x.permute(0, 2, 3, 1)
     tile_rows = _rows_per_band(width // _TILE, max(channels, outputs), _PLANE_FLOATS)
     for image, top, bottom in _bands(count, height, _TILE * tile_rows):
-        inside = _rows(pixels[image], top, bottom)
-        if before is not None:
-            inside = before.of(inside, image)
-        padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
+        padded = _padded_band(pixels, image, top, bottom, before)
         _convolve_band(padded, weights, bias, y[image, top:bottom])
     return y.permute(0, 3, 1, 2)
 
@@ -109,8 +106,7 @@ def upsampled_conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor
     for image, top, bottom in _bands(
         count, height, _rows_per_band(width, max(channels, outputs), _UPSAMPLED_PLANE_FLOATS)
     ):
-        inside = _rows(pixels[image], top, bottom)
-        padded = _padded(inside, is_first=top == 0, is_last=bottom == height)
+        padded = _padded_band(pixels, image, top, bottom)
         _convolve_upsampled_band(padded, weights, bias, y[image, 2 * top : 2 * bottom])
     return y.permute(0, 3, 1, 2)
 
@@ -131,14 +127,17 @@ def _bands(count: int, height: int, step: int) -> Iterator[tuple[slice, int, int
             yield slice(image, image + 1), top, min(top + step, height)
 
 
-def _rows(pixels: torch.Tensor, top: int, bottom: int) -> torch.Tensor:
-    """Return rows top - 1 .. bottom of (n, H, W, C), those that exist."""
-    return pixels[:, max(top - 1, 0) : bottom + 1]
+def _padded_band(
+    pixels: torch.Tensor, image: slice, top: int, bottom: int, before: ScaledSilu | None = None
+) -> torch.Tensor:
+    """Return rows top - 1 .. bottom of (N, H, W, C), and a column more on each side, zero outside the images.
 
-
-def _padded(inside: torch.Tensor, *, is_first: bool, is_last: bool) -> torch.Tensor:
-    """Return rows (n, h, W, C) with a column of zeros on each side, and a row where the image begins or ends."""
-    return F.pad(inside, (0, 0, 1, 1, int(is_first), int(is_last)))
+    What becomes of the pixels first leaves those zeros alone.
+    """
+    inside = pixels[image, max(top - 1, 0) : bottom + 1]
+    if before is not None:
+        inside = before.of(inside, image)
+    return F.pad(inside, (0, 0, 1, 1, int(top == 0), int(bottom == pixels.shape[1])))
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
