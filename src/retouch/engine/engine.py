@@ -20,6 +20,7 @@ from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
 from retouch.engine.trajectory import Trajectory
+from retouch.engine.workers import release_workers
 from retouch.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -119,6 +120,7 @@ class Engine:
         def cancel() -> None:
             trajectory.is_cancelled = True
 
+        release_workers()  # the caller prepared the plan; what it leaves idle would slow the engine down
         return Ticket(future, cancel, trajectory.progress)
 
     def stats(self) -> EngineStats:
@@ -200,6 +202,7 @@ class Engine:
                 if not self._active and not ended:
                     if self._is_closing:
                         return None
+                    release_workers()  # idle, they would slow down whoever computes meanwhile
                     self._changed.wait()
                     continue
             for one in ended:
