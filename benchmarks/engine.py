@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ def plan_of(number: int, *, side: int, steps: int, reference: bool = False) -> P
         masked_content="original",
         reference=reference,
     )
+
+
+def plans_of(count: int, args: argparse.Namespace) -> list[Plan]:
+    """Return the first plans, made anew: an engine recognises pictures that it has encoded before."""
+    return [plan_of(number, side=args.side, steps=args.steps) for number in range(count)]
+
+
+def forgetful(rows_per_call: int) -> EngineSettings:
+    """Return settings that embed every prompt for every run, as diffusers does."""
+    return EngineSettings(rows_per_call=rows_per_call, remembered_prompts=0)
 
 
 def load_pipe(folder: Path) -> StableDiffusionInpaintPipeline:
@@ -125,16 +136,16 @@ def small(args: argparse.Namespace) -> dict[str, Any]:
     bundle, pipe = load_model(args.checkpoint), load_pipe(args.checkpoint)
     report: dict[str, Any] = {}
     for count in args.counts:
-        plans = [plan_of(n, side=args.side, steps=args.steps) for n in range(count)]
-        rows = (2, bundle.row_knee, 0) if count > 1 else (2, 0)
-        engines = {f"retouch, rows_per_call {r}": Engine(bundle, EngineSettings(rows_per_call=r)) for r in rows}
+        plans = partial(plans_of, count, args)
         sides: dict[str, Callable[[], None]] = {
-            "diffusers, one by one": lambda plans=plans: [run_pipe(pipe, [plan]) for plan in plans],  # type: ignore[misc]
+            "diffusers, one by one": lambda plans=plans: [run_pipe(pipe, [plan]) for plan in plans()],  # type: ignore[misc]
         }
         if count > 1:
-            sides["diffusers, as a list"] = lambda plans=plans: run_pipe(pipe, plans)  # type: ignore[misc]
+            sides["diffusers, as a list"] = lambda plans=plans: run_pipe(pipe, plans())  # type: ignore[misc]
+        rows = (2, min(bundle.row_knee, 2 * count), 0) if count > 1 else (2, 0)
+        engines = {f"retouch, rows_per_call {r}": Engine(bundle, forgetful(r)) for r in rows}
         for name, engine in engines.items():
-            sides[name] = lambda engine=engine, plans=plans: run_engine(engine, plans)  # type: ignore[misc]
+            sides[name] = lambda engine=engine, plans=plans: run_engine(engine, plans())  # type: ignore[misc]
         timings = in_turns(sides, args.repeats)
         for side in timings.values():
             side["pictures_per_s"] = count / side["median_s"]
@@ -155,8 +166,7 @@ def full(args: argparse.Namespace) -> dict[str, Any]:
     """Time single fills of a full-size checkpoint in turns; measure each side's peak memory in its own process."""
     pipe, bundle = load_pipe(args.checkpoint), load_model(args.checkpoint)
     runs: dict[str, list[dict[str, float]]] = {"diffusers": [], "retouch": []}
-    # Prompts are not remembered: diffusers embeds them for every fill, too.
-    with Engine(bundle, EngineSettings(rows_per_call=2, remembered_prompts=0)) as engine:
+    with Engine(bundle, forgetful(2)) as engine:
         for _ in range(args.repeats):
             theirs, times = fill_by_diffusers(pipe, args)
             runs["diffusers"].append(times)

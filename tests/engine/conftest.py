@@ -15,6 +15,8 @@ from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
+from retouch.engine.tune import tuned
+from retouch.engine.tuning import Tuning
 from retouch.models.bundle import ModelBundle
 
 PROMPTS = ("a red apple", "a green hat", "a blue dog on the bench", "the park", "a yellow cat")
@@ -165,9 +167,9 @@ class Watched(torch.nn.Module):
 
 @pytest.fixture
 def watched(bundle: ModelBundle) -> Callable[..., ModelBundle]:
-    """Make the usual bundle with a watched UNet."""
+    """Make the usual bundle with a watched UNet, tuned as the engine would have it."""
 
     def make(watch: Callable[[int, torch.Tensor], Any], **changes: Any) -> ModelBundle:
-        return replace(bundle, unet=Watched(bundle.unet, watch), **changes)
+        return replace(bundle, unet=Watched(tuned(bundle.unet, Tuning(remember=True)), watch), **changes)
 
     return make

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from retouch.engine.batcher import Kind, T, chunks
+from retouch.engine.contexts import Contexts
 from retouch.engine.settings import EngineSettings
-from retouch.engine.tune import Tuning, forget, tuned
+from retouch.engine.tune import forget, tuned
+from retouch.engine.tuning import Tuning
 from retouch.models.bundle import ModelBundle
 from retouch.models.tokens import padded_tokens
 
@@ -51,6 +53,7 @@ class ModelCalls:
         self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
         self.rows: Counter[Kind] = Counter()
         self.calls: Counter[Kind] = Counter()
+        self._contexts = Contexts(settings.active_calls)
         self._unet, self._vae = bundle.unet, bundle.vae
         if settings.is_tuned:
             self._unet = tuned(bundle.unet, Tuning(remember=True))
@@ -113,7 +116,7 @@ class ModelCalls:
             prediction: torch.Tensor = self._unet(
                 sample,
                 timesteps,
-                encoder_hidden_states=torch.stack([row.embeds for row in rows]),
+                encoder_hidden_states=self._contexts.packed([row.embeds for row in rows]),
                 timestep_cond=torch.stack(guidance) if guidance else None,
                 return_dict=False,
             )[0]

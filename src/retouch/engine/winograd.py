@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
+from retouch.engine.fast_linear import linear
 from retouch.engine.group_norm import ScaledSilu
 
 _A2, _B2 = 0.5, 2.0
@@ -138,12 +139,6 @@ def _padded_band(
     if before is not None:
         inside = before.of(inside, image)
     return F.pad(inside, (0, 0, 1, 1, int(top == 0), int(bottom == pixels.shape[1])))
-
-
-def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Multiply as `F.linear`, by oneDNN, which is faster than the default matrix library on AMD processors."""
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return product
 
 
 def _added(total: torch.Tensor, tiles: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""The OpenMP workers behind PyTorch's CPU operations, which every thread that computes has a team of its own of.
+"""The OpenMP workers behind PyTorch's CPU operations: every thread that computes has a team of its own.
 
-GNU's runtime, which PyTorch's wheels for Linux carry, keeps an idle team alive and counts it: with more threads than
-processors, workers no longer spin between two operations but sleep (`do_spin` in libgomp's config/linux/wait.h), and
-each of the thousands of small operations of a call pays for waking them. One thread that once computed, and then only
-waits for the engine, slows it down: measured on 2 cores, a decode takes 6.9 s instead of 4.3 s.
+GNU's runtime, which PyTorch's wheels for Linux carry, keeps an idle team alive and counts it: with more threads
+than processors, workers no longer spin between two operations but sleep (`do_spin` in libgomp's
+config/linux/wait.h), and each of the thousands of small operations of a call pays for waking them. One thread that
+once computed, and then only waits for the engine, slows it down: on 2 cores, 6.9 s a decode instead of 4.3 s.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ def release_workers() -> None:
 
 @cache
 def _pause() -> Callable[[int], int] | None:
-    # A look-up through PyTorch's own library goes on to those that it is linked to: it finds the very runtime in use,
-    # whatever other copies the process has loaded.
+    # A look-up through PyTorch's own library goes on to those that it is linked to: it finds the very runtime in
+    # use, whatever other copies the process has loaded.
     library = ctypes.CDLL(torch._C.__file__)
     return getattr(library, "omp_pause_resource_all", None)

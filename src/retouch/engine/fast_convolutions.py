@@ -1,0 +1,119 @@
+"""3x3 convolutions by fewer multiplications, or by one matrix product."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.upsampling import Upsample2D
+from torch import nn
+
+from retouch.engine.fast_linear import linear
+from retouch.engine.group_norm import ScaledSilu
+from retouch.engine.tuning import Tuning
+from retouch.engine.winograd import (
+    can_convolve,
+    conv3x3,
+    transform_weight,
+    transform_weight_upsampled,
+    upsampled_conv3x3,
+)
+
+
+class FastConv2d(nn.Conv2d):
+    """A 3x3 convolution by Winograd's filtering, or by one matrix product where cells are few."""
+
+    tuning: Tuning
+    transformed: torch.Tensor | None = None
+
+    @staticmethod
+    def fits(layer: Any, tuning: Tuning) -> bool:
+        plain = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+        is_plain = plain == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and layer.padding_mode == "zeros"
+        return is_plain and min(layer.in_channels, layer.out_channels) >= tuning.winograd_channels
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        height, width = input.shape[-2:]
+        if self.filters(height, width):
+            return self.filtered(input)
+        if height * width <= self.tuning.gather_cells and self._is_wide:
+            return gathered_conv3x3(channels_last(input), self.weight, self.bias)
+        return super().forward(input)
+
+    def filters(self, height: int, width: int) -> bool:
+        """Whether Winograd's filtering is used for this size."""
+        return height * width >= self.tuning.winograd_cells and self._is_light and can_convolve(height, width)
+
+    def filtered(self, input: torch.Tensor, before: ScaledSilu | None = None) -> torch.Tensor:
+        """Convolve what `before` makes of the input."""
+        return conv3x3(channels_last(input), self._weights(), self.bias, before=before)
+
+    @property
+    def _is_light(self) -> bool:
+        return self.in_channels * self.out_channels <= self.tuning.winograd_weights
+
+    @property
+    def _is_wide(self) -> bool:
+        return min(self.in_channels, self.out_channels) >= self.tuning.gather_channels
+
+    def _weights(self) -> torch.Tensor:
+        if self.transformed is not None:
+            return self.transformed
+        weights = transform_weight(self.weight)
+        if self.tuning.remember:
+            self.transformed = weights
+        return weights
+
+
+class FastUpsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no types
+    """An upsampling and its convolution in one."""
+
+    tuning: Tuning
+    transformed: torch.Tensor | None = None
+
+    @staticmethod
+    def fits(layer: Any, tuning: Tuning) -> bool:
+        is_plain = layer.use_conv and not layer.use_conv_transpose and layer.norm is None and layer.interpolate
+        return bool(is_plain) and isinstance(layer.conv, nn.Conv2d) and FastConv2d.fits(layer.conv, tuning)
+
+    def forward(
+        self, hidden_states: torch.Tensor, output_size: Any = None, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
+        cells = 4 * hidden_states.shape[-1] * hidden_states.shape[-2]
+        if output_size is not None or cells < self.tuning.winograd_cells:
+            plain: torch.Tensor = super().forward(hidden_states, output_size, *args, **kwargs)
+            return plain
+        return upsampled_conv3x3(channels_last(hidden_states), self._weights(), self.conv.bias)
+
+    def _weights(self) -> torch.Tensor:
+        if self.transformed is not None:
+            return self.transformed
+        weights = transform_weight_upsampled(self.conv.weight)
+        if self.tuning.remember:
+            self.transformed = weights
+        return weights
+
+
+def gathered_conv3x3(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Convolve 3x3 with stride 1 and zero padding 1 as one matrix product.
+
+    Args:
+        x: (N, C, H, W), channels last.
+        weight: (O, C, 3, 3), best channels last: no copy is made then.
+        bias: (O,) or None.
+    Returns:
+        (N, O, H, W), channels last.
+    """
+    count, channels, height, width = x.shape
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    gathered = x.new_empty(count, height, width, 9, channels)
+    for tap in range(9):
+        row, column = divmod(tap, 3)
+        gathered[:, :, :, tap] = padded[:, row : row + height, column : column + width]
+    matrix = weight.permute(0, 2, 3, 1).reshape(-1, 9 * channels)
+    product = linear(gathered.view(-1, 9 * channels), matrix, bias)
+    return product.view(count, height, width, -1).permute(0, 3, 1, 2)
+
+
+def channels_last(x: torch.Tensor) -> torch.Tensor:
+    """Return x, copied only where it lies otherwise."""
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,36 @@
+"""Where a model's faster layers are used."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Where the faster layers are used. The defaults are for AVX2 processors.
+
+    Attributes:
+        remember: keep transformed weights between calls until `forget`: four times the layers' own, beside them.
+            Worth it for a UNet, which is called at every step; the VAE's are transformed anew for each picture.
+        winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
+        winograd_cells: fewest cells (H * W) for it; below, transformed weights weigh more than they save.
+        winograd_weights: most pairs of an input and an output channel for it; above, they take too much memory.
+        gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
+            the weights at every call otherwise, which takes as long as the product.
+        gather_channels: fewest channels, in and out, for that.
+        residual_floats: fewest numbers of one image in a residual block (4 MiB) for which its norms become part of
+            its convolutions.
+        linear_products: fewest multiplications of a linear layer that oneDNN takes over.
+        feed_forward_floats: fewest numbers between a feed-forward's two matrices (16 MiB) for which its rows are
+            taken in parts, so that they stay in the cache; whole, they cost as much as the products.
+        feed_forward_rows: rows of such a part.
+    """
+
+    remember: bool
+    winograd_channels: int = 128
+    winograd_cells: int = 1024
+    winograd_weights: int = 2**19
+    gather_cells: int = 256
+    gather_channels: int = 512
+    residual_floats: int = 2**20
+    linear_products: int = 2**21
+    feed_forward_floats: int = 2**22
+    feed_forward_rows: int = 256
