@@ -12,11 +12,11 @@ from diffusers import StableDiffusionInpaintPipeline
 from tests.factories import make_checkpoint
 
 from retouch.engine.engine import Engine
+from retouch.engine.layers.tuning import Tuning
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
 from retouch.engine.tune import tuned
-from retouch.engine.tuning import Tuning
 from retouch.models.bundle import ModelBundle
 
 PROMPTS = ("a red apple", "a green hat", "a blue dog on the bench", "the park", "a yellow cat")

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 import torch
-from tests.engine.tuning import EVERYWHERE
+from tests.engine.layers.everywhere import EVERYWHERE
 
 from retouch.engine.engine import Engine
-from retouch.engine.fast_blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
-from retouch.engine.fast_convolutions import FastConv2d, FastUpsample2D
-from retouch.engine.fast_linear import ContextLinear, FastLinear
+from retouch.engine.layers.blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
+from retouch.engine.layers.convolutions import FastConv2d, FastUpsample2D
+from retouch.engine.layers.linear import ContextLinear, FastLinear
+from retouch.engine.layers.tuning import Tuning
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
 from retouch.engine.tune import forget, tuned
-from retouch.engine.tuning import Tuning
 from retouch.models.bundle import ModelBundle
 
 FASTER = (

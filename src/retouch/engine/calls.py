@@ -9,9 +9,9 @@ import torch
 
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.contexts import Contexts
+from retouch.engine.layers.tuning import Tuning
 from retouch.engine.settings import EngineSettings
 from retouch.engine.tune import forget, tuned
-from retouch.engine.tuning import Tuning
 from retouch.models.bundle import ModelBundle
 from retouch.models.tokens import padded_tokens
 

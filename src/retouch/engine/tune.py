@@ -13,10 +13,10 @@ from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
-from retouch.engine.fast_blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
-from retouch.engine.fast_convolutions import FastConv2d, FastUpsample2D
-from retouch.engine.fast_linear import ContextEmbedding, ContextLinear, FastLinear
-from retouch.engine.tuning import Tuning
+from retouch.engine.layers.blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
+from retouch.engine.layers.convolutions import FastConv2d, FastUpsample2D
+from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear
+from retouch.engine.layers.tuning import Tuning
 
 M = TypeVar("M", bound=nn.Module)
 

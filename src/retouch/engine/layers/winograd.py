@@ -18,8 +18,8 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
-from retouch.engine.fast_linear import linear
-from retouch.engine.group_norm import ScaledSilu
+from retouch.engine.layers.group_norm import ScaledSilu
+from retouch.engine.layers.linear import linear
 
 _A2, _B2 = 0.5, 2.0
 _A, _B = _A2**0.5, _B2**0.5

@@ -8,7 +8,7 @@ from diffusers.models.embeddings import TextTimeEmbedding
 from torch import nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from retouch.engine.tuning import Tuning
+from retouch.engine.layers.tuning import Tuning
 
 
 def linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

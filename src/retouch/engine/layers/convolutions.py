@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
-from retouch.engine.fast_linear import linear
-from retouch.engine.group_norm import ScaledSilu
-from retouch.engine.tuning import Tuning
-from retouch.engine.winograd import (
+from retouch.engine.layers.group_norm import ScaledSilu
+from retouch.engine.layers.linear import linear
+from retouch.engine.layers.tuning import Tuning
+from retouch.engine.layers.winograd import (
     can_convolve,
     conv3x3,
     transform_weight,

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from retouch.engine.fast_convolutions import gathered_conv3x3
+from retouch.engine.layers.convolutions import gathered_conv3x3
 
 
 @pytest.mark.parametrize("channels_last", [True, False])

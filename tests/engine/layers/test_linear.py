@@ -7,9 +7,9 @@ from dataclasses import replace
 import torch
 from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import TextTimeEmbedding
-from tests.engine.tuning import EVERYWHERE, tuned_part
+from tests.engine.layers.everywhere import EVERYWHERE, tuned_part
 
-from retouch.engine.fast_linear import ContextEmbedding, ContextLinear, FastLinear
+from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear
 
 
 @torch.inference_mode()

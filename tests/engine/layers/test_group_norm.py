@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from retouch.engine import group_norm
-from retouch.engine.group_norm import norm_and_silu
+from retouch.engine.layers import group_norm
+from retouch.engine.layers.group_norm import norm_and_silu
 
 
 def norm_of(channels: int, groups: int) -> torch.nn.GroupNorm:

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from diffusers import UNet2DConditionModel
 
+from retouch.engine.layers.tuning import Tuning
 from retouch.engine.tune import tuned
-from retouch.engine.tuning import Tuning
 
 EVERYWHERE = Tuning(
     remember=True,

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retouch.engine import winograd
-from retouch.engine.winograd import (
+from retouch.engine.layers import winograd
+from retouch.engine.layers.winograd import (
     conv3x3,
     linear,
     transform_weight,

@@ -9,9 +9,9 @@ from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
-from retouch.engine.fast_convolutions import FastConv2d, channels_last
-from retouch.engine.group_norm import norm_and_silu
-from retouch.engine.tuning import Tuning
+from retouch.engine.layers.convolutions import FastConv2d, channels_last
+from retouch.engine.layers.group_norm import norm_and_silu
+from retouch.engine.layers.tuning import Tuning
 
 
 class FastResnetBlock2D(ResnetBlock2D):  # type: ignore[misc]  # diffusers has no types

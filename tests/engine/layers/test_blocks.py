@@ -6,9 +6,9 @@ import pytest
 import torch
 from diffusers.models.attention import FeedForward
 from diffusers.models.resnet import ResnetBlock2D
-from tests.engine.tuning import EVERYWHERE, tuned_part
+from tests.engine.layers.everywhere import EVERYWHERE, tuned_part
 
-from retouch.engine.fast_blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
+from retouch.engine.layers.blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
 
 
 @torch.inference_mode()
