@@ -13,7 +13,6 @@ from retouch.evaluate.report import (
     shown_measures,
     to_json,
     to_markdown,
-    write,
 )
 
 SCORES = {
@@ -73,12 +72,3 @@ def test_markdown_shows_values_with_intervals_and_leaves_out_what_nobody_has(rep
 )
 def test_estimates_are_written_for_people(measure, estimate, text):
     assert format_estimate(measure, estimate) == text
-
-
-def test_three_files_are_written(report, tmp_path):
-    write(report, tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "report.html",
-        "report.json",
-        "report.md",
-    ]

@@ -24,7 +24,8 @@ from retouch.evaluate.lpips import PerceptualDistance
 from retouch.evaluate.metrics import kept_identical_share, psnr, seam_ratio, ssim
 from retouch.evaluate.painters import Painter
 from retouch.evaluate.pocket_protocol import Say
-from retouch.evaluate.report import PainterReport, Report, environment, write
+from retouch.evaluate.report import PainterReport, Report, environment
+from retouch.evaluate.report_files import write
 from retouch.evaluate.scoring import Scores
 from retouch.evaluate.sheet import fill_sheet
 

@@ -16,7 +16,8 @@ from retouch.evaluate.features import FeatureExtractor
 from retouch.evaluate.judge import Judge
 from retouch.evaluate.judge_check import confusions, wrong_prompts
 from retouch.evaluate.painters import Painter
-from retouch.evaluate.report import PainterReport, Report, environment, write
+from retouch.evaluate.report import PainterReport, Report, environment
+from retouch.evaluate.report_files import write
 from retouch.evaluate.scoring import MEASURES, Painted, paint_and_judge, score
 from retouch.evaluate.sheet import contact_sheet
 

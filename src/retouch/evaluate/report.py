@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from retouch import __version__
@@ -104,16 +103,6 @@ def to_markdown(report: Report) -> str:
     settings = {**report.settings, **report.made_with}
     parts += ["## Settings", "", *(f"- {name}: {value}" for name, value in settings.items()), ""]
     return "\n".join(parts)
-
-
-def write(report: Report, folder: Path) -> None:
-    """Write `report.json`, `report.md` and `report.html` into a folder."""
-    from retouch.evaluate.html import to_html
-
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "report.json").write_text(to_json(report), encoding="utf-8")
-    (folder / "report.md").write_text(to_markdown(report), encoding="utf-8")
-    (folder / "report.html").write_text(to_html(report), encoding="utf-8")
 
 
 def shown_measures(report: Report, group: str) -> list[str]:
