@@ -170,6 +170,6 @@ def watched(bundle: ModelBundle) -> Callable[..., ModelBundle]:
     """Make the usual bundle with a watched UNet, tuned as the engine would have it."""
 
     def make(watch: Callable[[int, torch.Tensor], Any], **changes: Any) -> ModelBundle:
-        return replace(bundle, unet=Watched(tuned(bundle.unet, Tuning(remember=True)), watch), **changes)
+        return replace(bundle, unet=Watched(tuned(bundle.unet, Tuning(owns_residuals=False)), watch), **changes)
 
     return make

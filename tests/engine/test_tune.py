@@ -15,7 +15,7 @@ from retouch.engine.layers.linear import ContextLinear, FastLinear
 from retouch.engine.layers.tuning import Tuning
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
-from retouch.engine.tune import forget, tuned
+from retouch.engine.tune import tuned
 from retouch.models.bundle import ModelBundle
 
 FASTER = (
@@ -27,11 +27,7 @@ FASTER = (
     FastFeedForward,
     FastGEGLU,
 )
-FORGETFUL = replace(EVERYWHERE, remember=False)
-
-
-def remembered(model: torch.nn.Module) -> list[torch.nn.Module]:
-    return [module for module in model.modules() if getattr(module, "transformed", None) is not None]
+IN_PLACE = replace(EVERYWHERE, owns_residuals=True)
 
 
 def classes_of(model: torch.nn.Module) -> set[str]:
@@ -39,9 +35,7 @@ def classes_of(model: torch.nn.Module) -> set[str]:
 
 
 @torch.inference_mode()
-@pytest.mark.parametrize(
-    "tuning", [EVERYWHERE, FORGETFUL, replace(EVERYWHERE, winograd_cells=10**9, gather_cells=99)]
-)
+@pytest.mark.parametrize("tuning", [EVERYWHERE, replace(EVERYWHERE, winograd_cells=10**9, gather_cells=99)])
 def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> None:
     sample, embeds = torch.randn(3, 9, 8, 8), torch.randn(3, 16, 32)
     timesteps = torch.tensor([999.0, 500.5, 1.0])
@@ -55,7 +49,7 @@ def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> Non
 
 @torch.inference_mode()
 def test_vae_gives_the_same_numbers(bundle: ModelBundle) -> None:
-    fast = tuned(bundle.vae, FORGETFUL)
+    fast = tuned(bundle.vae, IN_PLACE)
     picture, latents = torch.rand(2, 3, 32, 32) * 2 - 1, torch.randn(2, 4, 8, 8)
     moments = bundle.vae.encode(picture).latent_dist.parameters
     torch.testing.assert_close(fast.encode(picture).latent_dist.parameters, moments, rtol=1e-4, atol=1e-5)
@@ -73,16 +67,6 @@ def test_weights_are_shared_and_the_given_model_stays_as_it_is(bundle: ModelBund
     assert fast.state_dict().keys() == bundle.unet.state_dict().keys()
 
 
-@torch.inference_mode()
-def test_only_a_model_that_remembers_keeps_transformed_weights(bundle: ModelBundle) -> None:
-    for tuning in (EVERYWHERE, FORGETFUL):
-        fast = tuned(bundle.vae, tuning)
-        fast.decode(torch.randn(1, 4, 8, 8))
-        assert bool(remembered(fast)) == tuning.remember
-        forget(fast)
-        assert not remembered(fast)
-
-
 def test_what_cannot_be_tuned_is_returned_as_it_is(bundle: ModelBundle) -> None:
     half = type(bundle.vae)(**bundle.vae.config).to(torch.bfloat16)
     assert tuned(half, EVERYWHERE) is half
@@ -97,7 +81,7 @@ def test_what_cannot_be_tuned_is_returned_as_it_is(bundle: ModelBundle) -> None:
 def test_tuned_layers_keep_a_row_from_seeing_its_company(
     rows_per_call: int, bundle: ModelBundle, plan: Callable[..., Plan]
 ) -> None:
-    fast = replace(bundle, unet=tuned(bundle.unet, EVERYWHERE), vae=tuned(bundle.vae, FORGETFUL))
+    fast = replace(bundle, unet=tuned(bundle.unet, EVERYWHERE), vae=tuned(bundle.vae, IN_PLACE))
 
     def run(*plans: Plan) -> list[Any]:
         with Engine(fast, EngineSettings(rows_per_call=rows_per_call)) as engine:

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from diffusers import AutoencoderKL
 
 from retouch.engine.batcher import Kind, T, chunks
 from retouch.engine.contexts import Contexts
+from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
 from retouch.engine.settings import EngineSettings
-from retouch.engine.tune import forget, tuned
+from retouch.engine.tune import tuned
 from retouch.models.bundle import ModelBundle
 from retouch.models.tokens import padded_tokens
 
@@ -54,10 +56,10 @@ class ModelCalls:
         self.rows: Counter[Kind] = Counter()
         self.calls: Counter[Kind] = Counter()
         self._contexts = Contexts(settings.active_calls)
-        self._unet, self._vae = bundle.unet, bundle.vae
+        self._unet, self._vae, self._scratch = bundle.unet, bundle.vae, Scratch()
         if settings.is_tuned:
-            self._unet = tuned(bundle.unet, Tuning(remember=True))
-            self._vae = tuned(bundle.vae, Tuning(remember=False))
+            self._unet = tuned(bundle.unet, Tuning(owns_residuals=False), self._scratch)
+            self._vae = tuned(bundle.vae, Tuning(owns_residuals=type(bundle.vae) is AutoencoderKL), self._scratch)
 
     @property
     def is_fixed(self) -> bool:
@@ -97,8 +99,6 @@ class ModelCalls:
             pictures: (3, H, W) in [-1, 1].
         """
 
-        forget(self._unet)  # a VAE's activations are the peak of memory: the UNet's extra weights make room
-
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             posterior = self._vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
             moments: torch.Tensor = posterior.parameters
@@ -131,7 +131,6 @@ class ModelCalls:
             latents: (C, h, w), scaled as the UNet knows them.
         """
         bundle = self._bundle
-        forget(self._unet)
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row in rows]
@@ -160,6 +159,8 @@ class ModelCalls:
             padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.is_fixed else chunk
             parts.append(call(padded)[: len(chunk)])
             self.calls[kind] += 1
+        if kind is not Kind.STEP:
+            self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is small, and wanted soon
         self.rows[kind] += len(rows)
         joined = parts[0] if len(parts) == 1 else torch.cat(parts)
         self.seconds[kind] += time.perf_counter() - start

@@ -16,6 +16,7 @@ from torch import nn
 from retouch.engine.layers.blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
 from retouch.engine.layers.convolutions import FastConv2d, FastUpsample2D
 from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear
+from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
 
 M = TypeVar("M", bound=nn.Module)
@@ -31,8 +32,10 @@ _FASTER: tuple[tuple[type[nn.Module], Any], ...] = (
 )
 
 
-def tuned(model: M, tuning: Tuning) -> M:
+def tuned(model: M, tuning: Tuning, scratch: Scratch | None = None) -> M:
     """Return a model with faster layers that shares every weight with the one given, which stays as it is.
+
+    The layers work in `scratch`, which models may share that are called in turns.
 
     Models on another device, of another dtype, or with hooks that move weights are returned unchanged, and so is
     every model where PyTorch was built without oneDNN.
@@ -40,30 +43,23 @@ def tuned(model: M, tuning: Tuning) -> M:
     if not isinstance(model, ModelMixin) or not _can_run(model):
         return model
     shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-    clone = copy.deepcopy(model, shared)
+    clone, scratch = copy.deepcopy(model, shared), scratch or Scratch()
     for module in clone.modules():
         for plain, fast in _FASTER:
             if type(module) is plain and fast.fits(module, tuning):
-                _become(module, fast, tuning)
+                _become(module, fast, tuning, scratch)
     for module in clone.modules():
         if isinstance(module, Attention) and module.is_cross_attention:
             for layer in (module.to_k, module.to_v):
                 if type(layer) is FastLinear:
-                    _become(layer, ContextLinear, tuning)
+                    _become(layer, ContextLinear, tuning, scratch)
     return clone
 
 
-def forget(model: nn.Module) -> None:
-    """Drop the transformed weights that a tuned model remembers; its next call makes them again."""
-    for module in model.modules():
-        if isinstance(module, FastConv2d | FastUpsample2D):
-            module.transformed = None
-
-
-def _become(module: nn.Module, fast: type[nn.Module], tuning: Tuning) -> None:
+def _become(module: nn.Module, fast: type[nn.Module], tuning: Tuning, scratch: Scratch) -> None:
     # The class alone changes: weights, names and attributes stay those of the plain layer.
     module.__class__ = fast
-    module.tuning = tuning  # type: ignore[assignment]  # modules take any attribute
+    module.tuning, module.scratch = tuning, scratch  # type: ignore[assignment]  # modules take any attribute
 
 
 def _can_run(model: nn.Module) -> bool:

@@ -9,7 +9,7 @@ from retouch.engine.layers.tuning import Tuning
 from retouch.engine.tune import tuned
 
 EVERYWHERE = Tuning(
-    remember=True,
+    owns_residuals=False,
     winograd_channels=1,
     winograd_cells=16,
     gather_cells=4,

@@ -34,6 +34,19 @@ def test_a_residual_block_gives_the_same_numbers(
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("out_channels", [8, 12])
+def test_a_block_that_owns_its_input_may_add_to_it(out_channels: int) -> None:
+    torch.manual_seed(0)
+    block = ResnetBlock2D(in_channels=8, out_channels=out_channels, temb_channels=None, groups=4).eval()
+    fast = tuned_part(block, replace(EVERYWHERE, owns_residuals=True))
+    x = torch.randn(3, 8, 8, 4).contiguous(memory_format=torch.channels_last)
+    expected = block(x.clone(), None)
+    made = fast(x, None)
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)
+    assert (made.data_ptr() == x.data_ptr()) == (out_channels == 8)
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("rows", [7, 10**9])
 def test_a_feed_forward_gives_the_same_numbers_whole_and_in_parts(rows: int) -> None:
     torch.manual_seed(0)

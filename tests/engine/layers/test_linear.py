@@ -5,11 +5,18 @@ import weakref
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import TextTimeEmbedding
 from tests.engine.layers.everywhere import EVERYWHERE, tuned_part
 
-from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear
+from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear, linear
+
+
+def test_linear_is_the_plain_one() -> None:
+    x, weight, bias = torch.randn(2, 5, 8), torch.randn(7, 8), torch.randn(7)
+    torch.testing.assert_close(linear(x, weight, bias), F.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(linear(x, weight, None), F.linear(x, weight), rtol=1e-5, atol=1e-5)
 
 
 @torch.inference_mode()

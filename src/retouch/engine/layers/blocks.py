@@ -31,20 +31,23 @@ class FastResnetBlock2D(ResnetBlock2D):  # type: ignore[misc]  # diffusers has n
             plain: torch.Tensor = super().forward(input_tensor, temb, *args, **kwargs)
             return plain
         x = channels_last(input_tensor)
-        hidden = self._large(x, temb) if self._is_large(x) else self._small(x, temb)
-        return hidden.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
+        return self._large(x, temb) if self._is_large(x) else self._small(x, temb)
 
     def _is_large(self, x: torch.Tensor) -> bool:
-        height, width = x.shape[-2:]
         return x[0].numel() >= self.tuning.residual_floats and all(
-            isinstance(conv, FastConv2d) and conv.filters(height, width) for conv in (self.conv1, self.conv2)
+            isinstance(conv, FastConv2d) and conv.filters(x) for conv in (self.conv1, self.conv2)
         )
 
     def _large(self, x: torch.Tensor, temb: torch.Tensor | None) -> torch.Tensor:
-        hidden: torch.Tensor = self.conv1.filtered(x, norm_and_silu(x, self.norm1))
+        hidden: torch.Tensor = self.conv1.filtered(x, norm_and_silu(x, self.norm1), is_passing=True)
         scale, shift = self._time(hidden, temb)
-        convolved: torch.Tensor = self.conv2.filtered(hidden, norm_and_silu(hidden, self.norm2, scale, shift))
-        return convolved
+        before = norm_and_silu(hidden, self.norm2, scale, shift)
+        if self.conv_shortcut is not None:
+            x = channels_last(self.conv_shortcut(x))
+        elif not self.tuning.owns_residuals:
+            x = x.clone()
+        added: torch.Tensor = self.conv2.filtered(hidden, before, onto=x)
+        return added
 
     def _small(self, x: torch.Tensor, temb: torch.Tensor | None) -> torch.Tensor:
         hidden: torch.Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))
@@ -53,7 +56,7 @@ class FastResnetBlock2D(ResnetBlock2D):  # type: ignore[misc]  # diffusers has n
         if scale is not None and shift is not None:
             torch.addcmul(shift, hidden, 1 + scale, out=hidden)
         convolved: torch.Tensor = self.conv2(F.silu(hidden, inplace=True))
-        return convolved
+        return convolved.add_(x if self.conv_shortcut is None else self.conv_shortcut(x))
 
     def _time(
         self, hidden: torch.Tensor, temb: torch.Tensor | None

@@ -7,23 +7,18 @@ import torch.nn.functional as F
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
+from retouch.engine.layers.filtered import can_convolve, conv3x3, upsampled_conv3x3
 from retouch.engine.layers.group_norm import ScaledSilu
 from retouch.engine.layers.linear import linear
+from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
-from retouch.engine.layers.winograd import (
-    can_convolve,
-    conv3x3,
-    transform_weight,
-    transform_weight_upsampled,
-    upsampled_conv3x3,
-)
 
 
 class FastConv2d(nn.Conv2d):
     """A 3x3 convolution by Winograd's filtering, or by one matrix product where cells are few."""
 
     tuning: Tuning
-    transformed: torch.Tensor | None = None
+    scratch: Scratch
 
     @staticmethod
     def fits(layer: Any, tuning: Tuning) -> bool:
@@ -32,43 +27,38 @@ class FastConv2d(nn.Conv2d):
         return is_plain and min(layer.in_channels, layer.out_channels) >= tuning.winograd_channels
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        height, width = input.shape[-2:]
-        if self.filters(height, width):
+        if self.filters(input):
             return self.filtered(input)
-        if height * width <= self.tuning.gather_cells and self._is_wide:
+        if input[0, 0].numel() <= self.tuning.gather_cells and self._is_wide:
             return gathered_conv3x3(channels_last(input), self.weight, self.bias)
         return super().forward(input)
 
-    def filters(self, height: int, width: int) -> bool:
-        """Whether Winograd's filtering is used for this size."""
-        return height * width >= self.tuning.winograd_cells and self._is_light and can_convolve(height, width)
+    def filters(self, input: torch.Tensor) -> bool:
+        """Whether Winograd's filtering is used for an input of this shape."""
+        return input[:, 0].numel() >= self.tuning.winograd_cells and can_convolve(*input.shape[-2:])
 
-    def filtered(self, input: torch.Tensor, before: ScaledSilu | None = None) -> torch.Tensor:
-        """Convolve what `before` makes of the input."""
-        return conv3x3(channels_last(input), self._weights(), self.bias, before=before)
-
-    @property
-    def _is_light(self) -> bool:
-        return self.in_channels * self.out_channels <= self.tuning.winograd_weights
+    def filtered(
+        self,
+        input: torch.Tensor,
+        before: ScaledSilu | None = None,
+        *,
+        onto: torch.Tensor | None = None,
+        is_passing: bool = False,
+    ) -> torch.Tensor:
+        """Convolve by Winograd's filtering; arguments as for `conv3x3`."""
+        x, scratch = channels_last(input), self.scratch
+        return conv3x3(x, self.weight, self.bias, scratch, before=before, onto=onto, is_passing=is_passing)
 
     @property
     def _is_wide(self) -> bool:
         return min(self.in_channels, self.out_channels) >= self.tuning.gather_channels
-
-    def _weights(self) -> torch.Tensor:
-        if self.transformed is not None:
-            return self.transformed
-        weights = transform_weight(self.weight)
-        if self.tuning.remember:
-            self.transformed = weights
-        return weights
 
 
 class FastUpsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no types
     """An upsampling and its convolution in one."""
 
     tuning: Tuning
-    transformed: torch.Tensor | None = None
+    scratch: Scratch
 
     @staticmethod
     def fits(layer: Any, tuning: Tuning) -> bool:
@@ -78,19 +68,10 @@ class FastUpsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no type
     def forward(
         self, hidden_states: torch.Tensor, output_size: Any = None, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        cells = 4 * hidden_states.shape[-1] * hidden_states.shape[-2]
-        if output_size is not None or cells < self.tuning.winograd_cells:
+        if output_size is not None or 4 * hidden_states[:, 0].numel() < self.tuning.winograd_cells:
             plain: torch.Tensor = super().forward(hidden_states, output_size, *args, **kwargs)
             return plain
-        return upsampled_conv3x3(channels_last(hidden_states), self._weights(), self.conv.bias)
-
-    def _weights(self) -> torch.Tensor:
-        if self.transformed is not None:
-            return self.transformed
-        weights = transform_weight_upsampled(self.conv.weight)
-        if self.tuning.remember:
-            self.transformed = weights
-        return weights
+        return upsampled_conv3x3(channels_last(hidden_states), self.conv.weight, self.conv.bias, self.scratch)
 
 
 def gathered_conv3x3(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:

@@ -25,9 +25,10 @@ class ScaledSilu:
     scale: torch.Tensor
     shift: torch.Tensor
 
-    def of(self, pixels: torch.Tensor, images: slice) -> torch.Tensor:
-        """Apply to some images, (n, h, w, C)."""
-        return F.silu(torch.addcmul(self.shift[images], pixels, self.scale[images]), inplace=True)
+    def of(self, pixels: torch.Tensor, images: slice, *, out: torch.Tensor) -> None:
+        """Write what becomes of some images, (n, h, w, C), into `out`."""
+        torch.addcmul(self.shift[images], pixels, self.scale[images], out=out)
+        F.silu(out, inplace=True)
 
 
 def norm_and_silu(

@@ -8,11 +8,11 @@ class Tuning:
     """Where the faster layers are used. The defaults are for AVX2 processors.
 
     Attributes:
-        remember: keep transformed weights between calls until `forget`: four times the layers' own, beside them.
-            Worth it for a UNet, which is called at every step; the VAE's are transformed anew for each picture.
+        owns_residuals: nobody else looks at what a residual block is given, so that the block may add to it in
+            place. True of a VAE's; a UNet keeps many for its skip connections.
         winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
-        winograd_cells: fewest cells (H * W) for it; below, transformed weights weigh more than they save.
-        winograd_weights: most pairs of an input and an output channel for it; above, they take too much memory.
+        winograd_cells: fewest cells of a call (N * H * W) for it; below, transforming the weights takes longer
+            than all else.
         gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
             the weights at every call otherwise, which takes as long as the product.
         gather_channels: fewest channels, in and out, for that.
@@ -24,10 +24,9 @@ class Tuning:
         feed_forward_rows: rows of such a part.
     """
 
-    remember: bool
+    owns_residuals: bool
     winograd_channels: int = 128
-    winograd_cells: int = 1024
-    winograd_weights: int = 2**19
+    winograd_cells: int = 512
     gather_cells: int = 256
     gather_channels: int = 512
     residual_floats: int = 2**20

@@ -13,13 +13,10 @@ After a nearest-neighbour upsampling by 2, F(2x2, 3x3) is enough: the inputs of 
 x[i+1], of the four transformed rows one is zero, and 9 multiplications remain of 36.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
-
-from retouch.engine.layers.group_norm import ScaledSilu
-from retouch.engine.layers.linear import linear
 
 _A2, _B2 = 0.5, 2.0
 _A, _B = _A2**0.5, _B2**0.5
@@ -38,135 +35,58 @@ _ONES = (0.0, (1 + 1 / _A) / 3, (1 - 1 / _A) / 3, (1 + 1 / _B) / 6, (1 - 1 / _B)
 _G_UPSAMPLED = ((1.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 1.0))
 """The three rows of F(2x2, 3x3) that remain after an upsampling; the middle one counts double there."""
 _TILE = 4
-_PLANE_FLOATS = 2**17
-"""Floats of one of a band's planes: the twenty or so that are alive at once should stay in the last cache."""
-_UPSAMPLED_PLANE_FLOATS = 2**19
+
+Tiles = Iterable[Sequence[torch.Tensor]]
+"""Transformed inputs (n, h, w, C), row by row of the transformed tile."""
+Products = Iterable[Callable[..., torch.Tensor]]
+"""For each row of the transformed tile `product(column, bias=None, added=None)`: tiles times weights, (T, O)."""
 
 
-def transform_weight(weight: torch.Tensor) -> torch.Tensor:
-    """Return G g G^T as (6, 6, O, C), from (O, C, 3, 3)."""
-    return _both_sides(_G, weight)
+@dataclass(frozen=True, slots=True)
+class Filtering:
+    """One minimal filtering.
 
-
-def transform_weight_upsampled(weight: torch.Tensor) -> torch.Tensor:
-    """Return the (3, 3, O, C) that `upsampled_conv3x3` takes, from (O, C, 3, 3)."""
-    return _both_sides(_G_UPSAMPLED, weight)
-
-
-def _both_sides(matrix: tuple[tuple[float, ...], ...], weight: torch.Tensor) -> torch.Tensor:
-    # As one product with the Kronecker square: the weights are read once.
-    g = torch.tensor(matrix, dtype=torch.float64)
-    square = torch.kron(g, g).to(weight)
-    flat = square @ weight.permute(2, 3, 0, 1).reshape(9, -1)
-    return flat.view(len(matrix), len(matrix), *weight.shape[:2])
-
-
-def can_convolve(height: int, width: int) -> bool:
-    """Whether sides divide into the tiles of `conv3x3`."""
-    return height % _TILE == 0 and width % _TILE == 0
-
-
-def conv3x3(
-    x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, *, before: ScaledSilu | None = None
-) -> torch.Tensor:
-    """Convolve 3x3 with stride 1 and zero padding 1.
-
-    Args:
-        x: (N, C, H, W), channels last; H and W divide by 4.
-        weights: (6, 6, O, C) from `transform_weight`.
-        bias: (O,) or None.
-        before: what becomes of x first.
-    Returns:
-        (N, O, H, W), channels last.
+    Attributes:
+        matrix: G.
+        tile: inputs from one tile to the next, along one side.
+        upsampling: outputs for each input, along one side.
+        plane_floats: numbers of a band in one position of its transformed tiles; the twenty or so such planes that
+            are alive at once should stay in the last cache.
+        tiles_of: transforms a band of inputs, padded by one on each side.
+        sum_up: writes a band's outputs, made of the products and the bias.
     """
-    count, channels, height, width = x.shape
-    outputs = weights.shape[2]
-    y = x.new_empty(count, height, width, outputs)
-    pixels = x.permute(0, 2, 3, 1)
-    tile_rows = _rows_per_band(width // _TILE, max(channels, outputs), _PLANE_FLOATS)
-    for image, top, bottom in _bands(count, height, _TILE * tile_rows):
-        padded = _padded_band(pixels, image, top, bottom, before)
-        _convolve_band(padded, weights, bias, y[image, top:bottom])
-    return y.permute(0, 3, 1, 2)
+
+    matrix: tuple[tuple[float, ...], ...]
+    tile: int
+    upsampling: int
+    plane_floats: int
+    tiles_of: Callable[[torch.Tensor], Tiles]
+    sum_up: Callable[[Products, torch.Tensor | None, torch.Tensor], None]
+
+    @property
+    def square(self) -> torch.Tensor:
+        """The Kronecker square of G, which transforms both sides of a weight in one reading; fp32."""
+        g = torch.tensor(self.matrix, dtype=torch.float64)
+        return torch.kron(g, g).float()
 
 
-def upsampled_conv3x3(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Double the sides by nearest neighbour, then convolve 3x3 with stride 1 and zero padding 1.
-
-    Args:
-        x: (N, C, H, W), channels last.
-        weights: (3, 3, O, C) from `transform_weight_upsampled`.
-        bias: (O,) or None.
-    Returns:
-        (N, O, 2 H, 2 W), channels last.
-    """
-    count, channels, height, width = x.shape
-    outputs = weights.shape[2]
-    y = x.new_empty(count, 2 * height, 2 * width, outputs)
-    pixels = x.permute(0, 2, 3, 1)
-    for image, top, bottom in _bands(
-        count, height, _rows_per_band(width, max(channels, outputs), _UPSAMPLED_PLANE_FLOATS)
-    ):
-        padded = _padded_band(pixels, image, top, bottom)
-        _convolve_upsampled_band(padded, weights, bias, y[image, 2 * top : 2 * bottom])
-    return y.permute(0, 3, 1, 2)
+def _tiles(padded: torch.Tensor) -> Tiles:
+    """Yield B^T d B of (n, 4 h + 2, 4 w + 2, C): six rows of six."""
+    return (list(_transformed(row, dim=2)) for row in _transformed(padded, dim=1))
 
 
-def _rows_per_band(tiles_across: int, channels: int, plane_floats: int) -> int:
-    return max(1, plane_floats // (tiles_across * channels))
-
-
-def _bands(count: int, height: int, step: int) -> Iterator[tuple[slice, int, int]]:
-    """Cut into (images, top, bottom): parts of one image, or several whole ones where those are small."""
-    if step >= height:
-        together = max(1, step // height)
-        for first in range(0, count, together):
-            yield slice(first, first + together), 0, height
-        return
-    for image in range(count):
-        for top in range(0, height, step):
-            yield slice(image, image + 1), top, min(top + step, height)
-
-
-def _padded_band(
-    pixels: torch.Tensor, image: slice, top: int, bottom: int, before: ScaledSilu | None = None
-) -> torch.Tensor:
-    """Return rows top - 1 .. bottom of (N, H, W, C), and a column more on each side, zero outside the images.
-
-    What becomes of the pixels first leaves those zeros alone.
-    """
-    inside = pixels[image, max(top - 1, 0) : bottom + 1]
-    if before is not None:
-        inside = before.of(inside, image)
-    return F.pad(inside, (0, 0, 1, 1, int(top == 0), int(bottom == pixels.shape[1])))
-
-
-def _added(total: torch.Tensor, tiles: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return total + tiles @ weight^T in one pass; total is (T, O)."""
-    product: torch.Tensor = torch.ops.mkldnn._linear_pointwise.binary(
-        tiles.flatten(0, -2), total, weight, None, "add"
-    )
-    return product
-
-
-def _convolve_band(
-    padded: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor
-) -> None:
-    """Convolve (n, 4 h + 2, 4 w + 2, C) into y (n, 4 h, 4 w, O)."""
+def _sum_up(rows: Products, bias: torch.Tensor | None, y: torch.Tensor) -> None:
+    """Write A^T (products) A and the bias into y (n, 4 h, 4 w, O)."""
     sums = []
-    for index, row in enumerate(_transformed(padded, dim=1)):
-        tiles, weight = list(_transformed(row, dim=2)), weights[index]
-        biases = [
-            None if bias is None or one * _ONES[index] == 0 else bias * (one * _ONES[index]) for one in _ONES
-        ]
-        inner = [linear(tiles[k].flatten(0, -2), weight[k], biases[k]) for k in range(1, 5)]
-        even, odd, even_b, odd_b = _paired(inner)
+    for one, product in zip(_ONES, rows, strict=True):
+        biases = [None if bias is None or one * other == 0 else bias * (one * other) for other in _ONES]
+        even, odd, even_b, odd_b = _paired([product(k, biases[k]) for k in range(1, 5)])
         sums.append(
             (
-                _added(even + even_b, tiles[0], weight[0]),
+                product(0, added=even + even_b),
                 odd + odd_b,
                 even.mul_(_A2).add_(even_b, alpha=_B2),
-                _added(odd.mul_(_A2).add_(odd_b, alpha=_B2), tiles[5], weight[5]),
+                product(5, added=odd.mul_(_A2).add_(odd_b, alpha=_B2)),
             )
         )
     shape = (y.shape[0], y.shape[1] // _TILE, y.shape[2] // _TILE, y.shape[3])
@@ -202,15 +122,17 @@ def _every_fourth(d: torch.Tensor, start: int, dim: int) -> torch.Tensor:
     return d[:, start:stop:_TILE] if dim == 1 else d[:, :, start:stop:_TILE]
 
 
-def _convolve_upsampled_band(
-    padded: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor | None, y: torch.Tensor
-) -> None:
-    """Convolve what (n, h + 2, w + 2, C) becomes when upsampled, into y (n, 2 h, 2 w, O)."""
+def _tiles_upsampled(padded: torch.Tensor) -> Tiles:
+    """Yield the three rows of three of (n, h + 2, w + 2, C) that remain when it is upsampled."""
+    return (list(_transformed_upsampled(row, dim=2)) for row in _transformed_upsampled(padded, dim=1))
+
+
+def _sum_up_upsampled(rows: Products, bias: torch.Tensor | None, y: torch.Tensor) -> None:
+    """Write what three rows of three products and the bias come to into y (n, 2 h, 2 w, O)."""
     sums = []
-    for index, row in enumerate(_transformed_upsampled(padded, dim=1)):
-        tiles, weight = list(_transformed_upsampled(row, dim=2)), weights[index]
-        middle = linear(tiles[1].flatten(0, -2), weight[1], bias if index == 1 else None)
-        sums.append((_added(middle, tiles[0], weight[0]), _added(middle, tiles[2], weight[2])))
+    for index, product in enumerate(rows):
+        middle = product(1, bias if index == 1 else None)
+        sums.append((product(0, added=middle), product(2, added=middle)))
     shape = (y.shape[0], y.shape[1] // 2, y.shape[2] // 2, y.shape[3])
     for column in range(2):
         first, middle, last = (pair[column].view(shape) for pair in sums)
@@ -225,3 +147,9 @@ def _transformed_upsampled(d: torch.Tensor, *, dim: int) -> Iterator[torch.Tenso
     yield before - here
     yield here
     yield after - here
+
+
+PLAIN = Filtering(_G, _TILE, 1, 2**17, _tiles, _sum_up)
+"""F(4x4, 3x3), of stride 1."""
+UPSAMPLED = Filtering(_G_UPSAMPLED, 1, 2, 2**19, _tiles_upsampled, _sum_up_upsampled)
+"""F(2x2, 3x3) after a nearest-neighbour upsampling by 2."""
