@@ -12,6 +12,7 @@ EVERYWHERE = Tuning(
     owns_residuals=False,
     winograd_channels=1,
     winograd_cells=16,
+    winograd_call_cells=16,
     gather_cells=4,
     gather_channels=1,
     residual_floats=1,

@@ -35,7 +35,8 @@ class FastConv2d(nn.Conv2d):
 
     def filters(self, input: torch.Tensor) -> bool:
         """Whether Winograd's filtering is used for an input of this shape."""
-        return input[:, 0].numel() >= self.tuning.winograd_cells and can_convolve(*input.shape[-2:])
+        count, _, height, width = input.shape
+        return self.tuning.filters(count, height * width) and can_convolve(height, width)
 
     def filtered(
         self,
@@ -68,7 +69,8 @@ class FastUpsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no type
     def forward(
         self, hidden_states: torch.Tensor, output_size: Any = None, *args: Any, **kwargs: Any
     ) -> torch.Tensor:
-        if output_size is not None or 4 * hidden_states[:, 0].numel() < self.tuning.winograd_cells:
+        count, _, height, width = hidden_states.shape
+        if output_size is not None or not self.tuning.filters(count, 4 * height * width):
             plain: torch.Tensor = super().forward(hidden_states, output_size, *args, **kwargs)
             return plain
         return upsampled_conv3x3(channels_last(hidden_states), self.conv.weight, self.conv.bias, self.scratch)

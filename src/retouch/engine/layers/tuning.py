@@ -11,7 +11,8 @@ class Tuning:
         owns_residuals: nobody else looks at what a residual block is given, so that the block may add to it in
             place. True of a VAE's; a UNet keeps many for its skip connections.
         winograd_channels: fewest channels of a 3x3 convolution, in and out, for Winograd's filtering.
-        winograd_cells: fewest cells of a call (N * H * W) for it; below, transforming the weights takes longer
+        winograd_cells: fewest cells of an image (H * W) for it; below, too much of its tiles is padding.
+        winograd_call_cells: fewest cells of a call (N * H * W) for it; below, transforming weights takes longer
             than all else.
         gather_cells: most cells for which a 3x3 convolution is gathered into one matrix product; oneDNN reorders
             the weights at every call otherwise, which takes as long as the product.
@@ -26,10 +27,15 @@ class Tuning:
 
     owns_residuals: bool
     winograd_channels: int = 128
-    winograd_cells: int = 512
+    winograd_cells: int = 256
+    winograd_call_cells: int = 512
     gather_cells: int = 256
     gather_channels: int = 512
     residual_floats: int = 2**20
     linear_products: int = 2**21
     feed_forward_floats: int = 2**22
     feed_forward_rows: int = 256
+
+    def filters(self, count: int, cells: int) -> bool:
+        """Whether Winograd's filtering is used for `count` images of so many cells."""
+        return cells >= self.winograd_cells and count * cells >= self.winograd_call_cells
