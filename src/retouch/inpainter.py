@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 from retouch.engine.engine import Engine
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised, Progress, Ticket
+from retouch.engine.workers import release_workers
 from retouch.errors import QueueFull, RetouchError
 from retouch.finish import finish
 from retouch.imaging.decode import ImageLike
@@ -93,7 +94,10 @@ class Job:
         except BaseException:
             self.cancel()
             raise
-        return finish(self._prepared, denoised, self._bundle, self._checker, started=self._started)
+        try:
+            return finish(self._prepared, denoised, self._bundle, self._checker, started=self._started)
+        finally:
+            release_workers()  # this thread's: others' pictures may be under way
 
 
 class Inpainter:

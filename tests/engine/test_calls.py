@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 
 from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls, UnetRow, finite_rows
+from retouch.engine.layers.blocks import FastResnetBlock2D
 from retouch.engine.settings import EngineSettings
 from retouch.models.bundle import ModelBundle
 
@@ -107,3 +109,31 @@ def test_one_number_makes_its_row_not_finite_and_no_other(poison: float) -> None
     rows = torch.randn(3, 4, 8, 8)
     rows[1, 2, 3, 4] = poison
     assert finite_rows(rows) == [True, False, True]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("fails", [False, True])
+def test_scratch_memory_is_given_back_after_a_vae_call(fails: bool, bundle: ModelBundle) -> None:
+    calls = ModelCalls(bundle, EngineSettings())
+    calls._scratch.empty("passing", (3,))
+    if fails:
+        with pytest.raises(RuntimeError):
+            calls.decode([torch.zeros(7, 8, 8)])
+    else:
+        calls.decode([torch.zeros(4, 8, 8)])
+    assert not calls._scratch._buffers
+
+
+class _LooksTwice(AutoencoderKL):  # type: ignore[misc]  # diffusers has no types
+    """May do with what a block was given whatever it likes."""
+
+
+@pytest.mark.parametrize("kind", [AutoencoderKL, _LooksTwice])
+def test_only_a_known_vae_lets_its_blocks_add_in_place(kind: type[AutoencoderKL], bundle: ModelBundle) -> None:
+    calls = ModelCalls(replace(bundle, vae=kind(**bundle.vae.config).eval()), EngineSettings())
+    blocks = [module for module in calls._vae.modules() if isinstance(module, FastResnetBlock2D)]
+    assert blocks
+    assert all(block.tuning.owns_residuals == (kind is AutoencoderKL) for block in blocks)
+    assert not any(
+        getattr(module, "tuning", None) and module.tuning.owns_residuals for module in calls._unet.modules()
+    )

@@ -1,6 +1,9 @@
 """OpenMP workers go while their thread only waits."""
 
+import os
+import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +55,28 @@ def test_neither_who_submits_nor_an_idle_engine_keeps_workers(engine: Engine, pl
     idle = threads()
     compute()
     assert threads() - idle
-    engine.submit(plan(0)).future.result(timeout=60)
-    engine.submit(plan(1)).future.result(timeout=60)
-    engine.close()
+    future = engine.submit(plan(0, height=256, width=256)).future
+    seen: set[str] = set()
+    while not future.done():
+        seen |= threads() - idle
+        time.sleep(0.001)
+    assert seen  # the engine's own
+    deadline = time.monotonic() + 10
+    while threads() - idle and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert threads() <= idle
+
+
+def test_a_forked_child_leaves_the_workers_of_its_parent_alone() -> None:
+    compute()
+    child = os.fork()
+    if child == 0:
+        release_workers()  # the workers do not exist here: to wait for them would be for ever
+        os._exit(0)
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended == (0, 0):
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)

@@ -139,6 +139,11 @@ class ModelCalls:
 
         return self._in_calls(Kind.DECODE, latents, call)
 
+    def rest(self) -> None:
+        """Give back the memory that only the next call of the same rows would use."""
+        self._contexts.clear()
+        self._scratch.clear()
+
     def _pack(self, rows: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
         packed = torch.stack(tuple(rows)).to(device=self._bundle.device, dtype=dtype)
         return packed.contiguous(memory_format=torch.channels_last)
@@ -154,13 +159,15 @@ class ModelCalls:
         start = time.perf_counter()
         size = size or self.most_rows(kind)
         parts = []
-        for chunk in chunks(rows, size):
-            # Padding repeats a row: its result is dropped, its cost is the price of bits that never change.
-            padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.is_fixed else chunk
-            parts.append(call(padded)[: len(chunk)])
-            self.calls[kind] += 1
-        if kind is not Kind.STEP:
-            self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is small, and wanted soon
+        try:
+            for chunk in chunks(rows, size):
+                # Padding repeats a row: its result is dropped, its cost is the price of bits that never change.
+                padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.is_fixed else chunk
+                parts.append(call(padded)[: len(chunk)])
+                self.calls[kind] += 1
+        finally:
+            if kind is not Kind.STEP:
+                self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is wanted soon
         self.rows[kind] += len(rows)
         joined = parts[0] if len(parts) == 1 else torch.cat(parts)
         self.seconds[kind] += time.perf_counter() - start

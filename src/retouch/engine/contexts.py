@@ -14,9 +14,13 @@ class Contexts:
     """
 
     def __init__(self, size: int) -> None:
-        """Keep what the last `size` companies of rows share; what came out of it dies with the tensor."""
-        self._size = size
+        """Keep what the last `size` companies of rows share (one at least); what came of it goes with them."""
+        self._size = max(1, size)
         self._known: OrderedDict[tuple[int, ...], tuple[tuple[torch.Tensor, ...], torch.Tensor]] = OrderedDict()
+
+    def clear(self) -> None:
+        """Let all go, and with them what was made of them."""
+        self._known.clear()
 
     def packed(self, embeds: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return (rows, T, D) of (T, D) each; the very same tensor for the very same ones."""

@@ -202,6 +202,7 @@ class Engine:
                 if not self._active and not ended:
                     if self._is_closing:
                         return None
+                    self._calls.rest()
                     release_workers()  # idle, they would slow down whoever computes meanwhile
                     self._changed.wait()
                     continue

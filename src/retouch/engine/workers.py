@@ -7,6 +7,7 @@ once computed, and then only waits for the engine, slows it down: on 2 cores, 6.
 """
 
 import ctypes
+import os
 from collections.abc import Callable
 from functools import cache
 
@@ -14,14 +15,18 @@ import torch
 
 _SOFT = 1
 """`omp_pause_soft`, OpenMP 5.0, section 3.6: what is released comes back when it is needed."""
+_process = os.getpid()
+"""Where this module was loaded. In a forked child a team's workers do not exist, and GNU's runtime would wait for
+them for ever."""
 
 
 def release_workers() -> None:
     """End the calling thread's idle team; its next parallel operation makes a new one within a fraction of a ms.
 
-    Nothing happens inside a parallel region, or where the runtime is older than OpenMP 5 (libgomp of GCC 9).
+    Nothing happens inside a parallel region, in a forked process, or where the runtime is another than GNU's of
+    GCC 9 or later.
     """
-    if (pause := _pause()) is not None:
+    if os.getpid() == _process and (pause := _pause()) is not None:
         pause(_SOFT)
 
 
@@ -29,5 +34,9 @@ def release_workers() -> None:
 def _pause() -> Callable[[int], int] | None:
     # A look-up through PyTorch's own library goes on to those that it is linked to: it finds the very runtime in
     # use, whatever other copies the process has loaded.
-    library = ctypes.CDLL(torch._C.__file__)
-    return getattr(library, "omp_pause_resource_all", None)
+    try:
+        library = ctypes.CDLL(torch._C.__file__)
+    except OSError:
+        return None
+    # LLVM's runtime has the function too, but pauses the whole process by it, calls under way included.
+    return getattr(library, "omp_pause_resource_all", None) if hasattr(library, "GOMP_parallel") else None

@@ -39,7 +39,7 @@ def verdict(
 def inspect(
     picture: Picture, checker: ImageChecker | None, policy: SafetyPolicy, *, focus: Box | None = None
 ) -> Verdict:
-    """Check a picture without acting on it (also for input pictures); a check that fails is a `failed` verdict."""
+    """Check a picture without acting on it; a check that fails is a `failed` verdict."""
     if checker is None:
         return Verdict("failed", policy, findings=(Finding("check_failed"),))
     try:

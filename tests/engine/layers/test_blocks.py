@@ -26,7 +26,7 @@ def test_a_residual_block_gives_the_same_numbers(
         torch.nn.init.normal_(norm.bias)
     fast = tuned_part(block, replace(EVERYWHERE, residual_floats=residual_floats))
     assert type(fast) is FastResnetBlock2D
-    x, temb = torch.randn(3, 8, 8, 4), torch.randn(3, 6)
+    x, temb = torch.randn(3, 8, 8, 4).contiguous(memory_format=torch.channels_last), torch.randn(3, 6)
     given, given_temb = x.clone(), temb.clone()
     torch.testing.assert_close(fast(x, temb), block(x, temb), rtol=1e-4, atol=1e-5)
     assert torch.equal(x, given)

@@ -1,5 +1,6 @@
 """Filtered convolutions are the direct ones, however they are cut."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from retouch.engine.layers import filtered
 from retouch.engine.layers.filtered import conv3x3, upsampled_conv3x3
+from retouch.engine.layers.group_norm import ScaledSilu
 from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.winograd import PLAIN, UPSAMPLED
 
@@ -64,12 +66,17 @@ def test_equal_to_upsampling_then_convolving(
 
 
 @pytest.mark.usefixtures("lone_tiles")
-def test_added_in_place_to_what_is_there() -> None:
-    x, weight, bias = layer(3, 5, 4, 28, 12)
-    there = torch.randn(3, 4, 28, 12).contiguous(memory_format=torch.channels_last)
-    expected = there + conv3x3(x, weight, bias, Scratch())
-    assert conv3x3(x, weight, bias, Scratch(), onto=there).data_ptr() == there.data_ptr()
-    torch.testing.assert_close(there, expected, rtol=1e-5, atol=1e-5)
+@pytest.mark.parametrize("floats", [1, 64, 150])
+def test_activated_first_and_added_in_place_to_what_is_there(floats: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_plane_floats(monkeypatch, floats)
+    x, weight, bias = layer(4, 5, 4, 12, 8)
+    before = ScaledSilu(torch.randn(4, 1, 1, 5), torch.randn(4, 1, 1, 5))
+    scale, shift = (part.permute(0, 3, 1, 2).double() for part in (before.scale, before.shift))
+    there = torch.randn(4, 4, 12, 8).contiguous(memory_format=torch.channels_last)
+    activated = F.silu(x.double() * scale + shift)
+    expected = there.double() + F.conv2d(activated, weight.double(), bias.double(), padding=1)
+    assert conv3x3(x, weight, bias, Scratch(), before=before, onto=there).data_ptr() == there.data_ptr()
+    torch.testing.assert_close(there.double(), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_what_passes_lies_in_the_scratch_and_all_else_does_not() -> None:
@@ -94,17 +101,35 @@ def test_bands_of_any_height_join_without_a_seam(floats: int, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("count", "channels", "side"),
+    ("images_of_bands", "channels", "side"),
     [
-        pytest.param(5, 32, 16, id="one band"),
-        pytest.param(6, 128, 32, id="several images a band"),
-        pytest.param(3, 320, 64, id="one image a band"),
+        pytest.param([2], 1280, 16, id="lone band of two"),
+        pytest.param([5], 640, 16, id="lone band of five"),
+        pytest.param([3, 3], 640, 16, id="several images a band"),
+        pytest.param([1, 1, 1], 320, 64, id="one image a band"),
     ],
 )
-def test_an_image_gets_the_same_bits_in_every_place(count: int, channels: int, side: int) -> None:
+@pytest.mark.parametrize("run", [conv3x3, upsampled_conv3x3])
+def test_an_image_gets_the_same_bits_in_every_place(
+    images_of_bands: list[int],
+    channels: int,
+    side: int,
+    run: Callable[..., torch.Tensor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = sum(images_of_bands)
+    filtering = PLAIN if run is conv3x3 else UPSAMPLED
+    tiles = (side // filtering.tile) ** 2
+    monkeypatch.setattr(filtered, "_LONE_TILES", count * tiles if len(images_of_bands) == 1 else 0)
+    set_plane_floats(monkeypatch, images_of_bands[0] * tiles * channels)
+    if len(images_of_bands) > 1:
+        bands = filtered._bands(
+            getattr(filtered, "PLAIN" if run is conv3x3 else "UPSAMPLED"), count, side, side, channels
+        )
+        assert [len(range(count)[images]) for images, _, _ in bands] == images_of_bands
     x, weight, bias = layer(count, channels, channels, side, side)
-    first = conv3x3(x, weight, bias, Scratch())
-    moved = conv3x3(x.roll(1, 0).contiguous(memory_format=torch.channels_last), weight, bias, Scratch())
+    first = run(x, weight, bias, Scratch())
+    moved = run(x.roll(1, 0).contiguous(memory_format=torch.channels_last), weight, bias, Scratch())
     assert torch.equal(moved.roll(-1, 0), first)
 
 

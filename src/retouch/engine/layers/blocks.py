@@ -78,8 +78,8 @@ class FastFeedForward(FeedForward):  # type: ignore[misc]  # diffusers has no ty
     tuning: Tuning
 
     @staticmethod
-    def fits(_layer: Any, _tuning: Tuning) -> bool:
-        return True
+    def fits(layer: Any, _tuning: Tuning) -> bool:
+        return hasattr(layer.net[0], "proj") and layer.net[2].out_features == layer.net[0].proj.in_features
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         between = hidden_states[..., 0].numel() * self.net[0].proj.out_features

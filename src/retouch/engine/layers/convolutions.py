@@ -64,7 +64,8 @@ class FastUpsample2D(Upsample2D):  # type: ignore[misc]  # diffusers has no type
     @staticmethod
     def fits(layer: Any, tuning: Tuning) -> bool:
         is_plain = layer.use_conv and not layer.use_conv_transpose and layer.norm is None and layer.interpolate
-        return bool(is_plain) and isinstance(layer.conv, nn.Conv2d) and FastConv2d.fits(layer.conv, tuning)
+        conv = getattr(layer, "conv", None)  # older checkpoints' layers keep it under another name
+        return bool(is_plain) and isinstance(conv, nn.Conv2d) and FastConv2d.fits(conv, tuning)
 
     def forward(
         self, hidden_states: torch.Tensor, output_size: Any = None, *args: Any, **kwargs: Any

@@ -13,7 +13,8 @@ from retouch.engine.layers.winograd import PLAIN, UPSAMPLED, Filtering, Products
 _PART = 128
 """Outputs whose weights are transformed at a time where they are used once."""
 _LONE_TILES = 256
-"""Tiles of a call up to which it is one band: reading the weights costs more than leaving the cache."""
+"""Tiles of a call up to which it is one band, whose weights are transformed in parts: to write all of them to
+memory and read them again would cost more than the tiles do."""
 
 
 def can_convolve(height: int, width: int) -> bool:
@@ -84,9 +85,11 @@ def _run(
 ) -> None:
     """Write the convolution into y (N, H, W, O), or add it there."""
     count, channels, height, width = x.shape
-    bands = list(_bands(filtering, count, height, width, max(channels, len(weight))))
-    # A lone band uses each weight once; several share what the weights become.
-    transformed = _transformed(filtering, weight, scratch) if len(bands) > 1 else None
+    if count * height * width <= _LONE_TILES * filtering.tile**2:
+        bands, transformed = [(slice(0, count), 0, height)], None
+    else:
+        bands = list(_bands(filtering, count, height, width, max(channels, len(weight))))
+        transformed = _transformed(filtering, weight, scratch)
     padded_bands = _padded(x.permute(0, 2, 3, 1), bands, before)
     for (images, top, bottom), padded in zip(bands, padded_bands, strict=True):
         rows = filtering.tiles_of(padded)
@@ -113,19 +116,15 @@ def _transformed(filtering: Filtering, weight: torch.Tensor, scratch: Scratch) -
 
 
 def _multiplied(filtering: Filtering, rows: Tiles, weight: torch.Tensor, scratch: Scratch) -> torch.Tensor:
-    """Return all products of a band (rows, columns, T, O), with each part of the weights used at once.
-
-    Transformed, wide layers' weights are far larger than the cache: as a whole, they would be written to memory
-    and read again for a few tiles.
-    """
+    """Return all products of a lone band (rows, columns, T, O); each part of the weights is used at once."""
     tiles = torch.stack([tile.flatten(0, -2) for row in rows for tile in row])
     (positions, count, channels), outputs, side = tiles.shape, len(weight), len(filtering.matrix)
-    taps = weight.permute(0, 2, 3, 1).reshape(outputs, 9, channels)
+    taps, square = weight.permute(0, 2, 3, 1).reshape(outputs, 9, channels), filtering.square
     products = tiles.new_empty(positions, count, outputs)
     part = scratch.empty("weights", (min(outputs, _PART), positions, channels))
     for first in range(0, outputs, len(part)):
         own = part[: outputs - first]
-        torch.matmul(filtering.square, taps[first : first + len(own)], out=own)
+        torch.matmul(square, taps[first : first + len(own)], out=own)
         torch.bmm(tiles, own.permute(1, 2, 0), out=products[:, :, first : first + len(own)])
     return products.view(side, side, count, outputs)
 
@@ -160,11 +159,7 @@ def _bands(
     filtering: Filtering, count: int, height: int, width: int, channels: int
 ) -> Iterator[tuple[slice, int, int]]:
     """Cut into (images, top, bottom): parts of one image, or several whole ones where those are small."""
-    tiles_across = width // filtering.tile
-    if count * tiles_across * (height // filtering.tile) <= _LONE_TILES:
-        yield slice(0, count), 0, height
-        return
-    step = filtering.tile * max(1, filtering.plane_floats // (tiles_across * channels))
+    step = filtering.tile * max(1, filtering.plane_floats // (width // filtering.tile * channels))
     if step >= height:
         # As many in each band: how many rows a product has must not depend on an image's place.
         together = max(n for n in range(1, max(1, step // height) + 1) if count % n == 0)

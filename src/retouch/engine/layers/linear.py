@@ -1,4 +1,4 @@
-"""Linear layers by oneDNN, and layers of the context that are computed once for all steps."""
+"""Linear layers by oneDNN, and layers of the context that are computed once while the same rows go on together."""
 
 from typing import Any
 

@@ -17,10 +17,10 @@ class Scratch:
     def empty(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Return an uninitialised tensor; it is overwritten once somebody asks for the same name."""
         size = prod(shape)
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.numel() < size:
-            buffer = self._buffers[name] = torch.empty(size)
-        return buffer[:size].view(shape)
+        if name not in self._buffers or self._buffers[name].numel() < size:
+            self._buffers.pop(name, None)  # before the larger one is made, so that they are never there together
+            self._buffers[name] = torch.empty(size)
+        return self._buffers[name][:size].view(shape)
 
     def clear(self) -> None:
         """Give the memory back."""
