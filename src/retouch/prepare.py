@@ -128,7 +128,12 @@ def prepare(
             *picture.warnings,
             *(() if request.mask_image is None else mask_picture.warnings),
             *report.warnings,
-            *prompt_warnings(request.prompt, bundle.tokenizer, bundle.vocabulary),
+            *prompt_warnings(
+                request.prompt,
+                bundle.tokenizer,
+                bundle.vocabulary,
+                prompt_tokens=bundle.recommended.prompt_tokens,
+            ),
         ),
     )
 

@@ -11,7 +11,7 @@ from retouch.models.components import Notes, read_notes, write_notes
 
 
 def test_notes_survive_the_disk(tmp_path: Path) -> None:
-    notes = Notes(Recommended(20, 3.5, "DDIMScheduler"), frozenset({"cat", "red"}), "Apache-2.0")
+    notes = Notes(Recommended(20, 3.5, "DDIMScheduler", 0.2, 32), frozenset({"cat", "red"}), "Apache-2.0")
     write_notes(tmp_path, notes)
     assert read_notes(tmp_path) == notes
 
@@ -35,6 +35,7 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"guidance_scale": -1}},
         {"recommended": {"scheduler": 3}},
         {"recommended": {"context": -0.1}},
+        {"recommended": {"prompt_tokens": 31.5}},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:

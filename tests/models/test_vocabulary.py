@@ -48,3 +48,10 @@ def test_warnings_are_sentences_for_people(tmp_path: Path) -> None:
     first, second = prompt_warnings("one two three four five six red cat", tokenizer, KNOWN)
     assert first == "the model does not know: one, two, three, four, five and 1 more"
     assert "ignored" in second
+
+
+def test_a_prompt_longer_than_the_model_reads_well_is_named(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer(tmp_path, max_tokens=16)
+    assert prompt_warnings("a red cat", tokenizer, None, prompt_tokens=5) == ()
+    (warning,) = prompt_warnings("a red cat in", tokenizer, None, prompt_tokens=5)
+    assert "of 3 better" in warning

@@ -17,13 +17,15 @@ class Recommended:
     """What the checkpoint's makers advise where a request is silent (`retouch.json` in its folder).
 
     `context` is for models that learnt holes in the middle of their pictures: what they want to see on each side
-    of one, as a share of its longer side. Region `auto` is a crop for them.
+    of one, as a share of its longer side. Region `auto` is a crop for them. `prompt_tokens` is for text encoders
+    that put something of their own behind a prompt: the most tokens, start and end included, that leave it whole.
     """
 
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     scheduler: str | None = None
     context: float | None = None
+    prompt_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

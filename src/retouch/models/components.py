@@ -62,17 +62,19 @@ def read_notes(folder: Path) -> Notes:
     advice, words = content.get("recommended", {}), content.get("vocabulary")
     if not isinstance(advice, dict) or not (words is None or isinstance(words, list)):
         raise ModelUnsupported("retouch.json: `recommended` must be an object and `vocabulary` a list")
-    steps, scheduler = advice.get("num_inference_steps"), advice.get("scheduler")
-    if not (steps is None or (type(steps) is int and steps > 0)):
-        raise ModelUnsupported(f"retouch.json: num_inference_steps is {steps!r}")
+    counts = {name: advice.get(name) for name in ("num_inference_steps", "prompt_tokens")}
+    for name, value in counts.items():
+        if not (value is None or (type(value) is int and value > 0)):
+            raise ModelUnsupported(f"retouch.json: {name} is {value!r}")
     numbers = {name: advice.get(name) for name in ("guidance_scale", "context")}
     for name, value in numbers.items():
         if not (value is None or (type(value) in (int, float) and 0 <= value < math.inf)):
             raise ModelUnsupported(f"retouch.json: {name} is {value!r}")
+    scheduler = advice.get("scheduler")
     if not (scheduler is None or isinstance(scheduler, str)):
         raise ModelUnsupported(f"retouch.json: scheduler is {scheduler!r}")
     return Notes(
-        recommended=Recommended(steps, numbers["guidance_scale"], scheduler, numbers["context"]),
+        recommended=Recommended(scheduler=scheduler, **counts, **numbers),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )
@@ -87,6 +89,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
             "guidance_scale": advice.guidance_scale,
             "scheduler": advice.scheduler,
             "context": advice.context,
+            "prompt_tokens": advice.prompt_tokens,
         },
         "licence": notes.licence,
     }

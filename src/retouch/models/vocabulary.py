@@ -17,8 +17,15 @@ _GRAMMAR = frozenset(
 _SHOWN = 5
 
 
-def prompt_warnings(prompt: str, tokenizer: Any, vocabulary: Collection[str] | None) -> tuple[str, ...]:
-    """Return what a person should know about a prompt: unknown words first, then what is cut off."""
+def prompt_warnings(
+    prompt: str, tokenizer: Any, vocabulary: Collection[str] | None, *, prompt_tokens: int | None = None
+) -> tuple[str, ...]:
+    """Return what a person should know about a prompt: unknown words first, then what is cut off or too long.
+
+    Args:
+        vocabulary: the words that a small model knows; None for models of open vocabulary.
+        prompt_tokens: what the model reads well, start and end included, where that is less than it takes.
+    """
     warnings = []
     unknown = unknown_words(prompt, vocabulary)
     if unknown:
@@ -27,6 +34,9 @@ def prompt_warnings(prompt: str, tokenizer: Any, vocabulary: Collection[str] | N
     lost = cut_off(prompt, tokenizer)
     if lost:
         warnings.append(f"the prompt is longer than {tokenizer.model_max_length - 2} tokens; ignored: {lost!r}")
+    length = len(all_ids(prompt, tokenizer)) + 2
+    if prompt_tokens is not None and length > prompt_tokens:
+        warnings.append(f"the prompt has {length - 2} tokens; the model follows one of {prompt_tokens - 2} better")
     return tuple(warnings)
 
 

@@ -149,6 +149,8 @@ class ExportConfig(Section):
     guidance_scale: float = 3.0
     context: Annotated[float, Field(ge=0.0)] | None = None
     """What the scenes show on each side of a hole, as a share of its longer side, where they always do."""
+    prompt_tokens: Count | None = None
+    """The most tokens of a prompt that the text encoder follows well, where that is less than it takes."""
     licence: str = ""
 
 

@@ -90,6 +90,7 @@ def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: fro
         guidance_scale=export.guidance_scale,
         scheduler="DDIMScheduler",
         context=export.context,
+        prompt_tokens=export.prompt_tokens,
     )
     write_notes(folder, Notes(recommended=advice, vocabulary=words, licence=export.licence))
 
