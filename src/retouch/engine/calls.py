@@ -166,7 +166,7 @@ class ModelCalls:
                 parts.append(call(padded)[: len(chunk)])
                 self.calls[kind] += 1
         finally:
-            if kind is not Kind.STEP:
+            if kind in (Kind.PICTURES, Kind.DECODE):
                 self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is wanted soon
         self.rows[kind] += len(rows)
         joined = parts[0] if len(parts) == 1 else torch.cat(parts)

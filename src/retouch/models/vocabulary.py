@@ -34,9 +34,8 @@ def prompt_warnings(
     lost = cut_off(prompt, tokenizer)
     if lost:
         warnings.append(f"the prompt is longer than {tokenizer.model_max_length - 2} tokens; ignored: {lost!r}")
-    length = len(all_ids(prompt, tokenizer)) + 2
-    if prompt_tokens is not None and length > prompt_tokens:
-        warnings.append(f"the prompt has {length - 2} tokens; the model follows one of {prompt_tokens - 2} better")
+    if prompt_tokens is not None and (count := len(all_ids(prompt, tokenizer))) > prompt_tokens - 2:
+        warnings.append(f"the prompt has {count} tokens; the model follows one of {prompt_tokens - 2} better")
     return tuple(warnings)
 
 
