@@ -37,7 +37,7 @@ SURGERY_ROWS = 256
 
 @dataclass(slots=True)
 class Position:
-    """How far the run is: `step` optimiser steps of phase `phase`, in so many seconds. The loop alone changes it."""
+    """How far the run is: `step` steps of phase `phase`, in so many seconds. The loop alone changes it."""
 
     phase: int = 0
     step: int = 0

@@ -98,7 +98,8 @@ class RunKeeper:
         is_drawing_due = self._saved_at - self._drawn_at >= settings.samples_every_s
         if not (is_drawing_due or settings.publish or trainer.phase.data.validation):
             return
-        with trainer.ema.swapped_in(trainer.denoiser):
+        # A compiled model would be compiled again for the few rows of these.
+        with trainer.ema.swapped_in(trainer.denoiser), torch.compiler.set_stance("force_eager"):
             trainer.denoiser.eval()
             if trainer.phase.data.validation is not None:
                 self._validate(trainer, trainer.phase.data.validation, samples)
@@ -202,8 +203,15 @@ def run_training(options: RunOptions) -> Trainer:
     stop = stop_when_asked(options.max_steps)
     device = trainer.accelerator.device
 
+    opened: dict[str, RowSource] = {}
+
     def sources(phase: PhaseConfig) -> RowSource:
-        return open_source(phase, parts, device)
+        # Phases that read the same share one source: its readers are at work, and a pool is full.
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in opened:
+            opened.clear()
+            opened[key] = open_source(phase, parts, device)
+        return opened[key]
 
     if not trainer.accelerator.is_main_process:
         trainer.train(sources, Hooks(), stop=stop)
