@@ -16,10 +16,10 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
-
 from benchmarks.engine import forgetful, plans_of, run_engine, run_pipe
 from benchmarks.make_full_size import SCHEDULER, make_text_encoder, make_unet, make_vae
+from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
+
 from retouch.engine.engine import Engine
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.in_memory import from_pipe
