@@ -83,6 +83,8 @@ class Trainer:
         self._prepare_input()
         denoiser.to(accelerator.device)  # before the averages, which live where the weights do
         self.ema = Ema(denoiser, config.ema.decay)
+        if config.model.compile:
+            denoiser.unet.compile()  # in place: its parameters keep their names
         self._run: Run | None = None
 
     @property
@@ -132,8 +134,6 @@ class Trainer:
         self.denoiser.unet.train()
         self.denoiser.text_encoder.train(self.denoiser.train_text)
         model, prepared = accelerator.prepare(self.denoiser, optimiser)
-        if self.config.model.compile:
-            self.denoiser.unet.compile()  # in place: its parameters keep their names
         return Run(recipe, source, model, prepared, peaks)
 
     def _read_sketches(self, recipe: Recipe, source: RowSource) -> None:
