@@ -189,8 +189,9 @@ class VaeTrainer:
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
+        if self.step > 0:  # the first step may compile for a minute, which is none of the run's progress
+            self.elapsed_s += time.monotonic() - started
         self.step += 1
-        self.elapsed_s += time.monotonic() - started
         return {name: term.detach() for name, term in terms.items()}
 
 
