@@ -50,9 +50,7 @@ PANORAMAS: dict[str, str] = {
     "blender/night": "field",
 }
 HELD_OUT = frozenset({"pmndrs/city", "pmndrs/lobby", "pmndrs/night", "blender/courtyard"})
-GROUND_PLACES: dict[str, str] = {
-    **dict.fromkeys(("studio", "gradient", "painted-wall", "blend", "lights"), "plain"),
-}
+GROUND_PLACES: dict[str, str] = dict.fromkeys(("studio", "gradient", "painted-wall", "blend", "lights"), "plain")
 
 
 @dataclass(frozen=True, slots=True)
