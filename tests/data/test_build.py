@@ -87,8 +87,12 @@ def add_photographs(folder: Path, table: tuple[Photograph, ...]) -> None:
             activity[f"gcompris/src/activities/{photograph.path}"] = webp(64)
     rcc = {f"./usr/share/gcompris-qt/rcc/{stem}.rcc": rcc_bytes(files) for stem, files in stems.items()}
     (folder / "gcompris-qt-data_1_all.deb").write_bytes(deb_bytes(rcc))
-    papers = {f"./usr/share/backgrounds/{p.path}": webp(64, "JPEG") for p in table if p.source == "lomiri"}
-    (folder / "lomiri-wallpapers-16.04_1_all.deb").write_bytes(deb_bytes(papers))
+    for source, package, root in (
+        ("lomiri", "lomiri-wallpapers-16.04", "./usr/share/backgrounds"),
+        ("endless", "endless-sky-data", "./usr/share/games/endless-sky/images/land"),
+    ):
+        papers = {f"{root}/{p.path}": webp(64, "JPEG") for p in table if p.source == source}
+        (folder / f"{package}_1_all.deb").write_bytes(deb_bytes(papers))
 
 
 @pytest.mark.slow
@@ -101,6 +105,7 @@ def test_a_build_packs_everything_and_says_what_is_inside(packages: Path, tmp_pa
         "@pmndrs/assets",
         "@svgmoji/noto",
         "blender-data",
+        "endless-sky-data",
         "gcompris-qt-data",
         "lomiri-wallpapers-16.04",
         "openclipart-svg",

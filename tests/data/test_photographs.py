@@ -75,7 +75,7 @@ def test_crops_are_squares_inside_the_picture_from_whole_to_native_resolution(si
         assert 0 <= top < bottom <= size[1]
     sides = [box[2] - box[0] for box in boxes]
     assert sides[0] == min(size)
-    assert min(sides) >= min(384, min(size))
+    assert min(sides) >= min(384, *size)
     assert sides == sorted(sides, reverse=True)
 
 

@@ -5,11 +5,11 @@ import pytest
 from retouch.data.vectors import SymbolSheet, render_svg
 from retouch.errors import BadInput
 
+_HEAD = '<svg viewBox="0 0 8 8" id="{}" xmlns="http://www.w3.org/2000/svg">'
 SHEET = (
     '<svg xmlns="http://www.w3.org/2000/svg"><style/>'
-    '<svg viewBox="0 0 8 8" id="A" xmlns="http://www.w3.org/2000/svg"><svg><path fill="red" d="M0 0h4v8H0z"/></svg></svg>'
-    '<svg viewBox="0 0 8 8" id="A-B" xmlns="http://www.w3.org/2000/svg"><defs><path id="p" fill="blue" d="M0 0h8v8H0z"/>'
-    '</defs><use xlink:href="#p"/></svg>'
+    f'{_HEAD.format("A")}<svg><path fill="red" d="M0 0h4v8H0z"/></svg></svg>'
+    f'{_HEAD.format("A-B")}<defs><path id="p" fill="blue" d="M0 0h8v8H0z"/></defs><use xlink:href="#p"/></svg>'
 )
 
 

@@ -59,7 +59,7 @@ def build(
     styles: Annotated[
         Styles, typer.Option(help="3D renders alone, or drawings and photographs too.")
     ] = Styles.ALL,
-    views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 14,
+    views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 12,
     seed: Seed = 0,
 ) -> None:
     """Fetch packages with free licences and pack sprites and backgrounds from them."""

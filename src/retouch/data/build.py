@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retouch.data.backgrounds import PANORAMAS, Amounts, BackgroundPool, build_pool
-from retouch.data.household import HOUSEHOLD
 from retouch.data.pack import Record
 from retouch.data.packages import fetch, sha256, unpack
 from retouch.data.photographs import Photograph, PhotographReader, photographs
@@ -117,8 +116,6 @@ def sprite_reader(roots: dict[str, Path]) -> SpriteReader:
 
     def read(source: str, path: str) -> U8:
         if source == "drawn":
-            if path in HOUSEHOLD:
-                return HOUSEHOLD[path]()
             return draw_solid(path, lambda bloom: read("fluent", _BLOOMS[bloom]))
         if source == "noto":
             return render_svg(sheet(roots[source] / "all.svg").drawing(path), SIDE_PX * 2)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from retouch.data.solids import Box, Colour, render_boxes, revolve
+from retouch.data.shading import Box, Colour, render_boxes, revolve
 
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
@@ -28,7 +27,7 @@ def table(*, yaw: float, top: Colour, legs: Colour, length: float = 1.0, height:
 def _lamp(y: F64) -> F64:
     shade = 0.17 + 0.22 * (y / 0.42)
     stem = np.full_like(y, 0.025)
-    foot = 0.2 * np.sqrt(np.clip(1 - ((1 - y) / 0.1 - 0.0) ** 2, 0, 1)) + 0.02
+    foot = 0.2 * np.sqrt(np.clip(1 - ((1 - y) / 0.1) ** 2, 0, 1)) + 0.02
     return np.where(y < 0.42, shade, np.where(y < 0.9, stem, np.maximum(stem, foot)))
 
 
@@ -41,7 +40,8 @@ def _bellied_lamp(y: F64) -> F64:
 
 def lamp(profile: Callable[[F64], F64], shade: Colour, foot: Colour, *, edge: float) -> U8:
     """A table lamp: a shade down to the height `edge`, and a foot of another colour."""
-    return revolve(profile, foot, bands=[(0.0, edge, shade), (0.0, 0.03, tuple(int(c * 0.85) for c in shade))])
+    rim = (int(shade[0] * 0.85), int(shade[1] * 0.85), int(shade[2] * 0.85))
+    return revolve(profile, foot, bands=[(0.0, edge, shade), (0.0, 0.03, rim)])
 
 
 def _bottle(y: F64) -> F64:
@@ -52,8 +52,7 @@ def _bottle(y: F64) -> F64:
 
 def bottle(glass: Colour, cap: Colour, label: Colour) -> U8:
     """A bottle with a cap and a blank label."""
-    picture = Image.fromarray(revolve(_bottle, glass, bands=[(0.0, 0.1, cap), (0.56, 0.82, label)]))
-    return np.asarray(picture.crop(picture.getchannel("A").getbbox()))
+    return revolve(_bottle, glass, bands=[(0.0, 0.1, cap), (0.56, 0.82, label)])
 
 
 HOUSEHOLD: dict[str, Callable[[], U8]] = {

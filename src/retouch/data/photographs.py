@@ -19,6 +19,7 @@ from retouch.errors import BadInput
 
 U8 = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+Square = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class PhotographReader:
         return file.read_bytes()
 
 
-def squares(size: tuple[int, int], side: int, most: int, rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
+def squares(size: tuple[int, int], side: int, most: int, rng: np.random.Generator) -> Iterator[Square]:
     """Yield up to `most` boxes of square crops, from the largest down to `side` source pixels.
 
     Scales run from the whole height or width to crops at the source's own resolution, evenly in
@@ -100,9 +101,9 @@ def squares(size: tuple[int, int], side: int, most: int, rng: np.random.Generato
     """
     whole = min(size)
     smallest = min(side, whole)
-    # About one crop for each square of `side` that fits, so that crops seldom show the same.
+    # Fewer crops than squares of `side` would fit, so that they seldom show the same.
     fitting = size[0] * size[1] / smallest**2
-    count = int(np.clip(round(1.1 * fitting), 1, most))
+    count = int(np.clip(round(0.8 * fitting), 1, most))
     for i in range(count):
         share = i / max(count - 1, 1)
         cut = round(whole * (smallest / whole) ** share)

@@ -119,6 +119,16 @@ SOURCES: dict[str, Source] = {
             title="Lomiri wallpapers",
         ),
         Source(
+            key="endless",
+            client="apt",
+            package="endless-sky-data",
+            version="0.9.8-1.2",
+            archive="endless-sky-data_*.deb",
+            folder="usr/share/games/endless-sky/images/land",
+            licence="GPL-3.0-or-later",
+            title="Photographs of landscapes, packaged with Endless Sky",
+        ),
+        Source(
             key="drawn",
             client="own",
             package="retouch",

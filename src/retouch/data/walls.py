@@ -129,7 +129,8 @@ def cloth(rng: Rng, side: int) -> F32:
     count = float(rng.uniform(3, 14))
     bars = ((x * count) % 1 < 0.5).astype(np.float32)
     rows = ((y * count) % 1 < 0.5).astype(np.float32)
-    weight = np.zeros_like(x) if pattern < 0.5 else bars if pattern < 0.75 else (bars + rows) / 2
+    # Plain half of the time; then stripes, or checks.
+    weight = bars * 0 if pattern < 0.5 else bars if pattern < 0.75 else (bars + rows) * np.float32(0.5)
     surface = mix(_fill(first, side), second, weight)
     threads = (noise(rng, side, side // 2, octaves=1) - 0.5) * rng.uniform(0.1, 0.4)
     folds = (noise(rng, side, 3, octaves=2) - 0.5) * rng.uniform(0, 0.5)
