@@ -52,7 +52,7 @@ _PLURALS = (
     *("glasses", "spectacles", "scissors", "flowers in a vase"),
 )
 _SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
-_STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
+STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
 _POSES = {"animal": ("sitting", "standing", "looking at the camera")}
 
 
@@ -100,7 +100,7 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
         "thing": thing,
         "place": pick(rng, naming.place.phrases),
         "pose": pick(rng, poses),
-        "style": _STYLES[naming.kind],
+        "style": STYLES[naming.kind],
     }
     draw = rng.random()
     if rng.random() < (0.15 if naming.kind == "3d" else 0.5):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retouch.data import backgrounds, masks, sprites
 from retouch.data.backgrounds import Background, BackgroundPool
-from retouch.data.captions import Naming, describe, describe_place
+from retouch.data.captions import STYLES, Naming, describe, describe_place
 from retouch.data.colour import COLOURS
 from retouch.data.drawing import blend, cut_ground, place_object, repaint_ground, to_bytes
 from retouch.data.mixture import MIXTURES, PLAIN, Mixture
@@ -215,5 +215,6 @@ def all_caption_words(composer: SceneComposer) -> list[str]:
     texts = [name for concept in composer.concepts for name in concept.names]
     texts += [phrase for place in PLACES.values() for phrase in place.phrases]
     texts += [word for words in COLOUR_WORDS.values() for word in words]
+    texts += STYLES.values()
     texts += sample_captions(composer, 20_000)
     return sorted({word for text in texts for word in text.replace(",", " ").lower().split()})
