@@ -162,6 +162,9 @@ def latents(
     mixture: Annotated[
         MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")
     ] = "full",
+    known_to: Annotated[
+        Path | None, typer.Option(help="A checkpoint: only objects that its list of words can name.")
+    ] = None,
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
@@ -171,6 +174,7 @@ def latents(
     import torch
     from transformers import CLIPTokenizer
 
+    from retouch.models.components import read_notes
     from retouch.train.latents import LatentSpec, build_latents
 
     torch.set_num_threads(1)
@@ -184,6 +188,7 @@ def latents(
         split=split,
         seed=seed,
         mixture=mixture,
+        words=None if known_to is None else read_notes(known_to).vocabulary,
     )
     build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
 

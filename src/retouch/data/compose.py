@@ -67,6 +67,7 @@ class SceneComposer:
         split: Split = "train",
         tier: Tier = "core",
         mixture: Mixture = MIXTURES["full"],
+        words: frozenset[str] | None = None,
     ) -> None:
         self.size = size
         self.split = split
@@ -77,7 +78,9 @@ class SceneComposer:
         self.concepts: tuple[Concept, ...] = tuple(
             concept
             for concept in concepts()
-            if concept.name in self._sprites and (tier == "full" or concept.tier == "core")
+            if concept.name in self._sprites
+            and (tier == "full" or concept.tier == "core")
+            and (words is None or words.issuperset(" ".join(concept.names).split()))
         )
 
     @classmethod
@@ -89,8 +92,9 @@ class SceneComposer:
         split: Split = "train",
         tier: Tier = "core",
         mixture: Mixture = MIXTURES["full"],
+        words: frozenset[str] | None = None,
     ) -> SceneComposer:
-        """Open a data folder made by `retouch data build`.
+        """Open a data folder made by `retouch data build`; with `words`, only concepts that they can name.
 
         Raises:
             BadInput: there is none.
@@ -99,7 +103,13 @@ class SceneComposer:
         if not (path / sprites.FILE_NAME).is_file() or not (path / backgrounds.FILE_NAME).is_file():
             raise BadInput(f"{path} holds no training data", hint=f"retouch data build pocket --out {path}")
         return cls(
-            SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier, mixture=mixture
+            SpritePack.open(path),
+            BackgroundPool.open(path),
+            size=size,
+            split=split,
+            tier=tier,
+            mixture=mixture,
+            words=words,
         )
 
     def scene(self, rng: Rng) -> Scene:

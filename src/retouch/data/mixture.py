@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-MixtureName = Literal["full", "plain", "centred", "varied"]
+MixtureName = Literal["full", "plain", "centred", "ground", "varied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,12 @@ class Mixture:
 PLAIN = Mixture(
     around_object=0.82, full_mask=0.12, mirrored=0.0, turn_deg=0.0, sprites=1, side=(0.58, 0.85), drift=0.8
 )
+CENTRED = replace(PLAIN, side=(0.66, 0.66), drift=0.0, margin=(0.03, 0.09))
 MIXTURES: dict[MixtureName, Mixture] = {
     "full": Mixture(),
     "plain": PLAIN,
-    "centred": replace(PLAIN, side=(0.66, 0.66), drift=0.0, margin=(0.03, 0.09)),
+    "centred": CENTRED,
+    "ground": replace(CENTRED, around_object=0.42, full_mask=0.03, repainted=0.7, silent=0.3),
     "varied": Mixture(
         around_object=0.5,
         full_mask=0.08,
@@ -61,7 +63,8 @@ MIXTURES: dict[MixtureName, Mixture] = {
     ),
 }
 """`plain` has one upright picture of each concept, about as large as a crop around its hole shows it; `centred`
-has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`). `varied` has
+has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`). `ground` has
+the same objects in fewer scenes than places to continue, in many lights and colours. `varied` has
 several pictures of a concept in holes of many shapes, and as much ground to continue as objects to paint.
 
 A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,

@@ -36,6 +36,8 @@ class LatentSpec:
     split: Split = "train"
     seed: int = 0
     mixture: MixtureName = "full"
+    words: frozenset[str] | None = None
+    """Only objects that these can name; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,9 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture])
+    composer = SceneComposer.open(
+        spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture], words=spec.words
+    )
     encoder = SceneEncoder(vae, size=spec.size)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if (spec.folder / "filled.npy").exists():
