@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionInpaintPipeline
 
-from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Kind
 from retouch.engine.settings import EngineSettings
 from retouch.models.load import load_model
 

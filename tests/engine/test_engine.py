@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Kind
 from retouch.engine.settings import EngineSettings
 from retouch.errors import (
     Cancelled,

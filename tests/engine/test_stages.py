@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Kind
 from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages
 from retouch.engine.trajectory import Trajectory
@@ -49,10 +50,10 @@ def test_a_prompt_is_embedded_once(bundle: ModelBundle, plan: Callable[..., Plan
 def test_memory_forgets_what_was_not_asked_for_the_longest(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     memory = PromptMemory(2)
     jobs = [Trajectory(plan(prompt=word, guidance_scale=1.0), bundle, since=0.0) for word in ("a", "b", "c")]
-    memory.remember((), "a", torch.zeros(1, 1))
-    memory.remember((), "b", torch.zeros(1, 1))
+    memory.remember((), "a", Conditioning(torch.zeros(1, 1, 1)))
+    memory.remember((), "b", Conditioning(torch.zeros(1, 1, 1)))
     memory.recall(jobs[0])
-    memory.remember((), "c", torch.zeros(1, 1))
+    memory.remember((), "c", Conditioning(torch.zeros(1, 1, 1)))
     assert [memory.recall(job) is not None for job in jobs] == [True, False, True]
 
 

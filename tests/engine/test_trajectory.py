@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Kind
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import InvalidField
 from retouch.models.bundle import ModelBundle
 
-EMBEDS = torch.zeros(16, 32)
+TEXT = Conditioning(torch.zeros(1, 16, 32))
 
 
 def moments_of(count: int, *, height: int = 8, width: int = 8) -> torch.Tensor:
@@ -24,7 +25,7 @@ def moments_of(count: int, *, height: int = 8, width: int = 8) -> torch.Tensor:
 
 def started(plan: Plan, bundle: ModelBundle) -> Trajectory:
     trajectory = Trajectory(plan, bundle, since=0.0)
-    trajectory.take_embeds([EMBEDS] * len(trajectory.prompts))
+    trajectory.take_conditioning([TEXT] * len(trajectory.prompts))
     trajectory.take_moments(moments_of(len(trajectory.pictures())))
     return trajectory
 
@@ -45,7 +46,7 @@ def test_only_the_pictures_that_are_used_are_encoded(
     in_channels: int, strength: float, pictures: int, checkpoint: Callable[..., Any], plan: Callable[..., Plan]
 ) -> None:
     trajectory = Trajectory(plan(strength=strength), checkpoint(in_channels=in_channels).bundle(), since=0.0)
-    trajectory.take_embeds([EMBEDS, EMBEDS])
+    trajectory.take_conditioning([TEXT, TEXT])
     assert len(trajectory.pictures()) == pictures == trajectory.rows
 
 
@@ -99,7 +100,7 @@ def test_fill_is_encoded_in_place_of_the_hole(bundle: ModelBundle, plan: Callabl
 def test_stages_follow_each_other(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     trajectory = Trajectory(plan(num_inference_steps=2), bundle, since=0.0)
     kinds = [trajectory.kind]
-    trajectory.take_embeds([EMBEDS, EMBEDS])
+    trajectory.take_conditioning([TEXT, TEXT])
     kinds.append(trajectory.kind)
     trajectory.take_moments(moments_of(1))
     while trajectory.kind is Kind.STEP:
@@ -154,7 +155,7 @@ def test_only_plans_of_equal_shape_and_batch_key_share_a_step(
         Trajectory(plan(width=64), bundle, since=0.0),
         started(plan(batch_key="lora"), bundle),
     )
-    wide.take_embeds([EMBEDS, EMBEDS])
+    wide.take_conditioning([TEXT, TEXT])
     wide.take_moments(moments_of(1, width=16))
     assert same.key == other.key
     assert same.key != wide.key

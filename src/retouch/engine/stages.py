@@ -7,33 +7,34 @@ from functools import partial
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls, finite_rows
+from retouch.engine.conditioning import Conditioning
+from retouch.engine.scheduler import Kind
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite, RetouchError
 
 
 class PromptMemory:
-    """Embeddings of the latest prompts. Used by the engine's thread alone."""
+    """What the latest prompts tell the UNet. Used by the engine's thread alone."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._embeds: OrderedDict[tuple[Hashable, str], torch.Tensor] = OrderedDict()
+        self._known: OrderedDict[tuple[Hashable, str], Conditioning] = OrderedDict()
 
-    def recall(self, trajectory: Trajectory) -> list[torch.Tensor] | None:
-        """Return the embeddings of a trajectory's prompts, if all are remembered."""
+    def recall(self, trajectory: Trajectory) -> list[Conditioning] | None:
+        """Return the conditioning of each of a trajectory's prompts, if all are remembered."""
         keys = [(trajectory.plan.batch_key, prompt) for prompt in trajectory.prompts]
-        if any(key not in self._embeds for key in keys):
+        if any(key not in self._known for key in keys):
             return None
         for key in keys:
-            self._embeds.move_to_end(key)
-        return [self._embeds[key] for key in keys]
+            self._known.move_to_end(key)
+        return [self._known[key] for key in keys]
 
-    def remember(self, batch_key: Hashable, prompt: str, embeds: torch.Tensor) -> None:
-        """Keep (T, D) embeddings, and forget those that were not asked for the longest."""
-        self._embeds[batch_key, prompt] = embeds
-        while len(self._embeds) > self._size:
-            self._embeds.popitem(last=False)
+    def remember(self, batch_key: Hashable, prompt: str, conditioning: Conditioning) -> None:
+        """Keep a prompt's conditioning, and forget those that were not asked for the longest."""
+        self._known[batch_key, prompt] = conditioning
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
 
 
 class PictureMemory:
@@ -85,17 +86,22 @@ class Stages:
         """
         self._stages[group[0].kind](group)
 
+    def recall(self, trajectory: Trajectory) -> None:
+        """Spare a trajectory the call for its text, if its prompts came before."""
+        if (known := self._memory.recall(trajectory)) is not None:
+            trajectory.take_conditioning(known)
+
     def _encode_text(self, group: Sequence[Trajectory]) -> None:
         prompts = list(dict.fromkeys(prompt for one in group for prompt in one.prompts))
-        embeds = self._calls.embed(prompts)
-        known = {prompt: row.clone() for prompt, row in zip(prompts, embeds)}
-        finite = dict(zip(prompts, finite_rows(embeds)))
+        rows = self._calls.embed(prompts)
+        known = dict(zip(prompts, rows))
+        finite = dict(zip(prompts, finite_rows(Conditioning.joined(rows).flat())))
         for one in group:
             for prompt in one.prompts:
                 if finite[prompt]:
                     self._memory.remember(one.plan.batch_key, prompt, known[prompt])
             own = [known[prompt] for prompt in one.prompts]
-            self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_embeds, own))
+            self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_conditioning, own))
 
     def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
         recalled = {one.pictures_key: self._pictures.recall(one) for one in group}

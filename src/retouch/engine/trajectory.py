@@ -5,11 +5,12 @@ from types import MappingProxyType
 
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import UnetRow
-from retouch.engine.conditioning import fill_hole, latent_cells
+from retouch.engine.conditioning import Conditioning
+from retouch.engine.hole import fill_hole, latent_cells
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
+from retouch.engine.scheduler import Kind
 from retouch.engine.table import make_sampler
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
@@ -44,7 +45,7 @@ class Trajectory:
         self.result: Denoised | None = None
         self.seconds: dict[str, float] = {}
         self.calls_done = 0
-        self.embeds: tuple[torch.Tensor, ...] = ()
+        self.conditioning: tuple[Conditioning, ...] = ()
         self._bundle = bundle
         course = Course(plan.num_inference_steps, plan.strength, exact_reference=plan.reference)
         self._sampler = make_sampler(resolve_scheduler(plan.scheduler, bundle), course)
@@ -69,6 +70,14 @@ class Trajectory:
         return 2 if self._is_guided else 1
 
     @property
+    def calls_left(self) -> int:
+        return self.total_calls - self.calls_done
+
+    @property
+    def size_bytes(self) -> int:
+        return self.plan.size_bytes
+
+    @property
     def rows(self) -> int:
         """Return the rows that it brings to the call it waits for."""
         if self.kind is Kind.PICTURES:
@@ -81,7 +90,7 @@ class Trajectory:
         if self.kind is Kind.TEXT:
             return self.plan.batch_key
         if self.kind is Kind.STEP:
-            return (self._shape, self.embeds[0].shape, self.plan.batch_key)
+            return (self._shape, self.conditioning[0].key, self.plan.batch_key)
         return self._shape
 
     @property
@@ -89,9 +98,9 @@ class Trajectory:
         """Return the texts of its rows: the negative one first where guidance is on."""
         return (self.plan.negative_prompt, self.plan.prompt) if self._is_guided else (self.plan.prompt,)
 
-    def take_embeds(self, embeds: Sequence[torch.Tensor]) -> None:
-        """Take (T, D) embeddings of `prompts`."""
-        self.embeds = tuple(embeds)
+    def take_conditioning(self, conditioning: Sequence[Conditioning]) -> None:
+        """Take what each of `prompts` tells the UNet, one row each."""
+        self.conditioning = tuple(conditioning)
         self.kind = Kind.PICTURES
 
     def pictures(self) -> list[torch.Tensor]:
@@ -135,7 +144,7 @@ class Trajectory:
         if self._bundle.kind == "concat":
             sample = torch.cat([sample, self._extra], dim=1)
         timestep = self._sampler.timesteps[self.calls_done]
-        return [UnetRow(sample[0], timestep, embeds, self._guidance) for embeds in self.embeds]
+        return [UnetRow(sample[0], timestep, text, self._guidance) for text in self.conditioning]
 
     def take_predictions(self, rows: Sequence[UnetRow], predictions: torch.Tensor) -> None:
         """Take (unet_rows, C, h, w) predictions for `rows` and make the step."""
