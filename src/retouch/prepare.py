@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from retouch.engine.plan import Plan
+from retouch.engine.samplers import resolve_sampler
 from retouch.errors import ImageTooLarge, InvalidField, MaskError
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.decode import decode_picture
@@ -15,7 +16,6 @@ from retouch.imaging.picture import Picture
 from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region
 from retouch.imaging.report import MaskReport, report_mask
 from retouch.models.bundle import ModelBundle
-from retouch.models.schedulers import resolve_scheduler
 from retouch.models.vocabulary import prompt_warnings
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
@@ -81,7 +81,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         request = replace(request, mask_polarity="transparent")
     if request.mask_image is None and request.mask_polarity == "transparent" and not request.reference:
         request = _without_unseen_colours(request)
-    resolve_scheduler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
+    resolve_sampler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
     return _in_reference_mode(request) if request.reference else request
 
 

@@ -22,7 +22,7 @@ class Plan:
         guidance_scale: classifier-free guidance; off at 1 and below.
         strength: (0, 1], the part of the run that is made.
         seed: 0..2**32 - 1; every draw comes from it.
-        scheduler: a name that `resolve_scheduler` knows; None is the checkpoint's own.
+        scheduler: a name that `resolve_sampler` knows; None is the checkpoint's own.
         latent_mask: which latent cells are repainted.
         masked_content: what the hole holds before noise is added.
         deadline: a value of the engine's clock after which the work is given up; None waits for ever.

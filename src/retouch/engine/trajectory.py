@@ -10,12 +10,11 @@ from retouch.engine.conditioning import Conditioning
 from retouch.engine.hole import fill_hole, latent_cells
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
+from retouch.engine.samplers import resolve_sampler
 from retouch.engine.scheduler import Kind
-from retouch.engine.table import make_sampler
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
 from retouch.models.bundle import ModelBundle
-from retouch.models.schedulers import resolve_scheduler
 
 
 class Trajectory:
@@ -48,7 +47,7 @@ class Trajectory:
         self.conditioning: tuple[Conditioning, ...] = ()
         self._bundle = bundle
         course = Course(plan.num_inference_steps, plan.strength, exact_reference=plan.reference)
-        self._sampler = make_sampler(resolve_scheduler(plan.scheduler, bundle), course)
+        self._sampler = resolve_sampler(plan.scheduler, bundle).build(bundle, course)
         # Noise never depends on the device: always the CPU's generator, in fp32.
         self._generator = torch.Generator().manual_seed(plan.seed)
         self._guidance = _guidance_embedding(plan, bundle)
