@@ -74,7 +74,7 @@ class SamplerSpec:
     """A sampler that can be asked for.
 
     Attributes:
-        name: by which a request's `scheduler` names it, in any case.
+        name: by which a request's `scheduler` names it, in any case; its file has the same, with `_` for spaces.
         build: makes one, whose state belongs to one trajectory.
     """
 
