@@ -1,6 +1,7 @@
 """The entry point `retouch`: finds a command's module when the command is called, not before."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from retouch.cli.failures import Session, explain
 from retouch.cli.logs import keep_quiet
+from retouch.errors import Cancelled
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
@@ -37,14 +39,20 @@ class LazyGroup(TyperGroup):
         name, stand_in, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else stand_in, rest
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
-        session = Session()
+        # What cannot even be parsed is answered in JSON too.
+        session = Session(as_json="--json" in (sys.argv[1:] if args is None else args))
         keep_quiet()
         try:
-            return super().main(*args, obj=session, **extra)
+            code = super().main(args, standalone_mode=False, obj=session, **extra)
+            if code == Cancelled.exit_code:  # typer swallows the interrupt
+                code = explain(Cancelled("interrupted"), session)
         except Exception as error:  # noqa: BLE001 - the command line's one handler
-            sys.exit(explain(error, session))
+            code = explain(error, session)
+        if standalone_mode:
+            sys.exit(code)
+        return code
 
 
 def load(name: str) -> Any:
@@ -88,4 +96,4 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:  # before typer's own handler stands
-        sys.exit(130)
+        sys.exit(explain(Cancelled("interrupted"), Session()))
