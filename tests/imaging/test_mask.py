@@ -157,3 +157,43 @@ def test_a_coloured_mask_is_read_in_little_more_than_its_own_memory(alpha: bool)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * pixels.nbytes
+
+
+def _layer(*, border: int) -> Picture:
+    """A mask whose alpha is `border` around and the other inside, with red where it is opaque."""
+    alpha = np.full((16, 16), border, np.uint8)
+    alpha[4:12, 4:12] = 255 - border
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[..., 0] = alpha
+    return Picture(pixels, alpha)
+
+
+def test_red_strokes_on_a_clear_layer_name_the_polarity_opaque() -> None:
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(_layer(border=0), height=16, width=16, options=MaskOptions())
+    assert "`mask_polarity=opaque`" in caught.value.hint
+
+
+def test_an_opaque_picture_with_a_hole_names_the_polarity_transparent() -> None:
+    picture = _layer(border=255)
+    picture.pixels[...] = picture.pixels * 0 + np.arange(16, dtype=np.uint8)[:, None] * 16
+    prepared = prepare_mask(Picture(picture.pixels, picture.alpha), height=16, width=16, options=MaskOptions())
+    assert "`mask_polarity=transparent`" in prepared.hint
+
+
+def test_white_strokes_on_a_clear_layer_need_no_hint() -> None:
+    layer = _layer(border=0)
+    white = np.repeat((layer.pixels[..., :1] > 0) * np.uint8(255), 3, axis=2)
+    assert prepare_mask(Picture(white, layer.alpha), height=16, width=16, options=MaskOptions()).hint == ""
+
+
+def test_a_mask_of_zeros_and_ones_in_bytes_is_told_as_that() -> None:
+    ones = np.zeros((8, 8), np.uint8)
+    ones[2:4] = 1
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(Picture(ones), height=8, width=8, options=MaskOptions())
+    assert "0 and 1" in caught.value.hint
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(Picture(ones * np.uint8(76)), height=8, width=8, options=MaskOptions())
+    assert "reaches 0.30" in caught.value.hint
+    assert "`mask_threshold`" in caught.value.hint

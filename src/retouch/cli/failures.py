@@ -10,6 +10,7 @@ from typing import Any, Self
 import typer
 
 from retouch.cli.logs import speak_up
+from retouch.cli.words import message_of, spoken
 from retouch.errors import BadInput, RetouchError
 
 
@@ -73,7 +74,7 @@ def _told(error: Exception) -> _Told:
         return _usage(error)
     if isinstance(error, RetouchError):
         where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
-        return _Told(f"{where}{error}", error.hint, error.code, error.exit_code)
+        return _Told(where + message_of(error), spoken(error.hint), error.code, error.exit_code)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return _Told(f"{place}{error.strerror}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.cli.failures import printable
 from retouch.cli.outputs import Destination
+from retouch.cli.words import spoken_all
 
 if TYPE_CHECKING:
     from retouch.models.bundle import ModelBundle
@@ -37,6 +38,7 @@ class Outcome:
 
     def to_json(self) -> str:
         """Return one JSON object on one line; its keys are described in `docs/cli.md`."""
+        report = self.result.mask_report.to_dict()
         return json.dumps(
             {
                 "files": [str(path) for path in self.files],
@@ -44,7 +46,7 @@ class Outcome:
                 "seeds": self.result.seeds,
                 "nsfw_content_detected": self.result.nsfw_content_detected,
                 "kept_pixels_identical": self.result.kept_pixels_identical,
-                "mask_report": self.result.mask_report.to_dict(),
+                "mask_report": {**report, "warnings": spoken_all(report["warnings"])},
                 "warnings": list(self.warnings),
                 "timings_s": {stage: round(seconds, 4) for stage, seconds in self.result.timings_s.items()},
                 "request": self._request(),
@@ -86,7 +88,7 @@ def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destinati
             warnings += result.save(path, index=index, metadata=metadata)
     if destination.grid is not None:
         _write_grid(result, destination.grid)
-    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(warnings)))
+    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(spoken_all(warnings))))
 
 
 def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:

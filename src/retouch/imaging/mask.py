@@ -13,6 +13,7 @@ from retouch.imaging.picture import Picture, Samples
 
 _GREY_BAND = (0.2, 0.8)
 _BLOCK_ROWS = 64
+_MOSTLY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ def prepare_mask(source: Picture, *, height: int, width: int, options: MaskOptio
     strength, hint = mask_strength(source, options.polarity)
     marked = strength >= options.threshold * source.peak
     if not marked.any():
-        raise MaskEmpty("the mask marks no pixel for repainting", hint=hint or _empty_hint(options.polarity))
+        hint = hint or _empty_hint(source, strength, options)
+        raise MaskEmpty("the mask marks no pixel for repainting", hint=hint)
     if options.fill_holes:
         marked = fill_holes(marked)
     if options.grow_px:
@@ -93,17 +95,36 @@ def mask_strength(source: Picture, polarity: Polarity) -> tuple[Samples, str]:
         if source.alpha is None:
             raise MaskError(
                 f"the mask has no transparency, which the polarity {polarity!r} needs",
-                hint="save it with an alpha channel, or use the polarity white or black",
+                hint="save it with an alpha channel, or use `mask_polarity=white` or black",
             )
         return (source.alpha if polarity == "opaque" else peak - source.alpha), ""
     light = luminance(source.pixels)
     strength = light if polarity == "white" else peak - light
     if source.alpha is None or _is_uniform(source.alpha):
         return strength, ""
-    hint = ""
+    return _weakened(strength, source.alpha), _alpha_hint(light, source.alpha)
+
+
+def _alpha_hint(light: Samples, alpha: Samples) -> str:
+    """Return what looks wrong where white or black is judged beside an alpha channel that varies.
+
+    An opaque border is a picture with a hole in it, a clear one a layer that was drawn on.
+    """
+    probable = "transparent" if _is_mostly_opaque(_border(alpha)) else "opaque"
     if _is_uniform(light):
-        hint = "only the mask's transparency varies: the polarity transparent or opaque is probably meant"
-    return _weakened(strength, source.alpha), hint
+        meant = f"the polarity transparent or opaque is probably meant (`mask_polarity={probable}`)"
+        return f"only the mask's transparency varies: {meant}"
+    if probable == "transparent":
+        return "the mask has transparent parts in an opaque picture: `mask_polarity=transparent` repaints those"
+    return ""
+
+
+def _is_mostly_opaque(alpha: Samples) -> bool:
+    return bool(np.mean(alpha > np.iinfo(alpha.dtype).max // 2) > _MOSTLY)
+
+
+def _border(samples: Samples) -> Samples:
+    return np.concatenate((samples[0], samples[-1], samples[:, 0], samples[:, -1]))
 
 
 def _weakened(strength: Samples, alpha: Samples) -> Samples:
@@ -168,5 +189,16 @@ def _is_uniform(samples: Samples) -> bool:
     return bool((samples == samples.flat[0]).all())
 
 
-def _empty_hint(polarity: Polarity) -> str:
-    return f"with the polarity {polarity!r}, {polarity} pixels are repainted; there are none above the threshold"
+def _empty_hint(source: Picture, strength: Samples, options: MaskOptions) -> str:
+    polarity, strongest = options.polarity, int(strength.max())
+    drawn = source.alpha is not None and not _is_uniform(source.alpha)
+    if drawn and polarity in ("white", "black"):
+        return f"nothing drawn on it is {polarity}: `mask_polarity=opaque` repaints whatever is drawn"
+    if strongest == 1 and polarity == "white":
+        return f"it holds 0 and 1 where white is {source.peak}: multiply it, or give booleans"
+    if strongest:
+        return (
+            f"with the polarity {polarity!r}, {polarity} pixels are repainted; the strongest reaches "
+            f"{strongest / source.peak:.2f}, `mask_threshold` is {options.threshold}"
+        )
+    return f"with the polarity {polarity!r}, {polarity} pixels are repainted; there are none"
