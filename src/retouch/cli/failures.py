@@ -89,7 +89,8 @@ _KINDS = {"int_parsing": "a whole number", "int_from_float": "a whole number", "
 
 def _usage(error: Any) -> _Told:
     """Tell what typer refuses: an option that does not exist, is missing, or has a value of another kind."""
-    details = getattr(error.__cause__, "errors", list)()  # pydantic's, whose words are a programmer's
+    # Pydantic's words are a programmer's.
+    details: list[Any] = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
     if details and (kind := _KINDS.get(details[0]["type"])):
         error.message = f"{details[0]['input']!r} is not {kind}"
     elif details:

@@ -1,7 +1,6 @@
 """The entry point `retouch`: finds a command's module when the command is called, not before."""
 
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -39,18 +38,20 @@ class LazyGroup(TyperGroup):
         name, stand_in, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else stand_in, rest
 
-    def main(self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
+        words = args[0] if args else extra.get("args")
+        is_standalone = extra.pop("standalone_mode", True)
         # What cannot even be parsed is answered in JSON too.
-        session = Session(as_json="--json" in (sys.argv[1:] if args is None else args))
+        session = Session(as_json="--json" in (sys.argv[1:] if words is None else words))
         keep_quiet()
         try:
-            code = super().main(args, standalone_mode=False, obj=session, **extra)
+            code = super().main(*args, **(extra | {"standalone_mode": False}), obj=session)
             if code == Cancelled.exit_code:  # typer swallows the interrupt
                 code = explain(Cancelled("interrupted"), session)
         except Exception as error:  # noqa: BLE001 - the command line's one handler
             code = explain(error, session)
-        if standalone_mode:
+        if is_standalone:
             sys.exit(code)
         return code
 
