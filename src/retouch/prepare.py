@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from retouch.advice import request_warnings
 from retouch.engine.plan import Plan
 from retouch.engine.samplers import resolve_sampler
 from retouch.errors import ImageTooLarge, InvalidField
@@ -17,7 +18,6 @@ from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_reg
 from retouch.imaging.report import MaskReport, report_mask
 from retouch.masking import polarity_of, read_mask
 from retouch.models.bundle import ModelBundle
-from retouch.models.vocabulary import prompt_warnings
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -121,12 +121,7 @@ def prepare(
             *picture.warnings,
             *mask_warnings,
             *report.warnings,
-            *prompt_warnings(
-                request.prompt,
-                bundle.tokenizer,
-                bundle.vocabulary,
-                prompt_tokens=bundle.recommended.prompt_tokens,
-            ),
+            *request_warnings(request, mask.pixels, bundle),
         ),
     )
 
