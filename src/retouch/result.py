@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.imaging.choices import FileFormat
 from retouch.imaging.metadata import ResultMetadata
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fill:
     """One picture of a result.
 
@@ -42,8 +43,32 @@ class Fill:
 
         return to_pillow(self.picture)
 
+    def encode(self, format: FileFormat = "PNG", *, metadata: bool = True, quality: int | None = None) -> bytes:
+        """Return the bytes of a file, at full depth where the format holds it.
 
-@dataclass(frozen=True, slots=True, eq=False)
+        Raises:
+            ImageFormatError, ImageTooLarge, ImageError: as `encode_picture`.
+        """
+        from retouch.imaging.encode import encode_picture
+
+        kept = self.metadata if metadata else None
+        return encode_picture(self.picture, format, metadata=kept, quality=quality)
+
+    def __repr__(self) -> str:
+        return f"<Fill {self.picture.width}x{self.picture.height}, {self.caption}>"
+
+    @property
+    def caption(self) -> str:
+        """One line about it: its seed, and what became of it."""
+        return f"seed {self.seed}, {_outcome(self.nsfw_content_detected, self.kept_pixels_identical)}"
+
+    def _repr_png_(self) -> bytes:
+        from retouch.notebook import shown_png
+
+        return shown_png(self.picture)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InpaintResult:
     """The answer to one request: `num_images_per_prompt` fills of the same hole.
 
@@ -100,3 +125,24 @@ class InpaintResult:
 
         fill = self.fills[index]
         return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)
+
+    def encode(self, format: FileFormat = "PNG", *, index: int = 0, metadata: bool = True) -> bytes:
+        """Return the bytes of one picture's file, as `save` would write them."""
+        return self.fills[index].encode(format, metadata=metadata)
+
+    def __repr__(self) -> str:
+        lines = [*(repr(fill) for fill in self.fills), *(f"warning: {warning}" for warning in self.warnings)]
+        return "<InpaintResult\n  " + "\n  ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        from retouch.notebook import gallery
+
+        return gallery([(fill.picture, fill.caption) for fill in self.fills], self.warnings)
+
+
+def _outcome(is_nsfw: bool | None, is_identical: bool | None) -> str:
+    if is_nsfw:
+        return "refused by the safety check"
+    return {True: "kept pixels identical", False: "KEPT PIXELS CHANGED", None: "kept pixels not compared"}[
+        is_identical
+    ]

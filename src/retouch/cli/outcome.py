@@ -57,10 +57,7 @@ class Outcome:
     def to_text(self) -> str:
         """Return a few lines for a person."""
         names = self.files or (Path("stdout"),)
-        lines = [
-            f"{name}: seed {fill.seed}, {_verdict(fill.nsfw_content_detected, fill.kept_pixels_identical)}"
-            for name, fill in zip(names, self.result.fills, strict=True)
-        ]
+        lines = [f"{name}: {fill.caption}" for name, fill in zip(names, self.result.fills, strict=True)]
         lines += [] if self.grid is None else [f"{self.grid}: all of them, side by side"]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return printable("\n".join(lines))
@@ -92,10 +89,7 @@ def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destinati
 
 
 def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
-    from retouch.imaging.encode import encode_picture
-
-    fill = result.fills[0]
-    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None))
+    sys.stdout.buffer.write(result.encode("PNG", metadata=metadata))
     sys.stdout.buffer.flush()
 
 
@@ -105,11 +99,3 @@ def _write_grid(result: "InpaintResult", path: Path) -> None:
 
     outputs = [fill.picture for fill in result.fills]
     save_picture(grid_picture(result.original, result.mask, outputs, prompt=result.request.prompt), path)
-
-
-def _verdict(is_nsfw: bool | None, is_identical: bool | None) -> str:
-    if is_nsfw:
-        return "refused by the safety check"
-    return {True: "kept pixels identical", False: "KEPT PIXELS CHANGED", None: "kept pixels not compared"}[
-        is_identical
-    ]
