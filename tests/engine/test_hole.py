@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retouch.engine.hole import fill_hole, latent_cells
+from retouch.engine.hole import latent_cells, spread_colors
 from retouch.errors import MaskSizeError
 
 
@@ -34,7 +34,7 @@ def test_fill_keeps_what_is_known_and_stays_within_its_colours() -> None:
     image = torch.rand(3, 21, 34, generator=torch.Generator().manual_seed(0))
     mask = torch.zeros(1, 21, 34)
     mask[:, 5:16, 7:30] = 1.0
-    filled = fill_hole(image, mask)
+    filled = spread_colors(image, mask)
     assert torch.equal(filled[:, mask[0] < 0.5], image[:, mask[0] < 0.5])
     assert filled.min() >= image.min() - 1e-5
     assert filled.max() <= image.max() + 1e-5
@@ -44,8 +44,8 @@ def test_fill_of_a_plain_picture_is_plain() -> None:
     image = torch.full((3, 16, 16), -0.25)
     mask = torch.ones(1, 16, 16)
     mask[:, 0, :] = 0.0
-    torch.testing.assert_close(fill_hole(torch.where(mask > 0, torch.tensor(9.0), image), mask), image)
+    torch.testing.assert_close(spread_colors(torch.where(mask > 0, torch.tensor(9.0), image), mask), image)
 
 
 def test_fill_of_a_hole_without_surroundings_is_grey() -> None:
-    assert torch.equal(fill_hole(torch.ones(3, 8, 8), torch.ones(1, 8, 8)), torch.zeros(3, 8, 8))
+    assert torch.equal(spread_colors(torch.ones(3, 8, 8), torch.ones(1, 8, 8)), torch.zeros(3, 8, 8))

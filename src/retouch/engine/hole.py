@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from retouch.errors import MaskSizeError
-from retouch.request import LatentMask
+from retouch.imaging.choices import LatentMask
+from retouch.imaging.mask import latent_mask
 
 
 def latent_cells(mask: torch.Tensor, mode: LatentMask, factor: int) -> torch.Tensor:
@@ -20,16 +20,21 @@ def latent_cells(mask: torch.Tensor, mode: LatentMask, factor: int) -> torch.Ten
     Raises:
         MaskSizeError: a side does not divide by `factor`.
     """
-    height, width = mask.shape[-2:]
-    if height % factor or width % factor:
-        raise MaskSizeError(f"mask is {width}x{height}", hint=f"pad to a multiple of {factor}")
-    if mode == "cover":
-        # The maximum, not nearest: a stroke thinner than a cell must not vanish.
-        return F.max_pool2d(mask, kernel_size=factor)
-    return F.interpolate(mask[None], size=(height // factor, width // factor))[0]
+    cells = latent_mask(mask[0].cpu().numpy() > 0.5, mode, factor)
+    return torch.from_numpy(cells)[None].to(mask)
 
 
-def fill_hole(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def masked_image(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return images with the hole at 0, which is mid-grey in [-1, 1]: what the weights were trained on.
+
+    Args:
+        image: (..., 3, H, W).
+        mask: (..., 1, H, W), 1 = the hole.
+    """
+    return image * (mask < 0.5)
+
+
+def spread_colors(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Spread the colours around a hole into it, smoothly.
 
     Each level of a pyramid averages the known pixels of 2 x 2; what is still unknown takes the level above

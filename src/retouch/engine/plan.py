@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from retouch.engine.hole import masked_image
 from retouch.errors import InvalidField, MaskSizeError
 from retouch.request import MAX_SEED, LatentMask, MaskedContent
 
@@ -62,8 +63,8 @@ class Plan:
 
     @property
     def masked_image(self) -> torch.Tensor:
-        """Return (3, H, W) with the hole at 0, which is mid-grey in [-1, 1]: what the weights were trained on."""
-        return self.image * (self.mask < 0.5)
+        """Return (3, H, W) with the hole at 0."""
+        return masked_image(self.image, self.mask)
 
     @property
     def size_bytes(self) -> int:

@@ -7,7 +7,7 @@ import torch
 
 from retouch.engine.calls import UnetRow
 from retouch.engine.conditioning import Conditioning
-from retouch.engine.hole import fill_hole, latent_cells
+from retouch.engine.hole import latent_cells, spread_colors
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
 from retouch.engine.samplers import resolve_sampler
@@ -106,7 +106,7 @@ class Trajectory:
         """Return the (3, H, W) pictures to encode: the image only where it will be used, then the masked image."""
         plan, pictures = self.plan, []
         if self._needs_image:
-            pictures.append(fill_hole(plan.image, plan.mask) if plan.masked_content == "fill" else plan.image)
+            pictures.append(spread_colors(plan.image, plan.mask) if plan.masked_content == "fill" else plan.image)
         if self._bundle.kind == "concat":
             pictures.append(plan.masked_image)
         return pictures

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import MaskEmpty, MaskError, MaskSizeError
-from retouch.imaging.choices import Polarity
+from retouch.imaging.choices import LatentMask, Polarity
 from retouch.imaging.holes import fill_holes
+from retouch.imaging.luma import luminance
 from retouch.imaging.morphology import Mask, grow
 from retouch.imaging.picture import Picture, Samples
 
@@ -27,10 +28,10 @@ class MaskOptions:
         fill_holes: repaint what the mask encloses, too (before it grows).
     """
 
-    polarity: Polarity = "white"
-    threshold: float = 0.5
-    grow_px: int = 0
-    fill_holes: bool = False
+    polarity: Polarity
+    threshold: float
+    grow_px: int
+    fill_holes: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,21 +138,12 @@ def _weakened(strength: Samples, alpha: Samples) -> Samples:
     return result
 
 
-def luminance(pixels: Samples) -> Samples:
-    """Return the luma (H, W) of grey or RGB samples, at their depth.
+def latent_mask(mask: Mask, mode: LatentMask, factor: int) -> Mask:
+    """Mark the latent cells that are repainted, by the rule that is asked for.
 
-    Source: ITU-R BT.601 in fixed point of 16 bits, with the rounding of Pillow's conversion to `L`, so that a
-    threshold falls on the same pixels as in programs that use it.
+    Arguments, result and errors are those of `cover_mask`.
     """
-    if pixels.ndim == 2:
-        return pixels
-    light = np.empty(pixels.shape[:2], pixels.dtype)
-    # In blocks of rows: the wide sums of a whole photograph would take four times its own memory.
-    for top in range(0, len(pixels), _BLOCK_ROWS):
-        rows = pixels[top : top + _BLOCK_ROWS]
-        red, green, blue = (rows[..., channel].astype(np.uint32) for channel in range(3))
-        light[top : top + _BLOCK_ROWS] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return light
+    return cover_mask(mask, factor) if mode == "cover" else nearest_mask(mask, factor)
 
 
 def cover_mask(mask: Mask, factor: int) -> Mask:
