@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from retouch.engine.calls import Contexts, ModelCalls, UnetRow, chunks, finite_rows
 from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.blocks import FastResnetBlock2D
-from retouch.engine.scheduler import Kind
+from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.models.bundle import ModelBundle
 
@@ -52,8 +52,8 @@ def test_fixed_calls_all_have_the_same_number_of_rows(watched: Callable[..., Mod
     calls.predict(rows_of(6))
     calls.predict(rows_of(1))
     assert seen == [4, 4, 4]
-    assert calls.rows[Kind.STEP] == 7
-    assert calls.calls[Kind.STEP] == 3
+    assert calls.rows[Stage.STEP] == 7
+    assert calls.calls[Stage.STEP] == 3
 
 
 @torch.inference_mode()

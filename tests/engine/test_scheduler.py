@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retouch.engine.scheduler import CallSizes, Kind, Scheduler, choose
+from retouch.engine.scheduler import CallSizes, Scheduler, Stage, choose
 from retouch.engine.settings import EngineSettings
 from retouch.errors import QueueFull
 
@@ -16,7 +16,7 @@ from retouch.errors import QueueFull
 class One:
     since: float
     rows: int = 2
-    kind: Kind = Kind.STEP
+    kind: Stage = Stage.STEP
     key: Hashable = "a"
 
 
@@ -24,7 +24,7 @@ ones = st.builds(
     One,
     since=st.floats(0, 9),
     rows=st.integers(1, 3),
-    kind=st.sampled_from(Kind),
+    kind=st.sampled_from(Stage),
     key=st.sampled_from("ab"),
 )
 
@@ -34,7 +34,7 @@ def test_nobody_waits_for_nothing() -> None:
 
 
 def test_longest_waiting_decides_kind_and_key() -> None:
-    decode = One(since=1.0, rows=1, kind=Kind.DECODE)
+    decode = One(since=1.0, rows=1, kind=Stage.DECODE)
     assert choose([One(since=2.0), One(since=3.0), decode], 8) == [decode]
 
 
@@ -77,12 +77,15 @@ def test_everyone_is_served_in_the_end(waiting: list[One], cap: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        (EngineSettings(), {Kind.TEXT: 16, Kind.PICTURES: 4, Kind.STEP: 16, Kind.DECODE: 4}),
-        (EngineSettings(rows_per_call=2), {Kind.TEXT: 2, Kind.PICTURES: 1, Kind.STEP: 2, Kind.DECODE: 1}),
-        (EngineSettings(vae_rows=3), {Kind.PICTURES: 3, Kind.DECODE: 3}),
+        (EngineSettings(), {Stage.TEXT: 16, Stage.PICTURES: 4, Stage.STEP: 16, Stage.DECODE: 4}),
+        (
+            EngineSettings(rows_per_call=2),
+            {Stage.TEXT: 2, Stage.PICTURES: 1, Stage.STEP: 2, Stage.DECODE: 1},
+        ),
+        (EngineSettings(vae_rows=3), {Stage.PICTURES: 3, Stage.DECODE: 3}),
     ],
 )
-def test_each_kind_has_its_own_size_of_call(settings: EngineSettings, expected: dict[Kind, int]) -> None:
+def test_each_kind_has_its_own_size_of_call(settings: EngineSettings, expected: dict[Stage, int]) -> None:
     sizes = CallSizes(settings, row_cap=16)
     assert {kind: sizes.most_rows(kind) for kind in expected} == expected
 
@@ -101,7 +104,7 @@ class Job:
     unet_rows: int = 2
     size_bytes: int = 1
     calls_left: int = 10
-    kind: Kind = Kind.STEP
+    kind: Stage = Stage.STEP
     key: Hashable = "a"
 
     @property

@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
-from retouch.engine.scheduler import CallSizes, Kind
+from retouch.engine.scheduler import CallSizes, Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.text_stack import TextStack
 from retouch.engine.tune import tuned
@@ -60,9 +60,9 @@ class ModelCalls:
     def __init__(self, bundle: ModelBundle, settings: EngineSettings) -> None:
         self._bundle = bundle
         self.sizes = CallSizes(settings, row_cap=bundle.row_cap)
-        self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
-        self.rows: Counter[Kind] = Counter()
-        self.calls: Counter[Kind] = Counter()
+        self.seconds: dict[Stage, float] = dict.fromkeys(Stage, 0.0)
+        self.rows: Counter[Stage] = Counter()
+        self.calls: Counter[Stage] = Counter()
         self._text = TextStack(bundle)
         self._contexts = Contexts(settings.active_calls)
         self._unet, self._vae, self._scratch = bundle.unet, bundle.vae, Scratch()
@@ -73,12 +73,12 @@ class ModelCalls:
     @property
     def row_s(self) -> float | None:
         """Seconds that a UNet's row has cost so far, or None."""
-        made = self.rows[Kind.STEP]
-        return self.seconds[Kind.STEP] / made if made else None
+        made = self.rows[Stage.STEP]
+        return self.seconds[Stage.STEP] / made if made else None
 
     def embed(self, prompts: Sequence[str]) -> list[Conditioning]:
         """Return what each prompt tells the UNet, one row each."""
-        parts = self._in_calls(Kind.TEXT, prompts, lambda texts: self._text.encode(texts).rows())
+        parts = self._in_calls(Stage.TEXT, prompts, lambda texts: self._text.encode(texts).rows())
         return list(chain.from_iterable(parts))
 
     def encode(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
@@ -93,7 +93,7 @@ class ModelCalls:
             moments: torch.Tensor = posterior.parameters
             return moments.float()
 
-        return _joined(self._in_calls(Kind.PICTURES, pictures, call))
+        return _joined(self._in_calls(Stage.PICTURES, pictures, call))
 
     def predict(self, rows: Sequence[UnetRow], *, is_guided: bool = True) -> torch.Tensor:
         """Return the UNet's (rows, C, h, w) predictions, fp32; `is_guided` as for `CallSizes.most_rows`."""
@@ -111,8 +111,8 @@ class ModelCalls:
             )[0]
             return prediction.float()
 
-        size = self.sizes.most_rows(Kind.STEP, is_guided=is_guided)
-        return _joined(self._in_calls(Kind.STEP, rows, call, size=size))
+        size = self.sizes.most_rows(Stage.STEP, is_guided=is_guided)
+        return _joined(self._in_calls(Stage.STEP, rows, call, size=size))
 
     def decode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
@@ -127,7 +127,7 @@ class ModelCalls:
             image: torch.Tensor = self._vae.decode(self._pack(unscaled, bundle.vae_dtype), return_dict=False)[0]
             return image.float()
 
-        return _joined(self._in_calls(Kind.DECODE, latents, call))
+        return _joined(self._in_calls(Stage.DECODE, latents, call))
 
     def rest(self) -> None:
         """Give back the memory that only the next call of the same rows would use."""
@@ -139,7 +139,7 @@ class ModelCalls:
         return packed.contiguous(memory_format=torch.channels_last)
 
     def _in_calls(
-        self, kind: Kind, rows: Sequence[T], call: Callable[[Sequence[T]], R], *, size: int | None = None
+        self, kind: Stage, rows: Sequence[T], call: Callable[[Sequence[T]], R], *, size: int | None = None
     ) -> list[R]:
         """Return the rows of each call, without padding."""
         start = time.perf_counter()
@@ -152,7 +152,7 @@ class ModelCalls:
                 parts.append(call(padded)[: len(chunk)])
                 self.calls[kind] += 1
         finally:
-            if kind in (Kind.PICTURES, Kind.DECODE):
+            if kind in (Stage.PICTURES, Stage.DECODE):
                 self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is wanted soon
         self.rows[kind] += len(rows)
         self.seconds[kind] += time.perf_counter() - start

@@ -14,7 +14,7 @@ import torch
 
 from retouch.engine.calls import ModelCalls
 from retouch.engine.plan import Plan
-from retouch.engine.scheduler import Kind, Scheduler
+from retouch.engine.scheduler import Scheduler, Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
@@ -49,9 +49,9 @@ class EngineStats:
     queued: int
     unet_rows: int
     size_bytes: int
-    calls: Mapping[Kind, int]
-    rows: Mapping[Kind, int]
-    model_s: Mapping[Kind, float]
+    calls: Mapping[Stage, int]
+    rows: Mapping[Stage, int]
+    model_s: Mapping[Stage, float]
     tick_s: float
 
 

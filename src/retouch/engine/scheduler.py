@@ -11,7 +11,7 @@ from retouch.errors import QueueFull
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
 
 
-class Kind(Enum):
+class Stage(Enum):
     """The four kinds of work, each a call of one model."""
 
     TEXT = "encode text"
@@ -30,7 +30,7 @@ class Waiting(Protocol):
     """
 
     @property
-    def kind(self) -> Kind: ...
+    def kind(self) -> Stage: ...
     @property
     def key(self) -> Hashable: ...
     @property
@@ -74,15 +74,15 @@ class CallSizes:
         self._vae_rows = settings.vae_rows
         self._is_halved = False
 
-    def most_rows(self, kind: Kind, *, is_guided: bool = True) -> int:
+    def most_rows(self, kind: Stage, *, is_guided: bool = True) -> int:
         """Return how many rows of a kind go into one call.
 
         Where the row count is fixed, unguided trajectories, which bring one row and not two, share calls of half
         the rows among themselves: as many pictures a call as guided ones, and no padding for the lone one.
         """
-        if kind is Kind.TEXT:
+        if kind is Stage.TEXT:
             return _TEXT_ROWS if self.is_fixed else max(_TEXT_ROWS, self.row_cap)
-        if kind is Kind.STEP:
+        if kind is Stage.STEP:
             return self.row_cap if is_guided or not self.is_fixed else max(1, self.row_cap // 2)
         return self._vae_rows or max(1, self.row_cap // 4)
 

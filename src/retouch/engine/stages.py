@@ -9,7 +9,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from retouch.engine.calls import ModelCalls, finite_rows
 from retouch.engine.conditioning import Conditioning
-from retouch.engine.scheduler import Kind
+from retouch.engine.scheduler import Stage
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite, RetouchError
 
@@ -44,19 +44,19 @@ class PictureMemory:
     """
 
     def __init__(self) -> None:
-        # Beside the moments stands the mask, not the plan: that holds the image, which would never be forgotten.
-        self._moments: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
-        self._moments = WeakTensorKeyDictionary()
+        # Beside them stands the mask, not the plan: that holds the image, which would never be forgotten.
+        self._posteriors: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
+        self._posteriors = WeakTensorKeyDictionary()
 
     def recall(self, trajectory: Trajectory) -> torch.Tensor | None:
         """Return the posteriors of a trajectory's pictures, if they were encoded before."""
-        key, _, moments = self._moments.get(trajectory.plan.image, (None, None, None))
-        return moments if key == trajectory.pictures_key else None
+        key, _, posteriors = self._posteriors.get(trajectory.plan.image, (None, None, None))
+        return posteriors if key == trajectory.pictures_key else None
 
-    def remember(self, trajectory: Trajectory, moments: torch.Tensor) -> None:
+    def remember(self, trajectory: Trajectory, posteriors: torch.Tensor) -> None:
         """Keep (pictures, 2 C, h, w) posteriors for as long as the plan's image lives."""
         plan = trajectory.plan
-        self._moments[plan.image] = (trajectory.pictures_key, plan.mask, moments)
+        self._posteriors[plan.image] = (trajectory.pictures_key, plan.mask, posteriors)
 
 
 class Stages:
@@ -71,11 +71,11 @@ class Stages:
         self._memory = memory
         self._pictures = PictureMemory()
         self._rows_per_call = rows_per_call
-        self._stages: dict[Kind, Callable[[Sequence[Trajectory]], None]] = {
-            Kind.TEXT: self._encode_text,
-            Kind.PICTURES: self._encode_pictures,
-            Kind.STEP: self._step,
-            Kind.DECODE: self._decode,
+        self._stages: dict[Stage, Callable[[Sequence[Trajectory]], None]] = {
+            Stage.TEXT: self._encode_text,
+            Stage.PICTURES: self._encode_pictures,
+            Stage.STEP: self._step,
+            Stage.DECODE: self._decode,
         }
 
     def run(self, group: Sequence[Trajectory]) -> None:
@@ -105,21 +105,21 @@ class Stages:
 
     def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
         recalled = {one.pictures_key: self._pictures.recall(one) for one in group}
-        known = {key: moments for key, moments in recalled.items() if moments is not None}
+        known = {key: posteriors for key, posteriors in recalled.items() if posteriors is not None}
         new = {one.pictures_key: one for one in group if one.pictures_key not in known}
         finite = {key: [True] for key in known}
         if new:
             pictures = {key: one.pictures() for key, one in new.items()}
-            moments = self._calls.encode([picture for own in pictures.values() for picture in own])
-            flags, start = finite_rows(moments), 0
+            posteriors = self._calls.encode([picture for own in pictures.values() for picture in own])
+            flags, start = finite_rows(posteriors), 0
             for key, own in pictures.items():
                 part = slice(start, start + len(own))
-                known[key], finite[key] = moments[part].clone(), flags[part]
+                known[key], finite[key] = posteriors[part].clone(), flags[part]
                 start = part.stop
                 if all(finite[key]):
                     self._pictures.remember(new[key], known[key])
         for one in group:
-            self._apply(one, finite[one.pictures_key], partial(one.take_moments, known[one.pictures_key]))
+            self._apply(one, finite[one.pictures_key], partial(one.take_posteriors, known[one.pictures_key]))
 
     def _step(self, group: Sequence[Trajectory]) -> None:
         rows = [one.unet_rows_now() for one in group]

@@ -11,7 +11,7 @@ from retouch.engine.hole import latent_cells, spread_colors
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
 from retouch.engine.samplers import resolve_sampler
-from retouch.engine.scheduler import Kind
+from retouch.engine.scheduler import Stage
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
 from retouch.models.bundle import ModelBundle
@@ -37,7 +37,7 @@ class Trajectory:
         """
         check_sides(plan, bundle)
         self.plan = plan
-        self.kind = Kind.TEXT
+        self.kind = Stage.TEXT
         self.since = self.submitted = since
         self.is_cancelled = False
         self.failure: RetouchError | None = None
@@ -79,16 +79,16 @@ class Trajectory:
     @property
     def rows(self) -> int:
         """Return the rows that it brings to the call it waits for."""
-        if self.kind is Kind.PICTURES:
+        if self.kind is Stage.PICTURES:
             return self._needs_image + (self._bundle.kind == "concat")
-        return 1 if self.kind is Kind.DECODE else self.unet_rows
+        return 1 if self.kind is Stage.DECODE else self.unet_rows
 
     @property
     def key(self) -> Hashable:
         """Return what must be equal for the call it waits for to be shared."""
-        if self.kind is Kind.TEXT:
+        if self.kind is Stage.TEXT:
             return self.plan.batch_key
-        if self.kind is Kind.STEP:
+        if self.kind is Stage.STEP:
             return (self._shape, self.conditioning[0].key, self.plan.batch_key)
         return self._shape
 
@@ -100,7 +100,7 @@ class Trajectory:
     def take_conditioning(self, conditioning: Sequence[Conditioning]) -> None:
         """Take what each of `prompts` tells the UNet, one row each."""
         self.conditioning = tuple(conditioning)
-        self.kind = Kind.PICTURES
+        self.kind = Stage.PICTURES
 
     def pictures(self) -> list[torch.Tensor]:
         """Return the (3, H, W) pictures to encode: the image only where it will be used, then the masked image."""
@@ -116,7 +116,7 @@ class Trajectory:
         """Return what is equal where `pictures` are the very same, while both plans live."""
         return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
-    def take_moments(self, moments: torch.Tensor) -> None:
+    def take_posteriors(self, posteriors: torch.Tensor) -> None:
         """Take (pictures, 2 C, h, w) posteriors of `pictures`; make the first latents.
 
         The draws are diffusers' own order in the reference mode (image, noise, masked image, sampler). Else only
@@ -125,17 +125,17 @@ class Trajectory:
         plan, bundle = self.plan, self._bundle
         self._cells = latent_cells(plan.mask, plan.latent_mask, bundle.vae_factor)[None].to(bundle.device)
         if self._needs_image:
-            self._image_latents = self._latents_of(moments[:1])
+            self._image_latents = self._latents_of(posteriors[:1])
         self._noise = self._draw()
         if bundle.kind == "concat":
-            self._extra = torch.cat([self._cells, self._latents_of(moments[-1:])], dim=1)
+            self._extra = torch.cat([self._cells, self._latents_of(posteriors[-1:])], dim=1)
         elif plan.reference:
             self._draw()  # diffusers samples the masked image for a 4-channel UNet, too, and never uses it
         if self._needs_image and plan.masked_content in ("noise", "zeros"):
             content = self._draw() if plan.masked_content == "noise" else torch.zeros_like(self._noise)
             self._image_latents = torch.where(self._cells > 0.5, content, self._image_latents)
         self._latents = self._sampler.start(self._noise, self._image_latents if self._needs_image else None)
-        self.kind = Kind.STEP
+        self.kind = Stage.STEP
 
     def unet_rows_now(self) -> list[UnetRow]:
         """Return its rows of the next UNet call, the one without the prompt first."""
@@ -159,7 +159,7 @@ class Trajectory:
         self._latest = (rows[0].sample[: self._shape[1]], prediction[0], self._sampler.level(index))
         self.calls_done += 1
         if self.calls_done == self.total_calls:
-            self.kind = Kind.DECODE
+            self.kind = Stage.DECODE
 
     def final_latents(self) -> torch.Tensor:
         """Return (C, h, w), to be decoded."""
@@ -191,9 +191,9 @@ class Trajectory:
         noise = torch.randn(self._shape, generator=self._generator, dtype=torch.float32)
         return noise.to(self._bundle.device)
 
-    def _latents_of(self, moments: torch.Tensor) -> torch.Tensor:
+    def _latents_of(self, posteriors: torch.Tensor) -> torch.Tensor:
         """Return scaled latents of one posterior: its mean, or a sample where the reference is wanted."""
-        mean, log_variance = moments.chunk(2, dim=1)
+        mean, log_variance = posteriors.chunk(2, dim=1)
         if self.plan.reference:
             mean = mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * self._draw()
         return (mean - self._bundle.shift_factor) * self._bundle.scaling_factor
