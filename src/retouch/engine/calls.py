@@ -90,8 +90,8 @@ class ModelCalls:
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             posterior = self._vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
-            moments: torch.Tensor = posterior.parameters
-            return moments.float()
+            found: torch.Tensor = posterior.parameters
+            return found.float()
 
         return _joined(self._in_calls(Stage.PICTURES, pictures, call))
 
