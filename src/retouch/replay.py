@@ -83,7 +83,7 @@ def _input(memory: Memory, image: ImageLike | None, limits: Limits) -> Picture:
         if not memory.record.is_hole_hidden:
             raise BadInput(
                 "the original picture is needed: what the mask hid shows in the result",
-                hint="give it with --image",
+                hint="give it as `image`",
             )
         return memory.picture
     picture = decode_picture(image, limits=limits)

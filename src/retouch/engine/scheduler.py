@@ -21,12 +21,15 @@ class Stage(Enum):
 
 
 class Waiting(Protocol):
-    """One that waits for a call.
+    """One that waits for calls until it is done.
 
     Attributes:
         kind, key: only equal ones share a call.
-        rows: how many rows of the call it takes.
+        rows: how many rows of the next call it takes.
         since: when its last call ended, or it came.
+        unet_rows: rows that it brings to a UNet call: two when guided.
+        size_bytes: memory that it holds while it waits.
+        calls_left: UNet calls that it still needs.
     """
 
     @property
@@ -37,17 +40,6 @@ class Waiting(Protocol):
     def rows(self) -> int: ...
     @property
     def since(self) -> float: ...
-
-
-class Work(Waiting, Protocol):
-    """One that waits for calls until it is done.
-
-    Attributes:
-        unet_rows: rows that it brings to a UNet call: two when guided.
-        size_bytes: memory that it holds while it waits.
-        calls_left: UNet calls that it still needs.
-    """
-
     @property
     def unet_rows(self) -> int: ...
     @property
@@ -56,8 +48,7 @@ class Work(Waiting, Protocol):
     def calls_left(self) -> int: ...
 
 
-T = TypeVar("T", bound=Waiting)
-W = TypeVar("W", bound=Work)
+W = TypeVar("W", bound=Waiting)
 
 
 class CallSizes:
@@ -166,7 +157,7 @@ class Scheduler(Generic[W]):
         self._queued = deque(one for one in self._queued if one not in ended)
 
 
-def choose(waiting: Sequence[T], row_cap: int) -> list[T]:
+def choose(waiting: Sequence[W], row_cap: int) -> list[W]:
     """Pick the longest waiting, with all who wait for the same and fit beside it.
 
     Args:
