@@ -11,6 +11,7 @@ from PIL import Image
 from retouch.errors import ImageFormatError
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.picture import Picture
+from retouch.imaging.save import format_of_path
 from retouch.inpainter import Inpainter
 from retouch.result import InpaintResult
 
@@ -53,11 +54,17 @@ def test_a_suffix_that_cannot_be_written_is_an_error(result: InpaintResult, tmp_
         result.save(tmp_path / "out.gif")
 
 
-def test_a_picture_is_encoded_as_it_is_saved(result: InpaintResult, tmp_path: Path) -> None:
-    result.save(tmp_path / "out.png", index=1)
-    assert result.encode("PNG", index=1) == (tmp_path / "out.png").read_bytes()
-    bare = decode_picture(result.fills[0].encode("TIFF", metadata=False))
-    assert np.array_equal(bare.pixels, result.fills[0].picture.pixels)
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+def test_encoding_gives_the_bytes_that_saving_writes(result: InpaintResult, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    for options in ({}, {"index": 1, "metadata": False}, {"quality": 50}):
+        result.save(path, **options)
+        assert result.encode(format_of_path(path), **options) == path.read_bytes()
+
+
+def test_a_format_that_cannot_be_written_is_an_error(result: InpaintResult) -> None:
+    with pytest.raises(ImageFormatError):
+        result.encode("GIF")  # type: ignore[arg-type]
 
 
 def test_a_result_says_in_a_few_words_what_it_is(result: InpaintResult) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retouch.imaging.choices import FileFormat
@@ -42,17 +41,6 @@ class Fill:
         from retouch.imaging.to_pillow import to_pillow
 
         return to_pillow(self.picture)
-
-    def encode(self, format: FileFormat = "PNG", *, metadata: bool = True, quality: int | None = None) -> bytes:
-        """Return the bytes of a file, at full depth where the format holds it.
-
-        Raises:
-            ImageFormatError, ImageTooLarge, ImageError: as `encode_picture`.
-        """
-        from retouch.imaging.encode import encode_picture
-
-        kept = self.metadata if metadata else None
-        return encode_picture(self.picture, format, metadata=kept, quality=quality)
 
     def __repr__(self) -> str:
         return f"<Fill {self.picture.width}x{self.picture.height}, {self.caption}>"
@@ -113,7 +101,25 @@ class InpaintResult:
         measured = [fill.kept_pixels_identical for fill in self.fills]
         return None if None in measured else all(measured)
 
-    def save(self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True) -> tuple[str, ...]:
+    def encode(
+        self, format: FileFormat = "PNG", *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> bytes:
+        """Return one picture as the bytes of a file, the very ones that `save` writes.
+
+        Args:
+            quality: 1..100 for JPEG, WebP and AVIF; the others ignore it.
+        Raises:
+            ImageFormatError: another format; `MEDIA_TYPES` in `imaging.encode` names those that can be written.
+            ImageError: the format cannot hold the picture, or the quality is outside 1..100.
+        """
+        from retouch.imaging.encode import encode_picture
+
+        fill = self.fills[index]
+        return encode_picture(fill.picture, format, metadata=fill.metadata if metadata else None, quality=quality)
+
+    def save(
+        self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> tuple[str, ...]:
         """Write one picture at full depth, atomically; the format follows from the suffix.
 
         Returns:
@@ -124,11 +130,7 @@ class InpaintResult:
         from retouch.imaging.save import save_picture
 
         fill = self.fills[index]
-        return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)
-
-    def encode(self, format: FileFormat = "PNG", *, index: int = 0, metadata: bool = True) -> bytes:
-        """Return the bytes of one picture's file, as `save` would write them."""
-        return self.fills[index].encode(format, metadata=metadata)
+        return save_picture(fill.picture, path, metadata=fill.metadata if metadata else None, quality=quality)
 
     def __repr__(self) -> str:
         lines = [*(repr(fill) for fill in self.fills), *(f"warning: {warning}" for warning in self.warnings)]
