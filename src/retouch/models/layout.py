@@ -79,6 +79,11 @@ def components_of(folder: Path) -> frozenset[str]:
         ModelUnsafe: the index or the folder brings code of its own.
         ModelUnsupported: the pipeline or a component is of another family.
     """
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise ModelNotFound(
+            f"the folder {str(folder)!r} holds no checkpoint",
+            hint="name the folder that holds model_index.json, or the checkpoint's .safetensors file",
+        )
     index = read_json(folder / "model_index.json")
     name = index.get("_class_name")
     if not isinstance(name, str):

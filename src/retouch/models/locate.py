@@ -84,11 +84,21 @@ def cached(repository: str, revision: str | None, options: LoadOptions) -> tuple
     except (OSError, ValueError):
         return None, "nothing of it is there"
     try:
-        for component in components_of(folder) & WEIGHTED.keys():
-            find_weights(folder, component, options.variant)
+        check_whole(folder, options)
     except ModelNotFound as error:
         return None, str(error)
     return folder, ""
+
+
+def check_whole(folder: Path, options: LoadOptions) -> None:
+    """Refuse, by its file names and index alone, a folder that could not be loaded.
+
+    Raises:
+        ModelNotFound: a component or its weights are missing.
+        ModelUnsafe, ModelUnsupported: as `components_of`.
+    """
+    for component in components_of(folder) & WEIGHTED.keys():
+        find_weights(folder, component, options.variant)
 
 
 def download(repository: str, revision: str | None, options: LoadOptions) -> Path:

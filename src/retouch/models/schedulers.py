@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import diffusers
+from typing import TYPE_CHECKING, Any
 
 from retouch.errors import InvalidField
-from retouch.models.bundle import ModelBundle
+
+if TYPE_CHECKING:
+    from retouch.models.bundle import ModelBundle
 
 # The names of A1111's menu (its repository: modules/sd_samplers_kdiffusion.py), as the diffusers documentation
 # maps them ("Schedulers", api/schedulers/overview). "DPM++ SDE" is the stochastic single-step solver there.
@@ -67,6 +67,8 @@ class SchedulerSpec:
 
     def build(self) -> Any:
         """Return a new scheduler, whose state belongs to one trajectory."""
+        import diffusers
+
         return getattr(diffusers, self.class_name)(**self.config)
 
 
@@ -75,7 +77,16 @@ def known_schedulers() -> tuple[str, ...]:
     return (*sorted(_NAMES), *_CLASSES)
 
 
-def resolve_scheduler(name: str | None, bundle: ModelBundle) -> SchedulerSpec:
+def check_name(name: str) -> None:
+    """Refuse a name that `resolve_scheduler` would not find with any checkpoint; nothing heavy is imported.
+
+    Raises:
+        InvalidField: no scheduler has this name.
+    """
+    _lookup(name)
+
+
+def resolve_scheduler(name: str | None, bundle: "ModelBundle") -> SchedulerSpec:
     """Find the scheduler that a caller named, made from the checkpoint's original config.
 
     Args:
@@ -96,7 +107,7 @@ def resolve_scheduler(name: str | None, bundle: ModelBundle) -> SchedulerSpec:
     return SchedulerSpec(class_name, {key: config[key] for key in config if key in accepted})
 
 
-def _patched(bundle: ModelBundle, class_name: str) -> dict[str, Any]:
+def _patched(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
     """Return the original config with what Stable Diffusion takes for granted.
 
     `steps_offset` 1 and `skip_prk_steps` are what diffusers' own pipeline sets on a checkpoint that lacks them
@@ -131,6 +142,8 @@ def _normalise(name: str) -> str:
 
 @cache
 def _accepted(class_name: str) -> frozenset[str]:
+    import diffusers
+
     cls = getattr(diffusers, class_name, None)
     # The name may come from a checkpoint's config: no other class is built because a file says so.
     if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):
