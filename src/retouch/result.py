@@ -24,7 +24,8 @@ class Fill:
         picture: the whole picture, at the input's size and depth.
         seed: gives this picture again, alone and in any company.
         nsfw_content_detected: None where no check was made, never False for it.
-        safety: the checker's name, version and threshold, and the decision; empty where no check was made.
+        safety: the decision, what was found, and each checker's name, version and thresholds; empty where no
+            check was made.
         kept_pixels_identical: measured against the decoded input; None where the policy replaced the picture.
         metadata: what `save` embeds and `replay` reads.
     """
