@@ -1,12 +1,15 @@
 """The samples of a Pillow image, whatever its mode."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from retouch.errors import ImageFormatError
+from retouch.errors import ImageError, ImageFormatError
+from retouch.foreign import foreign_as
 from retouch.imaging.picture import Samples
+from retouch.imaging.png_chunks import MAX_ICC_BYTES
 
 _GREY = ("1", "L")
 _AS_RGB = ("RGB", "RGBX", "YCbCr", "HSV")
@@ -50,16 +53,23 @@ def _copy(samples: Samples) -> Samples:
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:
     """Convert by the picture's own profile to sRGB, or by the plain formula where it has none that works."""
     profile = image.info.get("icc_profile")
-    if profile:
-        try:
+    if isinstance(profile, bytes) and _is_usable(profile):
+        with suppress(ImageError), foreign_as(ImageError("the colour profile is broken", hint="leave it out")):
             converted = ImageCms.profileToProfile(
                 image,
                 ImageCms.ImageCmsProfile(io.BytesIO(profile)),
                 ImageCms.createProfile("sRGB"),
                 outputMode="RGB",
             )
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            converted = None
-        if converted is not None:
-            return converted
+            if converted is not None:
+                return converted
     return image.convert("RGB")
+
+
+def _is_usable(profile: bytes) -> bool:
+    """Tell whether a profile's work is bounded by its size.
+
+    A list of processing elements (`mpet`, ICC.1:2022 section 10.17) may name one element a million times, each
+    of which is run at every point of a grid; printers' profiles have tables in its place.
+    """
+    return len(profile) <= MAX_ICC_BYTES and b"mpet" not in profile

@@ -20,6 +20,7 @@ _FRAMES = (b"IDAT", b"fdAT", b"fcTL")
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _DEEP_MODES = {0: "I;16", 2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}
+_HEADER_END = 33
 _KEPT = (b"IHDR", b"PLTE", b"IDAT")
 
 
@@ -78,6 +79,8 @@ def lean_png(data: bytes) -> LeanPng:
     Raises:
         ImageError: the file is cut short, has too many chunks, or a profile larger than `MAX_ICC_BYTES`.
     """
+    if len(data) < _HEADER_END:
+        raise ImageError("the PNG file is cut short", hint="send the whole file")
     bits, colour_type = data[24], data[25]
     if bits not in _DEPTHS.get(colour_type, ()):
         raise ImageError("the PNG file has an impossible header", hint="save the picture again")

@@ -8,6 +8,7 @@ import imagecodecs
 import numpy as np
 
 from retouch.errors import ImageError, ImageFormatError
+from retouch.foreign import foreign_as
 from retouch.imaging.picture import Samples
 from retouch.imaging.tiff_header import TiffHeader
 
@@ -23,10 +24,8 @@ def decode_png(data: bytes, height: int, width: int) -> Planes:
     Raises:
         ImageError: the file is cut short or broken.
     """
-    try:
+    with foreign_as(ImageError("the PNG file is broken", hint="save the picture again")):
         samples = imagecodecs.png_decode(data)
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise ImageError("the PNG file is broken", hint="save the picture again") from error
     return _split(np.asarray(samples), height, width)
 
 
@@ -37,14 +36,17 @@ def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
         ImageFormatError: a compression or colour model that is not known to keep 16 bits.
         ImageError: the file is cut short or broken.
     """
-    if header.compression not in _TIFF_COMPRESSIONS or header.photometric not in (0, 1, 2):
+    known = header.compression in _TIFF_COMPRESSIONS and header.photometric in (0, 1, 2)
+    if not known or header.samples not in (1, 2, 3, 4):
         raise ImageFormatError(
             "this kind of 16-bit TIFF cannot be read", hint="save it as RGB or grey with LZW or deflate, or as PNG"
         )
-    try:
-        samples = np.asarray(imagecodecs.tiff_decode(data, index=0))
-    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-        raise ImageError("the TIFF file is broken", hint="save the picture again") from error
+    shape: tuple[int, ...] = (header.height, header.width)
+    if header.samples > 1:
+        shape = (header.samples, *shape) if header.planar == 2 else (*shape, header.samples)
+    with foreign_as(ImageError("the TIFF file is broken", hint="save the picture again")):
+        # The decoder compares its own idea of the size with this array before it allocates or decodes anything.
+        samples = imagecodecs.tiff_decode(data, index=0, out=np.empty(shape, np.uint16))
     if header.planar == 2 and samples.ndim == 3:
         samples = np.moveaxis(samples, 0, -1)
     pixels, alpha = _split(samples, header.height, header.width)
