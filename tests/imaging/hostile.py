@@ -3,11 +3,14 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 from PIL import Image
+
+from retouch.imaging.isobmff import Item, Property, read_items, write_items
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -61,6 +64,83 @@ def tiff_entries(width: int, height: int, *, bits: int = 8, sample_format: int =
         (279, 4, 1, min(size, 2**32 - 1)),
         (339, 3, 1, sample_format),
     ]
+
+
+def deflated_tiff16(
+    width: int, height: int, *, block_rows: int, again: list | None = None, samples: int = 1
+) -> bytes:
+    """Return a 16-bit TIFF file of zeros whose strips are one block; `again` are entries that come a second time."""
+    block = zlib.compress(bytes(block_rows * width * samples * 2), 9)
+    strips = height // block_rows
+    places = [("offsets", strips), ("sizes", strips)]
+    entries = [
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 1, 16),
+        (259, 3, 1, 8),
+        (262, 3, 1, 1),
+        (273, 4, *places[0][::-1]),
+        (277, 3, 1, samples),
+        (278, 4, 1, block_rows),
+        (279, 4, *places[1][::-1]),
+        *(again or []),
+    ]
+    behind = 8 + 2 + 12 * len(entries) + 4
+    where = {"offsets": behind, "sizes": behind + 4 * strips}
+    numbers = struct.pack(f"<{strips}I", *[behind + 8 * strips] * strips) + struct.pack(
+        f"<{strips}I", *[len(block)] * strips
+    )
+    return tiff_file([(*entry[:3], where.get(entry[3], entry[3])) for entry in entries], tail=numbers + block)
+
+
+def tiled_tiff16(tile_width: int, tile_height: int, *, bits: int = 16, size: int = 8) -> bytes:
+    """Return a TIFF file of one deflated tile of zeros."""
+    tile = zlib.compress(bytes(tile_width * tile_height * bits // 8), 9)
+    entries = [
+        (256, 4, 1, size),
+        (257, 4, 1, size),
+        (258, 3, 1, bits),
+        (259, 3, 1, 8),
+        (262, 3, 1, 1),
+        (277, 3, 1, 1),
+        (322, 4, 1, tile_width),
+        (323, 4, 1, tile_height),
+        (324, 4, 1, 8 + 2 + 12 * 10 + 4),
+        (325, 4, 1, len(tile)),
+    ]
+    return tiff_file(entries, tail=tile)
+
+
+def cmyk_profile(elements: int = 0) -> bytes:
+    """Return a colour profile from CMYK to Lab; with a list of `elements` processing steps that are all one."""
+    ramp = bytes(range(256))
+    table = b"mft1" + bytes(4) + bytes((4, 3, 2, 0)) + struct.pack(">9i", *[65_536, 0, 0, 0] * 2, 65_536)
+    tags = [(b"A2B0", table + ramp * 4 + bytes(range(48)) + ramp * 3)]
+    if elements:
+        step = b"matf" + bytes(4) + struct.pack(">HH20f", 4, 4, *[0.0] * 20)
+        last = b"matf" + bytes(4) + struct.pack(">HH15f", 4, 3, *[0.0] * 15)
+        start = 16 + 8 * (elements + 1)
+        places = struct.pack(">II", start, len(step)) * elements + struct.pack(">II", start + len(step), len(last))
+        tags.append((b"D2B0", b"mpet" + struct.pack(">IHHI", 0, 4, 3, elements + 1) + places + step + last))
+    start = 128 + 4 + 12 * len(tags)
+    listed, body = struct.pack(">I", len(tags)), b""
+    for name, content in tags:
+        listed += struct.pack(">4sII", name, start + len(body), len(content))
+        body += content
+    head = struct.pack(">I4sI4s4s4s", start + len(body), b"lcms", 0x04300000, b"prtr", b"CMYK", b"Lab ")
+    illuminant = struct.pack(">3i", 63_190, 65_536, 54_061)
+    return (head.ljust(36, b"\0") + b"acsp").ljust(68, b"\0") + illuminant + bytes(48) + listed + body
+
+
+def avif_grid(columns: int = 2, rows: int = 2, *, side: int = 64, claim: tuple[int, int] | None = None) -> bytes:
+    """Return an AVIF file of tiles of noise; `claim` is the size that it says it has."""
+    width, height = claim or (columns * side, rows * side)
+    (tile,) = read_items(_saved("AVIF", (side, side))).by_number.values()
+    size = Property(b"ispe", struct.pack(">I4sIII", 20, b"ispe", 0, width, height))
+    shown = [one for one in tile.properties if one.kind in (b"pixi", b"colr")]
+    grid = Item(1, b"grid", struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width, height), (size, *shown))
+    tiles = [replace(tile, number=2 + index) for index in range(rows * columns)]
+    return write_items([grid, *tiles], [(b"dimg", 1, tuple(one.number for one in tiles))])
 
 
 def _written(folder: Path, files: dict[str, bytes]) -> dict[str, tuple[Path, bytes]]:
@@ -120,6 +200,7 @@ def _pngs() -> dict[str, bytes]:
     return {
         "png_signature_only": SIGNATURE,
         "png_cut_in_header": whole[:20],
+        "png_cut_behind_its_size": whole[:25],
         "png_cut_in_half": whole[: len(whole) // 2],
         "png_without_end": whole[:-12],
         "png_flipped_byte": bytes(flipped),
@@ -187,6 +268,14 @@ def _tiffs() -> dict[str, bytes]:
         "tiff16_pixels_outside": tiff_file(tiff_entries(64, 64, bits=16, offset=10**6)),
         "tiff16_of_60000": tiff_file(tiff_entries(60_000, 60_000, bits=16)),
         "tiff_of_40_channels": tiff_file([*tiff_entries(4, 4)[:6], (277, 3, 1, 40)], tail=bytes(4096)),
+        "tiff16_of_two_sizes": deflated_tiff16(
+            20_000, 20_000, block_rows=200, again=[(256, 4, 1, 8), (257, 4, 1, 8)]
+        ),
+        "tiff16_of_2000_channels": deflated_tiff16(700, 700, block_rows=1, samples=2_000),
+        "tiff16_of_a_huge_tile": tiled_tiff16(12_000, 12_000),
+        "tiff_of_a_huge_tile": tiled_tiff16(16_000, 16_000, bits=8),
+        "tiff_of_a_hidden_width": tiff_file([(256, 9, 1, 60_000), *tiff_entries(64, 64)[1:]], tail=bytes(8192)),
+        "tiff_of_lzma": _saved("TIFF", compression="lzma"),
         "bigtiff_of_endless_tags": b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, 2**60) + bytes(64),
     }
 
@@ -194,6 +283,9 @@ def _tiffs() -> dict[str, bytes]:
 def _others() -> dict[str, bytes]:
     webp, avif, bmp = _saved("WEBP", lossless=True), _saved("AVIF"), _saved("BMP")
     size = avif.index(b"ispe") + 8
+    primary = avif.index(b"pitm") + 9
+    (still,) = read_items(avif).by_number.values()
+    frames = still.data + still.data[still.data.index(b"\x0a") :]
     huge_webp = (
         b"RIFF" + struct.pack("<I", 100) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + b"\xff" * 6 + bytes(64)
     )
@@ -205,6 +297,12 @@ def _others() -> dict[str, bytes]:
         "avif_start_only": avif[:32],
         "avif_cut_in_half": avif[: len(avif) // 2],
         "avif_of_2_32": avif[:size] + b"\xff" * 8 + avif[size + 8 :],
+        "avif_of_a_larger_stream": avif[:size] + struct.pack(">II", 8, 8) + avif[size + 8 :],
+        "avif_of_two_frames": write_items([replace(still, data=frames)], []),
+        "avif_of_no_picture": avif[:primary] + b"\x40" + avif[primary + 1 :],
+        "avif_of_two_item_lists": avif.replace(b"hdlr", b"pitm", 1),
+        "avif_grid_of_another_size": avif_grid(claim=(64, 64)),
+        "avif_grid_of_wide_tiles": avif_grid(1, 40, side=512, claim=(8, 40 * 512)),
         "avif_without_size": avif.replace(b"ispe", b"xxxx"),
         "bmp_start_only": bmp[:16],
         "bmp_cut_in_half": bmp[: len(bmp) // 2],
@@ -237,6 +335,8 @@ def _tolerated() -> dict[str, bytes]:
         + whole[33:],
         "png_exif_garbage": whole[:33] + png_chunk(b"eXIf", b"II*\0\xff\xff\xff\xff") + whole[33:],
         "png_trailing_junk": whole + b"junk" * 1_000,
+        "jpeg_profile_of_a_million_steps": _saved("JPEG", mode="CMYK", icc_profile=cmyk_profile(elements=400_000)),
+        "avif_grid": avif_grid(),
         "jpeg_exif_loop": _saved("JPEG", exif=looping_exif),
         "tiff_of_many_pages": tiff_file(page, following=start, tail=bytes(16) + pages),
         "tiff_of_endless_pages": tiff_file(page, following=8, tail=bytes(16)),

@@ -80,7 +80,8 @@ def frame_size(stream: bytes) -> tuple[int, int]:
 
 def _units(stream: bytes) -> list[tuple[int, bytes]]:
     """Split a stream into (kind, content)."""
-    units, position = [], 0
+    units: list[tuple[int, bytes]] = []
+    position = 0
     while position < len(stream):
         head = stream[position]
         if head & 0x80 or len(units) == _MAX_UNITS:

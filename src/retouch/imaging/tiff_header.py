@@ -12,7 +12,7 @@ from retouch.imaging.limits import is_padded
 
 MAX_TAGS = 4_096
 COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000)
-"""None, CCITT's three, LZW, JPEG, deflate, PackBits, deflate's old number, Zstandard: of bounded memory, all of them.
+"""None, CCITT's three, LZW, JPEG, deflate, PackBits, deflate's old number and Zstandard: all of bounded memory.
 
 LZMA is not: its streams name the size of a dictionary, up to 4 GiB.
 """
