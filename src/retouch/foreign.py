@@ -11,15 +11,15 @@ from retouch.errors import RetouchError
 
 
 @contextmanager
-def foreign_as(ours: RetouchError) -> Iterator[None]:
-    """Raise `ours` in place of whatever a library raises within the block.
+def foreign_as(ours: Exception) -> Iterator[None]:
+    """Raise `ours`, an error of this project, in place of whatever a library raises within the block.
 
     Our own errors pass, and so does what asks the process or the generator to end. Keep the block to the calls
     into the library: a defect of ours inside it would be told as broken input.
     """
     try:
         yield
-    except (RetouchError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (RetouchError, type(ours), KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:
         raise ours from error
