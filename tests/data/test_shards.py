@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
 from tests.data.hostile_tars import END, good, hostile_tars
 from tests.fuzz import MOST_BYTES, MOST_SECONDS, run_apart
 

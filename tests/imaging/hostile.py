@@ -69,7 +69,7 @@ def tiff_entries(width: int, height: int, *, bits: int = 8, sample_format: int =
 def deflated_tiff16(
     width: int, height: int, *, block_rows: int, again: list | None = None, samples: int = 1
 ) -> bytes:
-    """Return a 16-bit TIFF file of zeros whose strips are one block; `again` are entries that come a second time."""
+    """Return a 16-bit TIFF file of zeros whose strips are one block; `again` come a second time."""
     block = zlib.compress(bytes(block_rows * width * samples * 2), 9)
     strips = height // block_rows
     places = [("offsets", strips), ("sizes", strips)]

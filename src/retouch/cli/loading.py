@@ -10,6 +10,7 @@ from retouch.models.options import LoadOptions, PredictionType
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
+    from retouch.models.bundle import ModelBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,18 @@ class Checkpoint:
         return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
     def load(self) -> "Inpainter":
-        """Load it; this is where torch is imported."""
+        """Load it behind the whole path; this is where torch is imported."""
         from retouch.engine.settings import EngineSettings
         from retouch.inpainter import Inpainter
+
+        extra: dict[str, Any] = {"limits": limits()}
+        if self.rows_per_call is not None:
+            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
+        return Inpainter(self.load_bundle(), **extra)
+
+    def load_bundle(self) -> "ModelBundle":
+        """Load the checkpoint alone."""
+        from retouch.models.load import load_model
 
         options = LoadOptions(
             device=self.device,
@@ -60,7 +70,4 @@ class Checkpoint:
             loras=tuple(self.lora or ()),
             embeddings=tuple(self.embedding or ()),
         )
-        extra: dict[str, Any] = {"limits": limits()}
-        if self.rows_per_call is not None:
-            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
-        return Inpainter.load(self.model, options=options, **extra)
+        return load_model(self.model, options)

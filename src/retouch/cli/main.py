@@ -43,7 +43,9 @@ class LazyGroup(TyperGroup):
         keep_quiet()
         try:
             return super().main(*args, obj=session, **extra)
-        except Exception as error:  # noqa: BLE001 - the command line's one handler
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the command line's one handler; some panic past `Exception`
             sys.exit(explain(error, session))
 
 

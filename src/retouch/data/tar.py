@@ -2,7 +2,7 @@
 
 The standard library's reader takes a header's numbers at their word: it keeps long names whole, follows chains of
 headers by recursion, and counts to sizes of thirty digits. This one reads what shards need: plain files under
-their names. Source: POSIX.1-2017, `pax`, sections on the ustar and pax formats; GNU tar manual, appendix on formats.
+their names. Source: POSIX.1-2017, `pax`, sections on the ustar and pax formats; GNU tar manual, appendix D.
 """
 
 import bz2
