@@ -80,7 +80,7 @@ def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
 
 
 def _decode_png(lean: LeanPng, header: Header) -> Picture:
-    pixels, alpha = decode_png(lean.data, header.height, header.width)
+    pixels, alpha = decode_png(lean, header.height, header.width)
     if lean.colour_key is not None:
         alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
     warnings = (_FIRST_ONLY,) * lean.is_animated + (_NO_PROFILE,) * lean.is_icc_broken

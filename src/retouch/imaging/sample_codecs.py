@@ -10,6 +10,7 @@ import numpy as np
 from retouch.errors import ImageError, ImageFormatError
 from retouch.foreign import foreign_as
 from retouch.imaging.picture import Samples
+from retouch.imaging.png_chunks import LeanPng
 from retouch.imaging.tiff_header import TiffHeader
 
 _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
@@ -18,15 +19,23 @@ _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
 Planes = tuple[Samples, Samples | None]
 
 
-def decode_png(data: bytes, height: int, width: int) -> Planes:
+def decode_png(png: LeanPng, height: int, width: int) -> Planes:
     """Decode a lean PNG file whose size was checked: pixels and alpha, palettes as RGB, less than 8 bits as 8.
 
     Raises:
         ImageError: the file is cut short or broken.
     """
-    with foreign_as(ImageError("the PNG file is broken", hint="save the picture again")):
-        samples = imagecodecs.png_decode(data)
-    return _split(np.asarray(samples), height, width)
+    shape = (height, width) if png.channels == 1 else (height, width, png.channels)
+    samples = np.empty(shape, np.uint16 if png.bits == 16 else np.uint8)
+    try:
+        with foreign_as(ImageError("the PNG file is broken", hint="save the picture again")):
+            imagecodecs.png_decode(png.data, out=samples)
+    except ImageError:
+        # imagecodecs 2026.3.6 keeps a reference where rows are broken (and, without `out`, takes one from `None`,
+        # until the interpreter dies of it): what it keeps must be small.
+        samples.resize((0,), refcheck=False)
+        raise
+    return _split(samples, height, width)
 
 
 def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
