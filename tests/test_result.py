@@ -8,6 +8,7 @@ from PIL import Image
 
 from retouch.errors import ImageFormatError
 from retouch.imaging.decode import decode_picture
+from retouch.imaging.save import format_of_path
 from retouch.inpainter import Inpainter
 from retouch.result import InpaintResult
 
@@ -48,3 +49,16 @@ def test_metadata_is_left_out_on_request(result: InpaintResult, tmp_path: Path) 
 def test_a_suffix_that_cannot_be_written_is_an_error(result: InpaintResult, tmp_path: Path) -> None:
     with pytest.raises(ImageFormatError):
         result.save(tmp_path / "out.gif")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+def test_encoding_gives_the_bytes_that_saving_writes(result: InpaintResult, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    for options in ({}, {"index": 1, "metadata": False}, {"quality": 50}):
+        result.save(path, **options)
+        assert result.encode(format_of_path(path), **options) == path.read_bytes()
+
+
+def test_a_format_that_cannot_be_written_is_an_error(result: InpaintResult) -> None:
+    with pytest.raises(ImageFormatError):
+        result.encode("GIF")  # type: ignore[arg-type]

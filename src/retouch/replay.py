@@ -47,7 +47,7 @@ class Replayed:
     notes: tuple[str, ...]
 
 
-def remember(source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Memory:
+def remember(source: Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Memory:
     """Read a result's pixels and record.
 
     Raises:

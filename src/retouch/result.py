@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.imaging.choices import FileFormat
 from retouch.imaging.metadata import ResultMetadata
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
@@ -88,7 +88,25 @@ class InpaintResult:
         measured = [fill.kept_pixels_identical for fill in self.fills]
         return None if None in measured else all(measured)
 
-    def save(self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True) -> tuple[str, ...]:
+    def encode(
+        self, format: FileFormat = "PNG", *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> bytes:
+        """Return one picture as the bytes of a file, the very ones that `save` writes.
+
+        Args:
+            quality: 1..100 for JPEG, WebP and AVIF; the others ignore it.
+        Raises:
+            ImageFormatError: another format; `MEDIA_TYPES` in `imaging.encode` names those that can be written.
+            ImageError: the format cannot hold the picture, or the quality is outside 1..100.
+        """
+        from retouch.imaging.encode import encode_picture
+
+        fill = self.fills[index]
+        return encode_picture(fill.picture, format, metadata=fill.metadata if metadata else None, quality=quality)
+
+    def save(
+        self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> tuple[str, ...]:
         """Write one picture at full depth, atomically; the format follows from the suffix.
 
         Returns:
@@ -99,4 +117,4 @@ class InpaintResult:
         from retouch.imaging.save import save_picture
 
         fill = self.fills[index]
-        return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)
+        return save_picture(fill.picture, path, metadata=fill.metadata if metadata else None, quality=quality)

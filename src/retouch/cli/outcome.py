@@ -90,10 +90,7 @@ def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destinati
 
 
 def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
-    from retouch.imaging.encode import encode_picture
-
-    fill = result.fills[0]
-    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None))
+    sys.stdout.buffer.write(result.encode("PNG", metadata=metadata))
     sys.stdout.buffer.flush()
 
 

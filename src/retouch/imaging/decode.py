@@ -28,7 +28,7 @@ from retouch.imaging.sources import Readable, read_bytes
 from retouch.imaging.tiff_header import COMPRESSIONS as TIFF_COMPRESSIONS
 from retouch.imaging.tiff_header import ICC_TAG
 
-ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | str | PathLike[str] | bytes | Readable
+ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | PathLike[str] | bytes | Readable
 
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
 _NO_PROFILE = "the file's colour profile is broken and was left out"
@@ -38,8 +38,9 @@ def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_L
     """Decode a picture whole and at full depth, turned as its EXIF orientation says.
 
     Args:
-        source: a `Picture`, a Pillow image, an array (see `picture_of_array`), a path, encoded bytes or an open
-            binary file. PNG, JPEG, WebP, AVIF, TIFF and BMP are read; of several frames, the first.
+        source: a `Picture`, a Pillow image, an array (see `picture_of_array`), a `Path` (a text is never opened:
+            see `sources`), encoded bytes or an open binary file. PNG, JPEG, WebP, AVIF, TIFF and BMP are read; of
+            several frames, the first.
         limits: bytes, pixels and sides; checked before decoding.
 
     Raises:
