@@ -29,25 +29,34 @@ def samples_of(image: Image.Image) -> tuple[Samples, Samples | None]:
     if mode in _SIXTEEN:
         return np.array(image, dtype=np.uint16), None
     if mode in _GREY:
-        grey = np.array(image.convert("L"))
+        grey = np.array(_as(image, "L"))
         return grey, np.array(image.convert("RGBA").getchannel("A")) if has_key else None
     if mode in ("LA", "La"):
-        pair = np.array(image.convert("LA"))
-        return _copy(pair[..., 0]), _copy(pair[..., 1])
+        image = _as(image, "LA")
+        return np.array(image.getchannel("L")), np.array(image.getchannel("A"))
     if mode in ("RGBA", "RGBa", "PA") or (mode in ("P", "RGB") and has_key):
-        four = np.array(image.convert("RGBA"))
-        return _copy(four[..., :3]), _copy(four[..., 3])
+        image = _as(image, "RGBA")
+        return _rgb(image), np.array(image.getchannel("A"))
     if mode in (*_AS_RGB, "P"):
-        return np.array(image.convert("RGB")), None
+        return _rgb(_as(image, "RGB")), None
     if mode == "CMYK":
-        return np.array(_cmyk_to_rgb(image)), None
+        return _rgb(_cmyk_to_rgb(image)), None
     raise ImageFormatError(
         f"pictures of mode {mode} cannot be read", hint="convert it to 8 or 16 bits a sample, grey or RGB"
     )
 
 
-def _copy(samples: Samples) -> Samples:
-    return np.ascontiguousarray(samples)
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    """Convert to a mode, without the copy that Pillow makes of an image that has it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _rgb(image: Image.Image) -> Samples:
+    """Return the colours channel by channel: whole, a large picture would be held three times."""
+    samples = np.empty((image.height, image.width, 3), np.uint8)
+    for index, name in enumerate("RGB"):
+        samples[..., index] = np.asarray(image.getchannel(name))
+    return samples
 
 
 def _cmyk_to_rgb(image: Image.Image) -> Image.Image:

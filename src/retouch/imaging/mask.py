@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import MaskEmpty, MaskError, MaskSizeError
+from retouch.imaging.bands import in_bands
 from retouch.imaging.choices import Polarity
 from retouch.imaging.holes import fill_holes
 from retouch.imaging.morphology import Mask, grow
 from retouch.imaging.picture import Picture, Samples
 
 _GREY_BAND = (0.2, 0.8)
-_BLOCK_ROWS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +109,11 @@ def mask_strength(source: Picture, polarity: Polarity) -> tuple[Samples, str]:
 def _weakened(strength: Samples, alpha: Samples) -> Samples:
     """Return strength times alpha, as shares of the peak, rounded."""
     peak = np.uint32(np.iinfo(strength.dtype).max)
-    result = np.empty_like(strength)
-    for top in range(0, len(strength), _BLOCK_ROWS):
-        rows = slice(top, top + _BLOCK_ROWS)
-        result[rows] = (strength[rows].astype(np.uint32) * alpha[rows] + peak // 2) // peak
-    return result
+
+    def weaken(strength: Samples, alpha: Samples) -> Samples:
+        return ((strength.astype(np.uint32) * alpha + peak // 2) // peak).astype(strength.dtype)
+
+    return in_bands(weaken, strength, alpha)
 
 
 def luminance(pixels: Samples) -> Samples:
@@ -122,15 +122,12 @@ def luminance(pixels: Samples) -> Samples:
     Source: ITU-R BT.601 in fixed point of 16 bits, with the rounding of Pillow's conversion to `L`, so that a
     threshold falls on the same pixels as in programs that use it.
     """
-    if pixels.ndim == 2:
-        return pixels
-    light = np.empty(pixels.shape[:2], pixels.dtype)
-    # In blocks of rows: the wide sums of a whole photograph would take four times its own memory.
-    for top in range(0, len(pixels), _BLOCK_ROWS):
-        rows = pixels[top : top + _BLOCK_ROWS]
-        red, green, blue = (rows[..., channel].astype(np.uint32) for channel in range(3))
-        light[top : top + _BLOCK_ROWS] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return light
+    return pixels if pixels.ndim == 2 else in_bands(_luma, pixels)
+
+
+def _luma(pixels: Samples) -> Samples:
+    red, green, blue = (pixels[..., channel].astype(np.uint32) for channel in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(pixels.dtype)
 
 
 def cover_mask(mask: Mask, factor: int) -> Mask:

@@ -9,6 +9,7 @@ import numpy as np
 
 from retouch.errors import ImageError, ImageFormatError
 from retouch.foreign import foreign_as
+from retouch.imaging.bands import in_bands
 from retouch.imaging.picture import Samples
 from retouch.imaging.png_chunks import LeanPng
 from retouch.imaging.tiff_header import TiffHeader
@@ -60,9 +61,9 @@ def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
         samples = np.moveaxis(samples, 0, -1)
     pixels, alpha = _split(samples, header.height, header.width)
     if header.photometric == 0:
-        pixels = np.asarray(65_535 - pixels, dtype=np.uint16)
+        pixels = in_bands(lambda rows: np.asarray(65_535 - rows, dtype=np.uint16), pixels)
     if alpha is not None and header.extra[:1] == (1,):
-        pixels = _unpremultiply(pixels, alpha)
+        pixels = in_bands(_unpremultiply, pixels, alpha)
     return pixels, alpha
 
 
