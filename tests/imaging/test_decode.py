@@ -18,6 +18,7 @@ from retouch.imaging.decode import decode_picture
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.metadata import read_metadata
 from retouch.imaging.picture import Picture
+from retouch.imaging.sources import local
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP")
 
@@ -280,7 +281,7 @@ def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
             data,
             bytearray(data),
             path,
-            str(path),
+            local(str(path)),
             io.BytesIO(data),
             image,
             lazy,
