@@ -15,6 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pytest
 
 MOST_SECONDS = 10.0
 MOST_BYTES = 2**30
@@ -50,6 +54,17 @@ def run_apart(name: str, count: int, *, first: int = 0, timeout_s: float = 240) 
     )
     assert done.returncode == 0, f"{name} ended with {done.returncode}:\n{done.stderr[-3000:]}"
     return Report(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def check(name: str, count: int, capsys: "pytest.CaptureFixture[str]") -> None:
+    """Run cases, show the report, and fail on any finding: another error than ours, or too much memory or time."""
+    report = run_apart(name, count)
+    with capsys.disabled():
+        print(f"\n{report}")
+    assert report.foreign == []
+    assert any(report.ends.get(end) for end in ("taken", "whole")), "nothing came through: the cases test nothing"
+    assert report.slowest_s < MOST_SECONDS
+    assert report.growth_mb * 2**20 < MOST_BYTES
 
 
 def _main(name: str, first: int, count: int) -> None:

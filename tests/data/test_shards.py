@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.data.hostile_tars import END, good, hostile_tars
-from tests.fuzz import MOST_BYTES, MOST_SECONDS, run_apart
+from tests.fuzz import check
 
 from retouch.data.shards import Position, ShardReader, expand, shards_of
 from retouch.errors import BadInput
@@ -256,22 +256,12 @@ def test_long_names_are_read_in_every_form(tmp_path: Path, form: int):
     assert [s.key for s in ShardReader([str(tmp_path / "0.tar")])] == [f"{folder}/000000000"]
 
 
-def _fuzz(count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    report = run_apart("tests.data.fuzz_cases:shards", count)
-    with capsys.disabled():
-        print(f"\n{report}")
-    assert report.foreign == []
-    assert report.ends.get("whole", 0) > 0
-    assert report.slowest_s < MOST_SECONDS
-    assert report.growth_mb * 2**20 < MOST_BYTES
-
-
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded by /proc")
 def test_some_broken_shards_never_end_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    _fuzz(200, capsys)
+    check("tests.data.fuzz_cases:shards", 200, capsys)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded by /proc")
 def test_two_thousand_broken_shards_never_end_a_run(capsys: pytest.CaptureFixture[str]) -> None:
-    _fuzz(2_000, capsys)
+    check("tests.data.fuzz_cases:shards", 2_000, capsys)

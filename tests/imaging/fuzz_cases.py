@@ -7,7 +7,7 @@ from functools import partial
 import imagecodecs
 import numpy as np
 from PIL import Image, ImageCms
-from tests.imaging.hostile import avif_grid, cmyk_profile, tiled_tiff16
+from tests.imaging.builders import avif_grid, cmyk_profile, tiled_tiff16
 from tests.mutate import mutated, repair_png
 
 from retouch.errors import RetouchError

@@ -6,7 +6,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
-from tests.imaging.hostile import avif_grid
+from tests.imaging.builders import avif_grid
 
 from retouch.errors import ImageError
 from retouch.imaging.avif import lean_avif

@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from tests.imaging.hostile import avif_grid
+from tests.imaging.builders import avif_grid
 
 from retouch.errors import ImageError
 from retouch.imaging.isobmff import boxes, read_items, write_items

@@ -10,7 +10,8 @@ import zlib
 import imagecodecs
 import numpy as np
 import pytest
-from tests.imaging.hostile import IEND, idat, png_chunk, png_file, tiff_entries, tiff_file
+from tests.imaging.builders import tiff_entries, tiff_file
+from tests.imaging.hostile import IEND, idat, png_chunk, png_file
 
 from retouch.errors import ImageError, ImageFormatError
 from retouch.imaging.decode import decode_picture

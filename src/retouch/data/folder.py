@@ -122,11 +122,8 @@ def _inside(root: Path, name: str | Path, where: str) -> Path:
     try:
         path = (root / name).resolve()
         is_file = path.is_file()
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-    ) as error:  # a name with a NUL, one of a million bytes, a ring of links
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name of a million bytes, a ring of links, a NUL.
         raise BadInput(f"{where}: no name of a file") from error
     if not path.is_relative_to(root):
         raise BadInput(f"{where}: {name} lies outside the folder")
