@@ -52,11 +52,24 @@ def test_other_tools_find_their_own_form(result: InpaintResult) -> None:
         {"mask": 3},
         {"rows_per_call": -1},
         {"model": {}},
+        {"model": {"name": "m", "hash": "\x1b]0;x\x07", "adapters": []}},
+        {"model": {"name": "m" * 10_000, "hash": "0", "adapters": []}},
+        {"model": {"name": "m", "hash": "0", "adapters": ["a"] * 10_000}},
+        {"model": {"name": 3, "hash": "0", "adapters": []}},
+        {"device": {"type": "\x1b[2J"}},
+        {"versions": {"torch": {"deep": 1}}},
+        {"input_hash": "a\nb"},
     ],
 )
 def test_a_forged_record_is_an_error(result: InpaintResult, change: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         parse_record({**result.fills[0].metadata.record, **change}, DEFAULT_LIMITS)
+
+
+def test_what_a_record_tells_beside_the_known_facts_is_dropped(result: InpaintResult) -> None:
+    record = dict(result.fills[0].metadata.record)
+    record["device"] = record["device"] | {"\x1b[2J": "x" * 10**6}
+    assert parse_record(record, DEFAULT_LIMITS).surroundings["device"].keys() == {"type", "dtype", "threads"}
 
 
 def test_metadata_names_no_folder_of_the_machine(result: InpaintResult, checkpoint: Path, tmp_path: Path) -> None:

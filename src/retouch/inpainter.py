@@ -16,6 +16,7 @@ from retouch.engine.workers import release_workers
 from retouch.errors import QueueFull, RetouchError
 from retouch.finish import finish
 from retouch.imaging.decode import ImageLike
+from retouch.imaging.sources import local
 from retouch.models.bundle import ModelBundle
 from retouch.models.in_memory import from_pipe
 from retouch.models.load import load_model
@@ -157,10 +158,15 @@ class Inpainter:
         self._engine.close(drain=kind is None)
 
     def __call__(
-        self, prompt: str, image: ImageLike, mask_image: ImageLike | None = None, **fields: Any
+        self, prompt: str, image: ImageLike | str, mask_image: ImageLike | str | None = None, **fields: Any
     ) -> InpaintResult:
-        """Repaint one picture; `fields` are those of `InpaintRequest`."""
-        return self.run(InpaintRequest(prompt=prompt, image=image, mask_image=mask_image).with_fields(**fields))
+        """Repaint one picture; `fields` are those of `InpaintRequest`.
+
+        A text is a path here, because this call is for the machine's own user: what a client sent goes into an
+        `InpaintRequest`, where no text is ever opened.
+        """
+        request = InpaintRequest(prompt=prompt, image=local(image), mask_image=local(mask_image))
+        return self.run(request.with_fields(**fields))
 
     def run(
         self, request: InpaintRequest, *, on_progress: Callable[[Progress], None] | None = None

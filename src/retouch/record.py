@@ -1,6 +1,6 @@
 """What a result remembers of its making, as plain JSON values: written into its file, read back by `replay`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,8 @@ from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
+_DEVICE_FACTS = ("type", "dtype", "threads")
+_MAX_LINE, _MAX_ADAPTERS = 500, 100
 _LIBRARIES = ("retouch", "torch", "diffusers", "transformers", "numpy")
 
 
@@ -96,31 +98,34 @@ class Record:
     alpha_is_mask: bool
     is_hole_hidden: bool
     input_hash: str
-    surroundings: Mapping[str, Any]
+    surroundings: Mapping[str, Mapping[str, str | int]]
 
 
 def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
-    """Read a record that may come from anywhere.
+    """Read a record that may come from anywhere; what it says beside its request is bounded and printable.
 
     Raises:
         BadInput: it is no record of ours, of a later format, or a field is out of range.
     """
     try:
         if record["format"] != FORMAT:
-            raise BadInput(f"the record has format {record['format']!r}", hint="update retouch")
+            raise BadInput("the record has another format", hint="update retouch")
         request = InpaintRequest(prompt="", image=b"").with_fields(**_texts(record["request"]))
         validate(request, limits)
         return Record(
             request=request,
             mask=unpack_mask(record["mask"], limits=limits),
-            model=str(record["model"]["name"]),
-            model_hash=str(record["model"]["hash"]),
-            adapters=tuple(str(adapter) for adapter in record["model"]["adapters"]),
+            model=_line(record["model"]["name"]),
+            model_hash=_line(record["model"]["hash"]),
+            adapters=_lines(record["model"]["adapters"]),
             rows_per_call=_count(record["rows_per_call"]),
             alpha_is_mask=record["alpha_is_mask"] is True,
             is_hole_hidden=record["is_hole_hidden"] is True,
-            input_hash=str(record["input_hash"]),
-            surroundings={"device": record["device"], "versions": record["versions"]},
+            input_hash=_line(record["input_hash"]),
+            surroundings={
+                "device": _facts(record["device"], _DEVICE_FACTS),
+                "versions": _facts(record["versions"], _LIBRARIES),
+            },
         )
     except RetouchError:
         raise
@@ -140,6 +145,24 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= 1024:
         raise ValueError(value)
     return value
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_LINE or not value.isprintable():
+        raise ValueError("no line of text")
+    return value
+
+
+def _lines(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or len(values) > _MAX_ADAPTERS:
+        raise ValueError("no short list")
+    return tuple(_line(value) for value in values)
+
+
+def _facts(values: Any, names: Iterable[str]) -> dict[str, str | int]:
+    """Return the facts of these names that are there; whatever else is there has nobody to be told to."""
+    found = {name: values[name] for name in names if name in values}
+    return {name: value if type(value) is int else _line(value) for name, value in found.items()}
 
 
 def _public_name(bundle: ModelBundle) -> str:

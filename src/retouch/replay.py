@@ -1,17 +1,22 @@
 """Making a result again from what it remembers, and telling whether it came out the same."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from retouch.errors import BadInput
+from retouch.engine.settings import EngineSettings
+from retouch.errors import BadInput, ModelError, ModelNotFound
 from retouch.imaging.decode import ImageLike, decode_picture
 from retouch.imaging.metadata import pixel_hash, read_metadata
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
 from retouch.imaging.sources import read_bytes
 from retouch.inpainter import Inpainter
+from retouch.models.bundle import ModelBundle
+from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.models.registry import describe, list_models
 from retouch.record import Record, parse_record, surroundings
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
 from retouch.result import InpaintResult
@@ -42,7 +47,7 @@ class Replayed:
     notes: tuple[str, ...]
 
 
-def remember(source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Memory:
+def remember(source: Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> Memory:
     """Read a result's pixels and record.
 
     Raises:
@@ -55,6 +60,33 @@ def remember(source: str | Path | bytes, *, limits: Limits = DEFAULT_LIMITS) -> 
             "the picture carries no record", hint="it was saved without metadata, or by another program"
         )
     return Memory(decode_picture(data, limits=limits), parse_record(metadata.record, limits))
+
+
+def known_model(record: Record, options: LoadOptions = DEFAULT_OPTIONS) -> str:
+    """Return the name of a checkpoint at hand that holds the record's weights, told by their hash.
+
+    At hand are the embedded one and those in the hub's cache: what this machine's owner put there. The name in the
+    record only says which of them to look at first; it is never a path, and never makes us download.
+
+    Raises:
+        ModelNotFound: there is none.
+    """
+    options = replace(options, local_files_only=True)
+    named = record.model.partition("@")[0]
+    entries, _ = list_models((), options)
+    for entry in sorted(entries, key=lambda entry: entry.name != named):
+        with suppress(ModelError):
+            if describe(entry.name, options).content_hash == record.model_hash:
+                return entry.name
+    raise ModelNotFound(
+        f"no checkpoint at hand holds the weights that made the picture: {record.model} {record.model_hash[:10]}",
+        hint="name a folder or a file with --model",
+    )
+
+
+def settings_for(record: Record, bundle: ModelBundle) -> EngineSettings:
+    """Return settings with the record's `rows_per_call`, up to what the checkpoint's calls hold here."""
+    return EngineSettings(rows_per_call=min(record.rows_per_call, bundle.row_cap))
 
 
 def replay(memory: Memory, inpainter: Inpainter, *, image: ImageLike | None = None) -> Replayed:
@@ -137,7 +169,7 @@ def _notes(record: Record, inpainter: Inpainter) -> tuple[str, ...]:
         notes.append(f"rows_per_call was {record.rows_per_call}, is {rows}")
     now = surroundings(inpainter.bundle)
     for group, were in record.surroundings.items():
-        for name, was in were.items() if isinstance(were, dict) else ():
+        for name, was in were.items():
             if now[group].get(name) != was:
                 notes.append(f"{name} was {was}, is {now[group].get(name)}")
     return tuple(notes)

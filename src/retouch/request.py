@@ -51,7 +51,7 @@ class InpaintRequest:
 
     Attributes:
         prompt: what the masked part shall show.
-        image: a `Picture`, Pillow image, array, path or encoded bytes.
+        image: a `Picture`, Pillow image, array, `Path` or encoded bytes; a text is never opened as a file.
         mask_image: the same kinds; None takes the transparency of `image` for the mask.
         negative_prompt: what it shall not show.
         num_inference_steps: denoising steps, 1..`Limits.num_inference_steps`; None is the checkpoint's own

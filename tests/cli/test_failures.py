@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from retouch.cli.failures import Session, explain
+from retouch.cli.failures import Session, explain, printable
 from retouch.errors import Blocked, Cancelled, GenerationFailed, MaskEmpty, ModelNotFound
 
 
@@ -73,3 +73,25 @@ def test_json_session_puts_the_error_on_stdout_too(capsys: pytest.CaptureFixture
 def test_file_names_that_are_not_utf8_do_not_break_the_message(capsys: pytest.CaptureFixture[str]) -> None:
     assert explain(FileNotFoundError(2, "No such file", "a\udcff.png"), Session()) == 1
     assert "No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_control_characters_never_reach_the_terminal(debug: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    explain(ModelNotFound("no \x1b]0;OWNED\x07", hint="see \x9b2J\r\u202e"), Session(debug=debug))
+    shown = capsys.readouterr().err
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    assert "\\x1b]0;OWNED" in shown
+
+
+def test_text_of_every_language_is_shown_as_it_is() -> None:
+    words = "Ein grüner Apfel, 緑のりんご, зелёное яблоко\nتفاحة"
+    assert printable(words) == words
+    assert printable("a\udcff\x00b") == "a\\udcff\\x00b"
+
+
+def test_a_panic_of_a_library_is_told_like_any_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    class Panic(BaseException):
+        """As pyo3's PanicException: no Exception."""
+
+    assert explain(Panic("secret"), Session()) == 1
+    assert "unexpected Panic (id " in capsys.readouterr().err

@@ -1,11 +1,16 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from typer.testing import Result
+
+from retouch.models import locate
 
 Run = Callable[..., Result]
 
@@ -24,12 +29,79 @@ def test_a_result_comes_out_identical(saved: Path, run: Run, original: tuple[str
     assert json.loads(done.stdout) == {"is_identical": True, "max_difference": 0.0, "notes": []}
 
 
+def _forge(path: Path, **changes: Any) -> str:
+    """Write `forged.png`: the same pixels, a record with other entries; those of `model` are merged."""
+    with Image.open(path) as image:
+        pixels, record = np.array(image), json.loads(image.text["retouch"])  # type: ignore[attr-defined]
+    record |= {key: record[key] | value if key in ("model", "device") else value for key, value in changes.items()}
+    info = PngInfo()
+    info.add_itxt("retouch", json.dumps(record))
+    Image.fromarray(pixels).save("forged.png", pnginfo=info)
+    return "forged.png"
+
+
+@pytest.fixture
+def embedded(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The tiny checkpoint stands where the embedded one does, and no model is named."""
+    package = tmp_path_factory.mktemp("package")
+    (package / "pocket").symlink_to(checkpoint)
+    monkeypatch.setattr(locate, "files", lambda _: package)
+    return checkpoint
+
+
+@pytest.mark.parametrize("name", ["pocket", "renamed", "org/name@main"])
+def test_the_model_is_found_among_those_at_hand_by_its_hash(
+    saved: Path, run: Run, embedded: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv("RETOUCH_MODEL")
+    done = run("replay", _forge(saved, model={"name": name}))
+    assert done.exit_code == 0, done.output
+
+
+def test_a_path_in_the_record_is_not_loaded(
+    saved: Path, run: Run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETOUCH_MODEL")
+    for name in (str(checkpoint), os.path.relpath(checkpoint), "~nosuchuser/x"):
+        done = run("replay", _forge(saved, model={"name": name}))
+        assert done.exit_code == 2, done.output
+        assert "no checkpoint at hand" in done.stderr
+        assert "--model" in done.stderr
+
+
+def test_another_checkpoint_of_the_same_name_is_not_taken(
+    saved: Path, run: Run, embedded: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RETOUCH_MODEL")
+    assert run("replay", _forge(saved, model={"name": "pocket", "hash": "0" * 64})).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"hash": "\x1b]0;OWNED\x07"}},
+        {"model": {"name": "a\nidentical"}},
+        {"model": {"adapters": ["\x9b31m"]}},
+        {"device": {"type": "\u202egnp.exe"}},
+        {"request": {"scheduler": "\x1b[2J", "prompt": "a cat"}},
+        {"format": "\x1b[2J"},
+    ],
+)
+def test_a_record_writes_nothing_but_text_on_the_terminal(saved: Path, run: Run, changes: dict[str, Any]) -> None:
+    done = run("replay", _forge(saved, **changes))
+    assert done.exit_code == 2
+    assert all(char.isprintable() or char == "\n" for char in done.output)
+
+
+def test_more_rows_than_the_model_takes_are_not_run(saved: Path, run: Run) -> None:
+    done = run("replay", _forge(saved, rows_per_call=256), "--json")
+    assert "rows_per_call was 256, is 32" in json.loads(done.stdout)["notes"]
+
+
 def test_a_picture_that_was_touched_is_told_and_exits_with_1(saved: Path, run: Run) -> None:
     with Image.open(saved) as image:
         pixels, text = np.array(image), dict(image.text)  # type: ignore[attr-defined]
     pixels[16, 16] ^= 1
-    from PIL.PngImagePlugin import PngInfo
-
     info = PngInfo()
     for key, value in text.items():
         info.add_itxt(key, value)

@@ -73,6 +73,48 @@ def test_a_link_that_leads_outside_is_refused(tmp_path: Path):
         read_folder(tmp_path / "data")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 10_000,
+        b'{"file_name": "a\\u0000.png", "text": "x"}',
+        b'{"file_name": "' + b"a" * 10_000 + b'", "text": "x"}',
+        b'{"file_name": "1.png", "text": "\xff"}',
+        b'{"file_name": "1.png", "text": "' + b"x" * 2**21 + b'"}',
+        b'{"file_name": "loop.png", "text": "x"}',
+    ],
+    ids=["deep", "nul", "long name", "no utf-8", "long line", "ring of links"],
+)
+def test_hostile_metadata_is_refused(tmp_path: Path, line: bytes):
+    save(tmp_path / "1.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    (tmp_path / "metadata.jsonl").write_bytes(line)
+    with pytest.raises(BadInput, match="line 1"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("caption", [b"caf\xe9", b"x" * 2**21])
+def test_a_caption_that_is_no_short_text_is_refused(tmp_path: Path, caption: bytes):
+    save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_bytes(caption)
+    with pytest.raises(BadInput, match=r"a\.txt"):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.txt", "a.mask.png"])
+def test_a_file_that_is_a_link_to_outside_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    (tmp_path / "data").mkdir()
+    for inside in ("a.png", "a.mask.png"):
+        save(tmp_path / "data" / inside)
+    (tmp_path / "data/a.txt").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert len(read_folder(Path("data"))) == 1
+    (tmp_path / "data" / name).rename(tmp_path / f"secret-{name}")
+    (tmp_path / "data" / name).symlink_to(tmp_path / f"secret-{name}")
+    with pytest.raises(BadInput, match="outside"):
+        read_folder(Path("data"))
+
+
 def test_a_folder_without_captions_says_what_is_missing(tmp_path: Path):
     save(tmp_path / "a.png")
     with pytest.raises(BadInput) as caught:

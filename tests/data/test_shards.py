@@ -2,11 +2,14 @@ import io
 import json
 import pickle
 import tarfile
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.data.hostile_tars import END, good, hostile_tars
+from tests.fuzz import check
 
 from retouch.data.shards import Position, ShardReader, expand, shards_of
 from retouch.errors import BadInput
@@ -197,3 +200,68 @@ def test_workers_share_all_shards_without_overlap():
 def test_shards_are_read_through_a_url_as_well(tmp_path: Path):
     shard = write_tar(tmp_path / "0.tar", sample(0))
     assert len(list(ShardReader([f"file://{shard}"]))) == 1
+
+
+@pytest.mark.parametrize("name", hostile_tars(b""))
+def test_a_hostile_shard_is_counted_and_left_and_the_next_is_read(tmp_path: Path, name: str):
+    (tmp_path / "0.tar").write_bytes(hostile_tars(good(*sample(0, "first")))[name])
+    (tmp_path / "1.tar").write_bytes(good(*sample(9, "after")) + END)
+    reader = ShardReader(expand(str(tmp_path)), limits=DecodeLimits(image_bytes=2**20))
+    began = time.process_time()
+    captions = [s.caption for s in reader]
+    assert time.process_time() - began < 5
+    assert captions[-1] == "after"
+    assert len(captions) == reader.tally.read
+    assert reader.tally.broken
+    assert all(len(reason) < 40 for reason in reader.tally.broken)
+
+
+def test_a_shard_whose_writer_was_killed_gives_its_whole_samples(tmp_path: Path):
+    whole = good(*sample(0, "first"), *sample(1, "second"))
+    for cut in range(0, len(whole), 256):
+        (tmp_path / "0.tar").write_bytes(whole[:cut])
+        reader = ShardReader([str(tmp_path / "0.tar")])
+        assert [s.caption for s in reader] == ["first", "second"][: reader.tally.read]
+        assert reader.tally.broken["shard: cut short"] == 1
+
+
+def test_samples_without_a_caption_are_counted(tmp_path: Path):
+    files = [("1.jpg", picture()), ("1.json", b"{}"), *sample(2), ("3.jpg", picture())]
+    reader = ShardReader([str(write_tar(tmp_path / "0.tar", files))])
+    assert len(list(reader)) == 1
+    assert reader.tally.broken == {"no caption": 2}
+
+
+def test_files_of_no_use_are_not_read_however_large(tmp_path: Path):
+    files = [*sample(0), ("000000000.npy", bytes(5 * 2**20)), ("000000000.txt.bak", b"x"), *sample(1)]
+    reader = ShardReader([str(write_tar(tmp_path / "0.tar", files))], limits=DecodeLimits(image_bytes=2**20))
+    assert len(list(reader)) == 2
+    assert not reader.tally.broken
+
+
+@pytest.mark.parametrize("mode", ["w:gz", "w:bz2"])
+def test_compressed_shards_are_read(tmp_path: Path, mode: str):
+    with tarfile.open(tmp_path / "0.tar", mode) as tar:
+        for name, data in sample(0, "packed"):
+            add(tar, name, data)
+    assert [s.caption for s in ShardReader([str(tmp_path / "0.tar")])] == ["packed"]
+
+
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_long_names_are_read_in_every_form(tmp_path: Path, form: int):
+    folder = "/".join(["a" * 60] * (2 if form == tarfile.USTAR_FORMAT else 4))
+    with tarfile.open(tmp_path / "0.tar", "w", format=form) as tar:
+        for name, data in sample(0):
+            add(tar, f"{folder}/{name}", data)
+    assert [s.key for s in ShardReader([str(tmp_path / "0.tar")])] == [f"{folder}/000000000"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded by /proc")
+def test_some_broken_shards_never_end_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    check("tests.data.fuzz_cases:shards", 200, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is bounded by /proc")
+def test_two_thousand_broken_shards_never_end_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    check("tests.data.fuzz_cases:shards", 2_000, capsys)

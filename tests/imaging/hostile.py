@@ -3,11 +3,22 @@
 import io
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
 from PIL import Image
+from tests.imaging.builders import (
+    avif_grid,
+    cmyk_profile,
+    deflated_tiff16,
+    tiff_entries,
+    tiff_file,
+    tiled_tiff16,
+)
+
+from retouch.imaging.isobmff import read_items, write_items
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -37,30 +48,6 @@ def idat(width: int = 8, height: int = 8, bytes_per_pixel: int = 3) -> bytes:
 
 
 IEND = png_chunk(b"IEND", b"")
-
-
-def tiff_file(entries: list[tuple[int, int, int, int]], *, following: int = 0, tail: bytes = b"") -> bytes:
-    """Return a little-endian TIFF file of one directory of (tag, type, count, value)."""
-    body = struct.pack("<H", len(entries)) + b"".join(
-        struct.pack("<HHI", tag, kind, count) + struct.pack("<I", value) for tag, kind, count, value in entries
-    )
-    return b"II*\0" + struct.pack("<I", 8) + body + struct.pack("<I", following) + tail
-
-
-def tiff_entries(width: int, height: int, *, bits: int = 8, sample_format: int = 1, offset: int = 8) -> list:
-    size = width * height * bits // 8
-    return [
-        (256, 4, 1, width),
-        (257, 4, 1, height),
-        (258, 3, 1, bits),
-        (259, 3, 1, 1),
-        (262, 3, 1, 1),
-        (273, 4, 1, offset),
-        (277, 3, 1, 1),
-        (278, 4, 1, height),
-        (279, 4, 1, min(size, 2**32 - 1)),
-        (339, 3, 1, sample_format),
-    ]
 
 
 def _written(folder: Path, files: dict[str, bytes]) -> dict[str, tuple[Path, bytes]]:
@@ -120,6 +107,7 @@ def _pngs() -> dict[str, bytes]:
     return {
         "png_signature_only": SIGNATURE,
         "png_cut_in_header": whole[:20],
+        "png_cut_behind_its_size": whole[:25],
         "png_cut_in_half": whole[: len(whole) // 2],
         "png_without_end": whole[:-12],
         "png_flipped_byte": bytes(flipped),
@@ -187,6 +175,14 @@ def _tiffs() -> dict[str, bytes]:
         "tiff16_pixels_outside": tiff_file(tiff_entries(64, 64, bits=16, offset=10**6)),
         "tiff16_of_60000": tiff_file(tiff_entries(60_000, 60_000, bits=16)),
         "tiff_of_40_channels": tiff_file([*tiff_entries(4, 4)[:6], (277, 3, 1, 40)], tail=bytes(4096)),
+        "tiff16_of_two_sizes": deflated_tiff16(
+            20_000, 20_000, block_rows=200, again=[(256, 4, 1, 8), (257, 4, 1, 8)]
+        ),
+        "tiff16_of_2000_channels": deflated_tiff16(700, 700, block_rows=1, samples=2_000),
+        "tiff16_of_a_huge_tile": tiled_tiff16(12_000, 12_000),
+        "tiff_of_a_huge_tile": tiled_tiff16(16_000, 16_000, bits=8),
+        "tiff_of_a_hidden_width": tiff_file([(256, 9, 1, 60_000), *tiff_entries(64, 64)[1:]], tail=bytes(8192)),
+        "tiff_of_lzma": _saved("TIFF", compression="lzma"),
         "bigtiff_of_endless_tags": b"II+\0" + struct.pack("<HHQQ", 8, 0, 16, 2**60) + bytes(64),
     }
 
@@ -194,6 +190,9 @@ def _tiffs() -> dict[str, bytes]:
 def _others() -> dict[str, bytes]:
     webp, avif, bmp = _saved("WEBP", lossless=True), _saved("AVIF"), _saved("BMP")
     size = avif.index(b"ispe") + 8
+    primary = avif.index(b"pitm") + 9
+    (still,) = read_items(avif).by_number.values()
+    frames = still.data + still.data[still.data.index(b"\x0a") :]
     huge_webp = (
         b"RIFF" + struct.pack("<I", 100) + b"WEBPVP8X" + struct.pack("<II", 10, 0) + b"\xff" * 6 + bytes(64)
     )
@@ -205,6 +204,12 @@ def _others() -> dict[str, bytes]:
         "avif_start_only": avif[:32],
         "avif_cut_in_half": avif[: len(avif) // 2],
         "avif_of_2_32": avif[:size] + b"\xff" * 8 + avif[size + 8 :],
+        "avif_of_a_larger_stream": avif[:size] + struct.pack(">II", 8, 8) + avif[size + 8 :],
+        "avif_of_two_frames": write_items([replace(still, data=frames)], []),
+        "avif_of_no_picture": avif[:primary] + b"\x40" + avif[primary + 1 :],
+        "avif_of_two_item_lists": avif.replace(b"hdlr", b"pitm", 1),
+        "avif_grid_of_another_size": avif_grid(claim=(64, 64)),
+        "avif_grid_of_wide_tiles": avif_grid(1, 40, side=512, claim=(8, 40 * 512)),
         "avif_without_size": avif.replace(b"ispe", b"xxxx"),
         "bmp_start_only": bmp[:16],
         "bmp_cut_in_half": bmp[: len(bmp) // 2],
@@ -237,6 +242,8 @@ def _tolerated() -> dict[str, bytes]:
         + whole[33:],
         "png_exif_garbage": whole[:33] + png_chunk(b"eXIf", b"II*\0\xff\xff\xff\xff") + whole[33:],
         "png_trailing_junk": whole + b"junk" * 1_000,
+        "jpeg_profile_of_a_million_steps": _saved("JPEG", mode="CMYK", icc_profile=cmyk_profile(elements=400_000)),
+        "avif_grid": avif_grid(),
         "jpeg_exif_loop": _saved("JPEG", exif=looping_exif),
         "tiff_of_many_pages": tiff_file(page, following=start, tail=bytes(16) + pages),
         "tiff_of_endless_pages": tiff_file(page, following=8, tail=bytes(16)),

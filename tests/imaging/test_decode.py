@@ -16,7 +16,9 @@ from tests.imaging.hostile import IEND, hostile_files, idat, png_chunk, png_file
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge, RetouchError
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.limits import DecodeLimits
+from retouch.imaging.metadata import read_metadata
 from retouch.imaging.picture import Picture
+from retouch.imaging.sources import local
 
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "TIFF", "BMP")
 
@@ -46,6 +48,16 @@ def test_every_hostile_file_ends_as_a_typed_error_within_two_seconds(tmp_path: P
             assert str(tmp_path) not in str(caught.value), name
 
 
+def test_the_metadata_of_every_hostile_file_is_read_or_refused_with_a_typed_error(tmp_path: Path) -> None:
+    for name, (_, data) in {**hostile_files(tmp_path / "a"), **tolerated_files(tmp_path / "b")}.items():
+        start = time.process_time()
+        try:
+            read_metadata(data)
+        except ImageError:
+            continue
+        assert time.process_time() - start < 2, name
+
+
 def test_odd_files_with_a_whole_first_picture_are_decoded_within_two_seconds(tmp_path: Path) -> None:
     for name, (path, _) in tolerated_files(tmp_path).items():
         start = time.process_time()
@@ -71,6 +83,36 @@ def test_hostile_files_never_take_much_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 400 * 1024
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+@pytest.mark.parametrize("kind", ["PNG", "PNG16", "JPEG", "WEBP", "AVIF", "TIFF"])
+def test_a_small_file_of_the_largest_picture_takes_less_than_a_gigabyte(kind: str, tmp_path: Path) -> None:
+    side = 7_000
+    if kind == "PNG16":
+        rows = idat(side, side, 8)
+        data = png_file(rows, IEND, width=side, height=side, bits=16, colour_type=6)
+    else:
+        options = {"WEBP": {"lossless": True, "method": 0}, "AVIF": {"speed": 10}, "JPEG": {"progressive": True}}
+        mode = "RGB" if kind in ("JPEG", "TIFF") else "RGBA"
+        more = {"compression": "tiff_lzw"} if kind == "TIFF" else options.get(kind, {})
+        data = _encoded(Image.new(mode, (side, side)), kind, **more)
+    (tmp_path / "large").write_bytes(data)
+    assert len(data) < 2_000_000
+    script = (
+        "import pathlib, re, sys\n"
+        "from retouch.imaging.decode import decode_picture\n"
+        "from retouch.data.pixels import rgb_pixels\n"
+        "path = pathlib.Path(sys.argv[1])\n"
+        "decode_picture(path)\n"
+        "rgb_pixels(path)\n"
+        "print(re.search(r'VmHWM:\\s*(\\d+)', pathlib.Path('/proc/self/status').read_text())[1])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "large")], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 2**20
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -239,7 +281,7 @@ def test_every_kind_of_source_gives_the_same_picture(tmp_path: Path) -> None:
             data,
             bytearray(data),
             path,
-            str(path),
+            local(str(path)),
             io.BytesIO(data),
             image,
             lazy,

@@ -1,16 +1,22 @@
 """Codecs that keep 16 bits, and that notice when rows are missing."""
 
+import contextlib
+import gc
 import struct
+import sys
+import tracemalloc
 import zlib
 
 import imagecodecs
 import numpy as np
 import pytest
-from tests.imaging.hostile import IEND, png_chunk, png_file, tiff_entries, tiff_file
+from tests.imaging.builders import tiff_entries, tiff_file
+from tests.imaging.hostile import IEND, idat, png_chunk, png_file
 
 from retouch.errors import ImageError, ImageFormatError
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.orientation import turn
+from retouch.imaging.png_chunks import lean_png
 from retouch.imaging.sample_codecs import decode_png
 
 RNG = np.random.default_rng(0)
@@ -83,10 +89,28 @@ def test_mixed_depths_are_refused() -> None:
 
 
 def test_a_picture_of_another_size_than_its_header_says_is_an_error() -> None:
-    data = bytes(imagecodecs.png_encode(np.zeros((4, 6), np.uint16)))
-    assert decode_png(data, 4, 6)[0].shape == (4, 6)
+    png = lean_png(bytes(imagecodecs.png_encode(np.zeros((4, 6), np.uint16))))
+    assert decode_png(png, 4, 6)[0].shape == (4, 6)
     with pytest.raises(ImageError):
-        decode_png(data, 6, 4)
+        decode_png(png, 6, 4)
+
+
+def test_broken_rows_take_no_reference_and_little_memory() -> None:
+    data = png_file(idat(1_000, 900), IEND, width=1_000, height=1_000)
+
+    def refuse(times: int) -> tuple[int, int]:
+        for _ in range(times):
+            with contextlib.suppress(ImageError):
+                decode_picture(data)
+        gc.collect()
+        return sys.getrefcount(None), tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    references, held = refuse(5)
+    references_after, held_after = refuse(100)
+    tracemalloc.stop()
+    assert references_after > references - 50  # one each, or the interpreter dies of some thousands
+    assert held_after - held < 1_000_000
 
 
 def test_interlaced_png_is_read() -> None:

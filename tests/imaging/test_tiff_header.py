@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from tests.imaging.hostile import tiff_entries, tiff_file
+from tests.imaging.builders import tiff_entries, tiff_file
 
 from retouch.errors import ImageError, ImageFormatError
 from retouch.imaging.tiff_header import ICC_TAG, MAX_TAGS, read_tiff_header

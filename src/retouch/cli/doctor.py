@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from retouch.cli import options
+from retouch.cli.failures import printable
 from retouch.cli.loading import Checkpoint
 from retouch.errors import RetouchError
 
@@ -115,4 +116,4 @@ def _print_section(name: str, facts: Mapping[str, Any]) -> None:
     typer.echo(name.replace("_", " "))
     width = max(map(len, facts))
     for key, value in facts.items():
-        typer.echo(f"  {key:<{width}}  {value}")
+        typer.echo(printable(f"  {key:<{width}}  {value}"))

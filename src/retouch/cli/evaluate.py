@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retouch.cli import options
+from retouch.cli.failures import printable
 
 if TYPE_CHECKING:
     from retouch.evaluate.lineup import Lineup
@@ -131,7 +132,8 @@ def compare(
         return
     for name, estimate in comparison.differences.items():
         told = "" if estimate.low <= 0 <= estimate.high else "  (more than chance)"
-        typer.echo(f"{name}: {format_estimate(name, estimate)} over {estimate.count} cases{told}")
+        line = f"{name}: {format_estimate(name, estimate)} over {estimate.count} cases{told}"
+        typer.echo(printable(line))
 
 
 def _lineup(
@@ -157,4 +159,4 @@ def _lineup(
 
 
 def _say(text: str) -> None:
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)

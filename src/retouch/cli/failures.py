@@ -38,14 +38,14 @@ class Session:
         speak_up()
 
 
-def explain(error: Exception, session: Session) -> int:
+def explain(error: BaseException, session: Session) -> int:
     """Tell what went wrong on stderr, with a hint; return the exit code of the process."""
     if type(error).__name__ == "NoArgsIsHelpError":  # no failure to tell: its message is the help
         typer.echo(getattr(error, "message", ""), err=True)
         return BadInput.exit_code
     told = _told(error)
     if session.debug:
-        traceback.print_exception(error)
+        typer.echo(printable("".join(traceback.format_exception(error))), err=True)
     typer.echo(printable(f"error: {told.message}"), err=True)
     if told.hint:
         typer.echo(printable(f"hint: {told.hint}"), err=True)
@@ -57,8 +57,16 @@ def explain(error: Exception, session: Session) -> int:
 
 
 def printable(text: str) -> str:
-    """Escape what no terminal can show: the bytes of a file name that is not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    """Escape what nobody can read and a terminal might obey; what people are told goes through here.
+
+    Control characters, those that turn the direction of writing, and bytes of a file name that is not UTF-8 become
+    `\\x1b`, `\\u202e` and their like; ends of lines stay.
+    """
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class _Told:
     exit_code: int = RetouchError.exit_code
 
 
-def _told(error: Exception) -> _Told:
+def _told(error: BaseException) -> _Told:
     if hasattr(error, "format_message"):
         return _usage(error)
     if isinstance(error, RetouchError):
@@ -100,7 +108,7 @@ def _usage(error: Any) -> _Told:
     return _Told(error.format_message(), hint, BadInput.code, BadInput.exit_code)
 
 
-def _fingerprint(error: Exception) -> str:
+def _fingerprint(error: BaseException) -> str:
     """Name the place of a defect: the same defect has the same id on every machine."""
     frames = traceback.extract_tb(error.__traceback__)
     trail = [f"{frame.name}:{frame.lineno}" for frame in frames]

@@ -11,6 +11,7 @@ from retouch.models.options import LoadOptions, PredictionType
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
+    from retouch.models.bundle import ModelBundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,25 @@ class Checkpoint:
         return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
     def load(self) -> "Inpainter":
-        """Load it; this is where torch is imported, once it is known that there is a checkpoint."""
+        """Load it behind the whole path; this is where torch is imported, once it is known that there is one."""
+        options = self._known()
+        from retouch.engine.settings import EngineSettings
+        from retouch.inpainter import Inpainter
+
+        extra: dict[str, Any] = {"limits": limits()}
+        if self.rows_per_call is not None:
+            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
+        return Inpainter.load(self.model, options=options, **extra)
+
+    def load_bundle(self) -> "ModelBundle":
+        """Load the checkpoint alone."""
+        options = self._known()
+        from retouch.models.load import load_model
+
+        return load_model(self.model, options)
+
+    def _known(self) -> LoadOptions:
+        """The options of loading, once it is known that there is a checkpoint."""
         options = LoadOptions(
             device=self.device,
             allow_pickle=self.allow_pickle,
@@ -61,10 +80,4 @@ class Checkpoint:
         source = locate(self.model, options)
         if not source.is_file:
             check_whole(source.path, options)
-        from retouch.engine.settings import EngineSettings
-        from retouch.inpainter import Inpainter
-
-        extra: dict[str, Any] = {"limits": limits()}
-        if self.rows_per_call is not None:
-            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
-        return Inpainter.load(self.model, options=options, **extra)
+        return options

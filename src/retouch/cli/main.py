@@ -49,7 +49,9 @@ class LazyGroup(TyperGroup):
             code = super().main(*args, **(extra | {"standalone_mode": False}), obj=session)
             if code == Cancelled.exit_code:  # typer swallows the interrupt
                 code = explain(Cancelled("interrupted"), session)
-        except Exception as error:  # noqa: BLE001 - the command line's one handler
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the command line's one handler; some panic past `Exception`
             code = explain(error, session)
         if is_standalone:
             sys.exit(code)

@@ -15,7 +15,7 @@ from retouch.cli.outputs import Destination
 from retouch.errors import RetouchError
 
 if TYPE_CHECKING:
-    from retouch.replay import Memory, Replayed
+    from retouch.replay import Replayed
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -58,20 +58,17 @@ def replay(
 
 
 def _replay(saved: Path, image: Path | None, checkpoint: Checkpoint) -> "Replayed":
-    from retouch.replay import remember
+    from retouch.inpainter import Inpainter
+    from retouch.replay import known_model, remember, settings_for
     from retouch.replay import replay as make_again
 
     memory = remember(saved, limits=limits())
     original = None if image is None else inputs.picture(image, option="--image")
-    with _as_recorded(checkpoint, memory).load() as inpainter:
+    if checkpoint.model is None:
+        checkpoint = replace(checkpoint, model=known_model(memory.record), offline=True)
+    bundle = checkpoint.load_bundle()
+    with Inpainter(bundle, settings=settings_for(memory.record, bundle), limits=limits()) as inpainter:
         return make_again(memory, inpainter, image=original)
-
-
-def _as_recorded(checkpoint: Checkpoint, memory: "Memory") -> Checkpoint:
-    """Take rows and, unless one is named, the model from the record; a picture never makes us download one."""
-    record = memory.record
-    checkpoint = replace(checkpoint, rows_per_call=record.rows_per_call)
-    return checkpoint if checkpoint.model else replace(checkpoint, model=record.model, offline=True)
 
 
 def _to_json(replayed: "Replayed") -> str:

@@ -159,9 +159,7 @@ def latents(
     slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
     split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
-    mixture: Annotated[
-        MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")
-    ] = "full",
+    mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "full",
     known_to: Annotated[
         Path | None, typer.Option(help="A checkpoint: only objects that its list of words can name.")
     ] = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from retouch.data.pixels import mask_pixels, rgb_pixels
 from retouch.errors import BadInput
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+MAX_LINE_BYTES = 2**20
 _CAPTION_FIELDS = ("text", "caption", "prompt")
 
 
@@ -43,7 +45,7 @@ def read_folder(folder: Path) -> list[FolderItem]:
     """List the captioned pictures below a folder, in the order of their paths.
 
     Raises:
-        BadInput: there are none, or the metadata is malformed or names files outside.
+        BadInput: there are none, or a caption or the metadata is malformed, or a name or a link leads outside.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder")
@@ -56,28 +58,51 @@ def read_folder(folder: Path) -> list[FolderItem]:
 
 
 def _from_texts(folder: Path) -> Iterator[FolderItem]:
+    root = folder.resolve()
     for image in folder.rglob("*"):
         if image.suffix.lower() not in PICTURE_SUFFIXES or image.name.endswith(".mask.png"):
             continue
         text = image.with_suffix(".txt")
         if text.is_file():
             mask = image.with_suffix(".mask.png")
-            caption = text.read_text(encoding="utf-8").strip()
-            yield FolderItem(image, caption, mask if mask.is_file() else None)
+            for file in (image, text, mask) if mask.is_file() else (image, text):
+                _inside(root, file.absolute(), file.name)
+            yield FolderItem(image, _caption(text), mask if mask.is_file() else None)
+
+
+def _caption(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(MAX_LINE_BYTES + 1)
+    return _text(content, path.name).strip()
 
 
 def _from_metadata(path: Path) -> Iterator[FolderItem]:
     root = path.parent.resolve()
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
+    _inside(root, path.absolute(), path.name)
+    with path.open("rb") as lines:
+        for number in count(1):
+            line = lines.readline(MAX_LINE_BYTES + 1)
+            where = f"{path.name}, line {number}"
+            if not line:
+                return
             if line.strip():
-                yield _item(root, line, f"{path.name}, line {number}")
+                yield _item(root, _text(line, where), where)
+
+
+def _text(content: bytes, where: str) -> str:
+    """Return a short text in UTF-8."""
+    if len(content) > MAX_LINE_BYTES:
+        raise BadInput(f"{where}: too long", hint=f"at most {MAX_LINE_BYTES} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{where}: not UTF-8", hint="save it as UTF-8 text") from error
 
 
 def _item(root: Path, line: str, where: str) -> FolderItem:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: not JSON") from error
     if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
         raise BadInput(f"{where}: no file_name")
@@ -92,10 +117,16 @@ def _item(root: Path, line: str, where: str) -> FolderItem:
     )
 
 
-def _inside(root: Path, name: str, where: str) -> Path:
-    path = (root / name).resolve()
+def _inside(root: Path, name: str | Path, where: str) -> Path:
+    """Return the file of a name, wherever links lead."""
+    try:
+        path = (root / name).resolve()
+        is_file = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        # A name of a million bytes, a ring of links, a NUL.
+        raise BadInput(f"{where}: no name of a file") from error
     if not path.is_relative_to(root):
         raise BadInput(f"{where}: {name} lies outside the folder")
-    if not path.is_file():
+    if not is_file:
         raise BadInput(f"{where}: {name} does not exist")
     return path

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.imaging.decode import decode_picture
+from retouch.imaging.flatten import laid_on
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.luma import luminance
 from retouch.imaging.to_pillow import to_8_bits
@@ -22,14 +23,8 @@ def rgb_pixels(source: bytes | Path, limits: DecodeLimits = TRAINING_LIMITS) -> 
     Raises:
         ImageError: not a picture, broken, or over a limit.
     """
-    picture = decode_picture(source, limits=limits)
-    colours = to_8_bits(picture.pixels)
-    if colours.ndim == 2:
-        colours = np.repeat(colours[..., None], 3, axis=2)
-    if picture.alpha is None:
-        return np.asarray(colours, dtype=np.uint8)
-    alpha = to_8_bits(picture.alpha)[..., None].astype(np.float32) / 255
-    return np.asarray(np.rint(colours * alpha + 255 * (1 - alpha)), dtype=np.uint8)
+    colours = laid_on(decode_picture(source, limits=limits), 255)
+    return np.asarray(colours if colours.ndim == 3 else np.repeat(colours[..., None], 3, axis=2), np.uint8)
 
 
 def mask_pixels(source: bytes | Path, limits: DecodeLimits = TRAINING_LIMITS) -> NDArray[np.bool_]:

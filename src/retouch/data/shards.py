@@ -2,14 +2,14 @@
 
 A shard is a tar of files that share a stem: `000000000.jpg`, `.txt`, `.json`, and here optionally
 `.mask.png`. Nothing is unpacked to disk, nothing is unpickled; links and odd paths are counted as
-broken and passed over.
+broken and passed over, and so is what other files a sample has. What is held at once is bounded by
+the limits of a picture, and a shard that cannot be read on is counted and left.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -21,12 +21,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.data.pixels import TRAINING_LIMITS, mask_pixels, rgb_pixels
+from retouch.data.tar import BrokenTar, TarStream
 from retouch.errors import BadInput, ImageError
+from retouch.foreign import foreign_as
 from retouch.imaging.limits import DecodeLimits
 
 U8 = NDArray[np.uint8]
 PICTURES = ("jpg", "jpeg", "png", "webp")
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+MAX_TEXT_BYTES = 4 * 2**20
+_TEXTS, _TOO_LARGE = ("txt", "json"), "too large"
+_BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +114,13 @@ class ShardReader:
             done = self.start.index if number == self.start.shard else 0
             try:
                 yield from self._read_shard(number, done)
-            except (tarfile.TarError, OSError, EOFError) as error:
+            except BrokenTar as error:
                 # A truncated shard has given what it had; the others go on.
-                self.tally.broken[f"shard: {type(error).__name__}"] += 1
+                self.tally.broken[f"shard: {error}"] += 1
 
     def _read_shard(self, number: int, done: int) -> Iterator[Sample]:
-        with closing(_open(self.shards[number])) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
-            for index, (key, files) in enumerate(_groups(tar, self.limits, self.tally)):
+        with closing(_open(self.shards[number])) as file:
+            for index, (key, files) in enumerate(_groups(TarStream(file), self.limits, self.tally)):
                 if index < done:
                     continue
                 try:
@@ -129,21 +133,23 @@ class ShardReader:
 
 
 def _open(shard: str) -> IO[bytes]:
-    if "://" not in shard:
-        return Path(shard).open("rb")
-    import fsspec  # type: ignore[import-untyped]  # ships no types
+    with foreign_as(BrokenTar("cannot be opened")):
+        if "://" not in shard:
+            return Path(shard).open("rb")
+        import fsspec  # type: ignore[import-untyped]  # ships no types
 
-    return cast("IO[bytes]", fsspec.open(shard, "rb").open())
+        return cast("IO[bytes]", fsspec.open(shard, "rb").open())
 
 
-def _groups(tar: tarfile.TarFile, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
+def _groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield neighbours of one stem as (key, files by ending); every stem counts, broken or not."""
-    key, files = "", dict[str, bytes]()
+    most = {**dict.fromkeys((*PICTURES, "mask.png"), limits.image_bytes), **dict.fromkeys(_TEXTS, MAX_TEXT_BYTES)}
+    key, files, held = "", dict[str, bytes](), 0
     for member in tar:
         name = member.name.removeprefix("./")
-        if member.isdir():
+        if member.is_folder:
             continue
-        if not member.isfile() or name.startswith("/") or ".." in Path(name).parts:
+        if not member.is_file or name.startswith("/") or ".." in name.split("/"):
             tally.broken["not a plain file"] += 1
             continue
         folder, _, base = name.rpartition("/")
@@ -152,18 +158,22 @@ def _groups(tar: tarfile.TarFile, limits: DecodeLimits, tally: Tally) -> Iterato
         if full != key:
             if files:
                 yield key, files
-            key, files = full, {}
-        if member.size > limits.image_bytes:
-            files["too-large"] = b""
+            key, files, held = full, {}, 0
+        limit = most.get(ending.lower())
+        if limit is None:
+            files.setdefault("", b"")  # of no use, but its stem counts
             continue
-        opened = tar.extractfile(member)
-        files[ending.lower()] = opened.read() if opened is not None else b""
+        held += member.size
+        if member.size > limit or held > 2 * limits.image_bytes + MAX_TEXT_BYTES:
+            files = {_TOO_LARGE: b""}
+        elif _TOO_LARGE not in files:
+            files[ending.lower()] = tar.content(member)
     if files:
         yield key, files
 
 
 def _decode(key: str, files: dict[str, bytes], limits: DecodeLimits, position: Position) -> Sample:
-    if "too-large" in files:
+    if _TOO_LARGE in files:
         raise BrokenSample("file too large")
     ending = next((ending for ending in PICTURES if ending in files), None)
     if ending is None:

@@ -6,8 +6,6 @@ reaches the error, because it may tell addresses and paths.
 """
 
 import io
-import struct
-import zlib
 from dataclasses import replace
 from os import PathLike
 from typing import Any, TypeAlias
@@ -17,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retouch.errors import ImageError, ImageFormatError
+from retouch.foreign import foreign_as
 from retouch.imaging.arrays import picture_of_array
 from retouch.imaging.from_pillow import samples_of
 from retouch.imaging.headers import Header, check_size, read_header
@@ -26,37 +25,22 @@ from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.png_chunks import MAX_ICC_BYTES, LeanPng, lean_png
 from retouch.imaging.sample_codecs import decode_png, decode_tiff16
 from retouch.imaging.sources import Readable, read_bytes
+from retouch.imaging.tiff_header import COMPRESSIONS as TIFF_COMPRESSIONS
 from retouch.imaging.tiff_header import ICC_TAG
 
-ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | str | PathLike[str] | bytes | Readable
+ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | PathLike[str] | bytes | Readable
 
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
 _NO_PROFILE = "the file's colour profile is broken and was left out"
-_DECODER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    AssertionError,
-    ArithmeticError,
-    LookupError,
-    EOFError,
-    RuntimeError,
-    MemoryError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
-"""All that Pillow's readers are known to let out on broken files."""
 
 
 def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> Picture:
     """Decode a picture whole and at full depth, turned as its EXIF orientation says.
 
     Args:
-        source: a `Picture`, a Pillow image, an array (see `picture_of_array`), a path, encoded bytes or an open
-            binary file. PNG, JPEG, WebP, AVIF, TIFF and BMP are read; of several frames, the first.
+        source: a `Picture`, a Pillow image, an array (see `picture_of_array`), a `Path` (a text is never opened:
+            see `sources`), encoded bytes or an open binary file. PNG, JPEG, WebP, AVIF, TIFF and BMP are read; of
+            several frames, the first.
         limits: bytes, pixels and sides; checked before decoding.
 
     Raises:
@@ -84,16 +68,20 @@ def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_L
 def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
     if header.format == "PNG":
         return _decode_png(lean_png(data), header)
-    if header.tiff is not None and max(header.bits, *header.tiff.bits) == 16:
+    if header.tiff is not None and max(header.tiff.bits) == 16:
         return _decode_tiff16(data, header)
-    picture = _decode_with_pillow(data, header, limits)
+    if header.tiff is not None and header.tiff.compression not in TIFF_COMPRESSIONS:
+        raise ImageFormatError(
+            "this kind of compressed TIFF cannot be read", hint="save it with LZW or deflate, or as PNG"
+        )
+    picture = _decode_with_pillow(data if header.avif is None else header.avif.data, header, limits)
     if header.format == "AVIF" and header.bits > 8:
         picture = _warn(picture, f"the file's {header.bits} or more bits a sample were read as 8")
     return _warn(picture, _FIRST_ONLY) if header.is_animated else picture
 
 
 def _decode_png(lean: LeanPng, header: Header) -> Picture:
-    pixels, alpha = decode_png(lean.data, header.height, header.width)
+    pixels, alpha = decode_png(lean, header.height, header.width)
     if lean.colour_key is not None:
         alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
     warnings = (_FIRST_ONLY,) * lean.is_animated + (_NO_PROFILE,) * lean.is_icc_broken
@@ -123,14 +111,10 @@ def _decode_tiff16(data: bytes, header: Header) -> Picture:
 
 
 def _decode_with_pillow(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
-    try:
-        with Image.open(io.BytesIO(data), formats=[header.format]) as image:
-            check_size(image.width, image.height, limits)
-            picture = _picture_of_image(image)
-    except _DECODER_ERRORS as error:
-        raise ImageError(
-            f"the {header.format} file is broken or cut short", hint="save the picture again"
-        ) from error
+    broken = ImageError(f"the {header.format} file is broken or cut short", hint="save the picture again")
+    with foreign_as(broken), Image.open(io.BytesIO(data), formats=[header.format]) as image:
+        check_size(image.width, image.height, limits)
+        picture = _picture_of_image(image)
     stored = {(header.height, header.width), (header.width, header.height)}
     if (picture.height, picture.width) not in stored:
         raise ImageError("the picture is not what its header says", hint="save the picture again")
@@ -139,14 +123,12 @@ def _decode_with_pillow(data: bytes, header: Header, limits: DecodeLimits) -> Pi
 
 def _picture_of_image(image: Image.Image) -> Picture:
     """Make a picture of a Pillow image, which is loaded here where it was opened lazily."""
-    try:
+    with foreign_as(ImageError("the picture is broken or cut short", hint="save it again")):
         image.load()
         pixels, alpha = samples_of(image)
         # TIFF files come out of `load` turned already, and their EXIF is the file's own directory.
         is_tiff = image.format == "TIFF"
         exif = None if is_tiff else image.info.get("exif")
-    except _DECODER_ERRORS as error:
-        raise ImageError("the picture is broken or cut short", hint="save it again") from error
     icc = None if image.mode == "CMYK" else _limited_icc(image.info.get("icc_profile"))
     return _oriented(Picture(pixels, alpha, icc, exif, image.mode))
 

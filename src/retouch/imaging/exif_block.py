@@ -4,14 +4,14 @@
 section 4.6.5 (UserComment begins with eight bytes that name its character code); TIFF 6.0 on private tags.
 """
 
-import struct
-
 from PIL import Image
+
+from retouch.errors import ImageError
+from retouch.foreign import foreign_as
 
 _EXIF_IFD, _USER_COMMENT, _RETOUCH = 0x8769, 0x9286, 65_001
 _UNICODE = b"UNICODE\0"
 _PREFIX = b"Exif\0\0"
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error)
 MAX_TEXT_BYTES = 4 * 2**20
 
 
@@ -24,8 +24,9 @@ def exif_with(block: bytes | None, *, parameters: str, record: bytes) -> bytes:
     if record:
         exif[_RETOUCH] = record
     try:
-        return exif.tobytes().removeprefix(_PREFIX)
-    except _BROKEN:
+        with foreign_as(_broken()):
+            return exif.tobytes().removeprefix(_PREFIX)
+    except ImageError:
         return exif_with(None, parameters=parameters, record=record) if block else b""
 
 
@@ -34,10 +35,11 @@ def read_exif(block: bytes) -> tuple[str, bytes]:
     if len(block) > 2 * MAX_TEXT_BYTES:
         return "", b""
     try:
-        exif = _load(block)
-        comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-        record = exif.get(_RETOUCH, b"")
-    except _BROKEN:
+        with foreign_as(_broken()):
+            exif = _load(block)
+            comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
+            record = exif.get(_RETOUCH, b"")
+    except ImageError:
         return "", b""
     return _comment_text(comment), record if isinstance(record, bytes) else b""
 
@@ -46,11 +48,16 @@ def _load(block: bytes | None) -> Image.Exif:
     exif = Image.Exif()
     if block:
         try:
-            exif.load(_PREFIX + block)
-            exif.get_ifd(_EXIF_IFD)
-        except _BROKEN:
+            with foreign_as(_broken()):
+                exif.load(_PREFIX + block)
+                exif.get_ifd(_EXIF_IFD)
+        except ImageError:
             return Image.Exif()
     return exif
+
+
+def _broken() -> ImageError:
+    return ImageError("the EXIF block is broken", hint="save the picture without it")
 
 
 def _comment_text(comment: object) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge
+from retouch.imaging.avif import LeanAvif, lean_avif
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.tiff_header import TiffHeader, read_tiff_header
 
@@ -34,6 +35,7 @@ class Header:
         bits: bits of one sample.
         is_animated: it holds more than one picture.
         tiff: the first directory of a TIFF file, else None.
+        avif: the lean copy of an AVIF file, else None.
     """
 
     format: SourceFormat
@@ -42,6 +44,7 @@ class Header:
     bits: int = 8
     is_animated: bool = False
     tiff: TiffHeader | None = None
+    avif: LeanAvif | None = None
 
 
 _OTHERS = {
@@ -177,23 +180,9 @@ def _read_webp(data: bytes) -> Header:
 
 
 def _read_avif(data: bytes) -> Header:
-    """Read the largest size that any item of the file claims; the decoder's own answer is checked again later."""
-    sizes: list[tuple[int, int]] = []
-    position = data.find(b"ispe")
-    while position >= 0 and len(sizes) < 256:
-        sizes.append(struct.unpack_from(">II", data, position + 8))
-        position = data.find(b"ispe", position + 4)
-    if not sizes:
-        raise ImageError("the AVIF file does not name its size", hint="save the picture again")
-    config = data.find(b"av1C")
-    deep = config >= 0 and bool(data[config + 6] & 0x40)
-    return Header(
-        "AVIF",
-        max(width for width, _ in sizes),
-        max(height for _, height in sizes),
-        bits=10 if deep else 8,
-        is_animated=data[8:12] == b"avis",
-    )
+    avif = lean_avif(data)
+    bits = 10 if avif.is_deep else 8
+    return Header("AVIF", avif.width, avif.height, bits, is_animated=avif.is_animated, avif=avif)
 
 
 def _read_tiff(data: bytes) -> Header:

@@ -21,3 +21,15 @@ class DecodeLimits:
 
 
 DEFAULT_DECODE_LIMITS = DecodeLimits()
+
+_SMALL_PIXELS = 2**20
+_MOST_PADDING = 4
+
+
+def is_padded(tiled_pixels: int, pixels: int) -> bool:
+    """Tell whether the tiles of a picture hold far more pixels than itself, as they never need to.
+
+    Tiles reach over a picture's border by less than a tile on each side, which is at most four times its area
+    where the picture is larger than one tile; smaller ones are given a common tile's size.
+    """
+    return tiled_pixels > max(_SMALL_PIXELS, _MOST_PADDING * pixels)

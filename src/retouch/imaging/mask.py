@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import MaskEmpty, MaskError, MaskSizeError
+from retouch.imaging.bands import in_bands
 from retouch.imaging.choices import LatentMask, Polarity
 from retouch.imaging.holes import fill_holes
 from retouch.imaging.luma import luminance
@@ -13,7 +14,6 @@ from retouch.imaging.morphology import Mask, grow
 from retouch.imaging.picture import Picture, Samples
 
 _GREY_BAND = (0.2, 0.8)
-_BLOCK_ROWS = 64
 _MOSTLY = 0.95
 
 
@@ -131,11 +131,11 @@ def _border(samples: Samples) -> Samples:
 def _weakened(strength: Samples, alpha: Samples) -> Samples:
     """Return strength times alpha, as shares of the peak, rounded."""
     peak = np.uint32(np.iinfo(strength.dtype).max)
-    result = np.empty_like(strength)
-    for top in range(0, len(strength), _BLOCK_ROWS):
-        rows = slice(top, top + _BLOCK_ROWS)
-        result[rows] = (strength[rows].astype(np.uint32) * alpha[rows] + peak // 2) // peak
-    return result
+
+    def weaken(strength: Samples, alpha: Samples) -> Samples:
+        return ((strength.astype(np.uint32) * alpha + peak // 2) // peak).astype(strength.dtype)
+
+    return in_bands(weaken, strength, alpha)
 
 
 def latent_mask(mask: Mask, mode: LatentMask, factor: int) -> Mask:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from retouch.errors import ImageError
+from retouch.foreign import foreign_as
 from retouch.imaging.exif_block import MAX_TEXT_BYTES, read_exif
 from retouch.imaging.headers import read_header
 from retouch.imaging.picture import Picture
@@ -20,7 +20,6 @@ from retouch.imaging.tiff_header import DESCRIPTION_TAG, RECORD_TAG
 
 PARAMETERS_KEY, RECORD_KEY = "parameters", "retouch"
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,8 @@ def read_metadata(data: bytes) -> ResultMetadata | None:
         parameters, record = _from_png(data)
     elif header.tiff is not None:
         parameters, record = _from_tiff(header.tiff.texts)
+    elif header.avif is not None:
+        parameters, record = read_exif(header.avif.exif)
     else:
         parameters, record = read_exif(_exif_of(data, header.format))
     found = ResultMetadata(parameters, _parse_record(record))
@@ -113,11 +114,9 @@ def _png_text(name: bytes, rest: bytes) -> bytes:
 
 
 def _exif_of(data: bytes, kind: str) -> bytes:
-    try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
-            exif = image.info.get("exif")
-    except (*_BROKEN, Image.DecompressionBombError) as error:
-        raise ImageError("the picture file is broken", hint="save it again") from error
+    broken = ImageError("the picture file is broken", hint="save it again")
+    with foreign_as(broken), Image.open(io.BytesIO(data), formats=[kind]) as image:
+        exif = image.info.get("exif")
     return exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b""
 
 

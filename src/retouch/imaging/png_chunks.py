@@ -18,8 +18,10 @@ MAX_ICC_BYTES = 4 * 2**20
 
 _FRAMES = (b"IDAT", b"fdAT", b"fcTL")
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _DEEP_MODES = {0: "I;16", 2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}
+_HEADER_END = 33
 _KEPT = (b"IHDR", b"PLTE", b"IDAT")
 
 
@@ -31,6 +33,7 @@ class LeanPng:
         data: a PNG file of the critical chunks alone, with `tRNS` for palettes only.
         mode: of the samples, in Pillow's words.
         bits: of one sample: 1, 2, 4, 8 or 16.
+        channels: of a decoded pixel: colours, and alpha where the samples or the palette hold it.
         colour_key: the sample (grey) or samples (RGB) that stand for transparent, in the file's own depth.
         icc: the embedded profile, byte for byte.
         exif: the EXIF block, byte for byte.
@@ -41,6 +44,7 @@ class LeanPng:
     data: bytes
     mode: str
     bits: int
+    channels: int
     colour_key: tuple[int, ...] | None
     icc: bytes | None
     exif: bytes | None
@@ -78,6 +82,8 @@ def lean_png(data: bytes) -> LeanPng:
     Raises:
         ImageError: the file is cut short, has too many chunks, or a profile larger than `MAX_ICC_BYTES`.
     """
+    if len(data) < _HEADER_END:
+        raise ImageError("the PNG file is cut short", hint="send the whole file")
     bits, colour_type = data[24], data[25]
     if bits not in _DEPTHS.get(colour_type, ()):
         raise ImageError("the PNG file has an impossible header", hint="save the picture again")
@@ -102,7 +108,8 @@ def lean_png(data: bytes) -> LeanPng:
         raise ImageError("the PNG file lacks its pixels or its palette", hint="save the picture again")
     parts.append(chunk(b"IEND", b""))
     mode = _MODES[colour_type] if bits < 16 else _DEEP_MODES[colour_type]
-    return LeanPng(b"".join(parts), mode, bits, colour_key, icc, exif, frames > 1, is_icc_broken)
+    channels = _CHANNELS[colour_type] + (b"tRNS" in kept)
+    return LeanPng(b"".join(parts), mode, bits, channels, colour_key, icc, exif, frames > 1, is_icc_broken)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:

@@ -8,7 +8,10 @@ import imagecodecs
 import numpy as np
 
 from retouch.errors import ImageError, ImageFormatError
+from retouch.foreign import foreign_as
+from retouch.imaging.bands import in_bands
 from retouch.imaging.picture import Samples
+from retouch.imaging.png_chunks import LeanPng
 from retouch.imaging.tiff_header import TiffHeader
 
 _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
@@ -17,17 +20,23 @@ _TIFF_COMPRESSIONS = (1, 5, 8, 32773, 32946)
 Planes = tuple[Samples, Samples | None]
 
 
-def decode_png(data: bytes, height: int, width: int) -> Planes:
+def decode_png(png: LeanPng, height: int, width: int) -> Planes:
     """Decode a lean PNG file whose size was checked: pixels and alpha, palettes as RGB, less than 8 bits as 8.
 
     Raises:
         ImageError: the file is cut short or broken.
     """
+    shape = (height, width) if png.channels == 1 else (height, width, png.channels)
+    samples = np.empty(shape, np.uint16 if png.bits == 16 else np.uint8)
     try:
-        samples = imagecodecs.png_decode(data)
-    except (RuntimeError, ValueError, MemoryError) as error:
-        raise ImageError("the PNG file is broken", hint="save the picture again") from error
-    return _split(np.asarray(samples), height, width)
+        with foreign_as(ImageError("the PNG file is broken", hint="save the picture again")):
+            imagecodecs.png_decode(png.data, out=samples)
+    except ImageError:
+        # imagecodecs 2026.3.6 keeps a reference where rows are broken (and, without `out`, takes one from `None`,
+        # until the interpreter dies of it): what it keeps must be small.
+        samples.resize((0,), refcheck=False)
+        raise
+    return _split(samples, height, width)
 
 
 def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
@@ -37,21 +46,24 @@ def decode_tiff16(data: bytes, header: TiffHeader) -> Planes:
         ImageFormatError: a compression or colour model that is not known to keep 16 bits.
         ImageError: the file is cut short or broken.
     """
-    if header.compression not in _TIFF_COMPRESSIONS or header.photometric not in (0, 1, 2):
+    known = header.compression in _TIFF_COMPRESSIONS and header.photometric in (0, 1, 2)
+    if not known or header.samples not in (1, 2, 3, 4):
         raise ImageFormatError(
             "this kind of 16-bit TIFF cannot be read", hint="save it as RGB or grey with LZW or deflate, or as PNG"
         )
-    try:
-        samples = np.asarray(imagecodecs.tiff_decode(data, index=0))
-    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-        raise ImageError("the TIFF file is broken", hint="save the picture again") from error
+    shape: tuple[int, ...] = (header.height, header.width)
+    if header.samples > 1:
+        shape = (header.samples, *shape) if header.planar == 2 else (*shape, header.samples)
+    with foreign_as(ImageError("the TIFF file is broken", hint="save the picture again")):
+        # The decoder compares its own idea of the size with this array before it allocates or decodes anything.
+        samples = imagecodecs.tiff_decode(data, index=0, out=np.empty(shape, np.uint16))
     if header.planar == 2 and samples.ndim == 3:
         samples = np.moveaxis(samples, 0, -1)
     pixels, alpha = _split(samples, header.height, header.width)
     if header.photometric == 0:
-        pixels = np.asarray(65_535 - pixels, dtype=np.uint16)
+        pixels = in_bands(lambda rows: np.asarray(65_535 - rows, dtype=np.uint16), pixels)
     if alpha is not None and header.extra[:1] == (1,):
-        pixels = _unpremultiply(pixels, alpha)
+        pixels = in_bands(_unpremultiply, pixels, alpha)
     return pixels, alpha
 
 

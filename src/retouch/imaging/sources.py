@@ -1,9 +1,14 @@
-"""The bytes of a picture from wherever they are, never more than the limit."""
+"""The bytes of a picture from wherever they are, never more than the limit.
+
+A text is never opened. What a client sends is text or bytes, and no text of a client's may name a file of this
+machine: only a `Path` does, which somebody here must have made. Where the caller is the machine's own user, whose
+texts are paths, the door is `local`.
+"""
 
 import re
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from retouch.errors import ImageError, ImageTooLarge
 
@@ -16,18 +21,28 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+T = TypeVar("T")
+
+
+def local(source: T | str) -> T | Path:
+    """Take a text for the path of a file on this machine: for calls by its own user alone, never by a client."""
+    return Path(source) if isinstance(source, str) else source
+
+
 def read_bytes(source: object, limit_bytes: int) -> bytes:
     """Return the content of a path or an open file, or bytes as they are.
 
-    A text is always a path: addresses and base64 are for the layers above.
-
     Raises:
         ImageTooLarge: there are more than `limit_bytes`.
-        ImageError: the file is missing, is no regular file, or the source is of another kind.
+        ImageError: the file is missing, is no regular file, or the source is of another kind, such as a text.
     """
     if isinstance(source, bytes | bytearray | memoryview):
         return _checked(bytes(source), limit_bytes)
-    if isinstance(source, str | PathLike):
+    if isinstance(source, str):
+        raise ImageError(
+            "a text is not a picture", hint="wrap a path of this machine in pathlib.Path; decode base64 to bytes"
+        )
+    if isinstance(source, PathLike):
         return _read_path(source, limit_bytes)
     read = getattr(source, "read", None)
     if read is None:
@@ -40,7 +55,7 @@ def read_bytes(source: object, limit_bytes: int) -> bytes:
     return _checked(data, limit_bytes)
 
 
-def _read_path(source: "str | PathLike[str]", limit_bytes: int) -> bytes:
+def _read_path(source: "PathLike[str]", limit_bytes: int) -> bytes:
     path = Path(source)
     name = path.name or str(path)
     try:

@@ -8,15 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from retouch.errors import ImageError, ImageFormatError
+from retouch.imaging.limits import is_padded
 
 MAX_TAGS = 4_096
+COMPRESSIONS = (1, 2, 3, 4, 5, 7, 8, 32773, 32946, 50000)
+"""None, CCITT's three, LZW, JPEG, deflate, PackBits, deflate's old number and Zstandard: all of bounded memory.
+
+LZMA is not: its streams name the size of a dictionary, up to 4 GiB.
+"""
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
-_ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 274, 277, 284, 338, 339
+_ORIENTATION, _SAMPLES, _PLANAR, _TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _FORMAT = 274, 277, 284, 322, 323, 338, 339
 ICC_TAG, DESCRIPTION_TAG, RECORD_TAG = 34_675, 270, 65_001
 """The last is private: the record of a result (TIFF 6.0 leaves 65000 and above to anyone)."""
 
-_KNOWN = {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT}
+_KNOWN = {
+    *(_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION, _SAMPLES, _PLANAR),
+    *(_TILE_WIDTH, _TILE_HEIGHT, _EXTRA, _FORMAT),
+}
 _TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 
 
@@ -74,7 +83,7 @@ def read_tiff_header(data: bytes) -> TiffHeader:
     """Read the first directory of a TIFF or BigTIFF file.
 
     Raises:
-        ImageError: the directory is broken or names no size.
+        ImageError: the directory is broken or ambiguous, or its tiles are far larger than the picture.
         ImageFormatError: samples that are not whole numbers of 0 and above.
     """
     layout, start = _open(data)
@@ -88,7 +97,10 @@ def read_tiff_header(data: bytes) -> TiffHeader:
         position = first + index * layout.entry_size
         tag, kind, length = struct.unpack_from(layout.order + "HH" + layout.entry[2], data, position)
         where = position + layout.entry_size - layout.inline_size
-        if tag in _KNOWN and kind in _TYPES:
+        if tag in _KNOWN:
+            if tag in tags or kind not in _TYPES:
+                # Another reader might take the other entry, or the number that is hidden here.
+                raise ImageError(f"the TIFF directory is ambiguous about tag {tag}", hint="save the picture again")
             tags[tag] = _values(data, layout, kind, min(length, 16), where)
         elif tag in (ICC_TAG, DESCRIPTION_TAG, RECORD_TAG):
             texts[tag] = _bytes(data, layout, length, where)
@@ -138,6 +150,9 @@ def _header(tags: dict[int, tuple[int, ...]], texts: Mapping[int, bytes], *, has
             "the TIFF file holds floating-point or signed samples",
             hint="convert it to 8 or 16 bits a sample, 0 being black",
         )
+    tile_pixels = one(_TILE_WIDTH, 0) * one(_TILE_HEIGHT, 0)
+    if is_padded(tile_pixels, one(_WIDTH, 0) * one(_HEIGHT, 0)):
+        raise ImageError("the TIFF file's tiles are larger than its picture", hint="save the picture again")
     return TiffHeader(
         width=one(_WIDTH, 0),
         height=one(_HEIGHT, 0),

@@ -3,9 +3,8 @@
 import numpy as np
 from PIL import Image
 
+from retouch.imaging.bands import in_bands
 from retouch.imaging.picture import Picture, Samples
-
-_BLOCK_ROWS = 256
 
 
 def to_pillow(picture: Picture) -> Image.Image:
@@ -23,8 +22,4 @@ def to_8_bits(samples: Samples) -> Samples:
     """Return the samples as uint8: 65535 becomes 255, with correct rounding."""
     if samples.dtype == np.uint8:
         return samples
-    eight = np.empty(samples.shape, np.uint8)
-    for top in range(0, len(samples), _BLOCK_ROWS):  # the sums are four times as wide as the result
-        rows = slice(top, top + _BLOCK_ROWS)
-        eight[rows] = (samples[rows].astype(np.uint32) + 128) // 257
-    return eight
+    return in_bands(lambda rows: ((rows.astype(np.uint32) + 128) // 257).astype(np.uint8), samples)
