@@ -81,7 +81,8 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         request = replace(request, mask_polarity="transparent")
     if request.mask_image is None and request.mask_polarity == "transparent" and not request.reference:
         request = _without_unseen_colours(request)
-    resolve_scheduler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
+    # An unknown name is an error before any picture is read.
+    resolve_scheduler(request.scheduler, bundle, exact=request.reference)
     return _in_reference_mode(request) if request.reference else request
 
 

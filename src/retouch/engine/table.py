@@ -98,26 +98,13 @@ def make_sampler(spec: SchedulerSpec, course: Course) -> Sampler:
     """
     if course.exact_reference:
         return SchedulerSampler(spec, course)
-    table = _cached_table(_Probe(spec, course, spec.key))
+    table = _cached_table(spec, course)
     return SchedulerSampler(spec, course) if table is None else TableSampler(table)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Probe:
-    spec: SchedulerSpec
-    course: Course
-    key: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Probe) and (self.key, self.course) == (other.key, other.course)
-
-    def __hash__(self) -> int:
-        return hash((self.key, self.course))
-
-
 @lru_cache(maxsize=256)
-def _cached_table(probe: _Probe) -> Table | None:
-    return compile_table(probe.spec, probe.course)
+def _cached_table(spec: SchedulerSpec, course: Course) -> Table | None:
+    return compile_table(spec, course)
 
 
 def compile_table(spec: SchedulerSpec, course: Course) -> Table | None:

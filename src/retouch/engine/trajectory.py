@@ -47,7 +47,8 @@ class Trajectory:
         self.embeds: tuple[torch.Tensor, ...] = ()
         self._bundle = bundle
         course = Course(plan.num_inference_steps, plan.strength, exact_reference=plan.reference)
-        self._sampler = make_sampler(resolve_scheduler(plan.scheduler, bundle), course)
+        spec = resolve_scheduler(plan.scheduler, bundle, exact=plan.reference)
+        self._sampler = make_sampler(spec, course)
         # Noise never depends on the device: always the CPU's generator, in fp32.
         self._generator = torch.Generator().manual_seed(plan.seed)
         self._guidance = _guidance_embedding(plan, bundle)
@@ -109,7 +110,7 @@ class Trajectory:
         return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
     def take_moments(self, moments: torch.Tensor) -> None:
-        """Take (pictures, 2 C, h, w) posteriors of `pictures`; make the first latents.
+        """Take (pictures, 2 C, h, w) posteriors of `pictures`, or their latents; make the first latents.
 
         The draws are diffusers' own order in the reference mode (image, noise, masked image, sampler). Else only
         the noise is drawn, so that strength and checkpoint do not change the noise of a seed.
@@ -121,7 +122,7 @@ class Trajectory:
         self._noise = self._draw()
         if bundle.kind == "concat":
             self._extra = torch.cat([self._cells, self._latents_of(moments[-1:])], dim=1)
-        elif plan.reference:
+        elif plan.reference and self._is_posterior(moments):
             self._draw()  # diffusers samples the masked image for a 4-channel UNet, too, and never uses it
         if self._needs_image and plan.masked_content in ("noise", "zeros"):
             content = self._draw() if plan.masked_content == "noise" else torch.zeros_like(self._noise)
@@ -185,10 +186,13 @@ class Trajectory:
 
     def _latents_of(self, moments: torch.Tensor) -> torch.Tensor:
         """Return scaled latents of one posterior: its mean, or a sample where the reference is wanted."""
-        mean, log_variance = moments.chunk(2, dim=1)
-        if self.plan.reference:
+        mean, log_variance = moments[:, : self._shape[1]], moments[:, self._shape[1] :]
+        if self.plan.reference and self._is_posterior(moments):
             mean = mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * self._draw()
         return (mean - self._bundle.shift_factor) * self._bundle.scaling_factor
+
+    def _is_posterior(self, moments: torch.Tensor) -> bool:
+        return moments.shape[1] > self._shape[1]
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:
