@@ -105,21 +105,30 @@ def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, torch.T
     if weight_format(path) == "safetensors":
         safetensors_header(path)
         return load_file(path)
-    check_pickle(path, allow_pickle=allow_pickle)
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # The unpickler fails in many classes; whatever it was, nothing of the file is used.
-        raise ModelUnsafe(
-            f"{path.name} holds more than weights, so it is not loaded",
-            hint="convert it to safetensors on a machine that you can lose",
-        ) from error
+    content = read_pickle(path, allow_pickle=allow_pickle)
     for wrapper in ("state_dict", "string_to_param"):
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
     if not isinstance(content, dict):
         raise ModelError(f"{path.name} does not hold a table of weights")
     return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
+
+
+def read_pickle(path: Path, *, allow_pickle: bool) -> Any:
+    """Load a PyTorch checkpoint as it is, with the unpickler that builds nothing but tensors and plain values.
+
+    Raises:
+        ModelUnsafe: pickles are not allowed, or it holds more, or its sizes are lies.
+    """
+    check_pickle(path, allow_pickle=allow_pickle)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # The unpickler fails in many classes; whatever it was, nothing of the file is used.
+        raise ModelUnsafe(
+            f"{path.name} holds more than weights, so it is not loaded",
+            hint="convert it to safetensors on a machine that you can lose",
+        ) from error
 
 
 def check_pickle(path: Path, *, allow_pickle: bool) -> None:
