@@ -1,18 +1,18 @@
 """Loading of diffusers folders: every file is checked first, each component on its own."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from retouch.errors import InvalidField, ModelError, ModelNotFound, ModelUnsafe
+from retouch.errors import InvalidField, ModelError, ModelNotFound, ModelUnsafe, ModelUnsupported
 from retouch.models.checks import check_pickle, safetensors_header, weight_format
 from retouch.models.components import Components, read_notes
 from retouch.models.hashing import hash_files
-from retouch.models.layout import WEIGHTED, Weights, components_of, find_weights, read_json
+from retouch.models.layout import VAES, WEIGHTED, Weights, components_of, find_weights, read_json
 from retouch.models.options import LoadOptions
 
 logger = logging.getLogger(__name__)
@@ -21,8 +21,14 @@ logger = logging.getLogger(__name__)
 _MAX_NUMBER = 1_000_000
 _MAX_DEPTH = 64
 _MAX_WIDTH = 16_384
-_DEPTHS = ("layers_per_block", "num_hidden_layers", "transformer_layers_per_block")
-_WIDTHS = ("block_out_channels", "hidden_size", "cross_attention_dim", "intermediate_size", "projection_dim")
+_DEPTHS = (
+    "layers_per_block", "layers_per_down_block", "layers_per_up_block", "num_encoder_blocks", "num_decoder_blocks",
+    "num_hidden_layers", "transformer_layers_per_block",
+)  # fmt: skip
+_WIDTHS = (
+    "block_out_channels", "down_block_out_channels", "up_block_out_channels", "encoder_block_out_channels",
+    "decoder_block_out_channels", "hidden_size", "cross_attention_dim", "intermediate_size", "projection_dim",
+)  # fmt: skip
 
 
 def load_folder(folder: Path, options: LoadOptions) -> Components:
@@ -136,7 +142,7 @@ def _check_files(weights: Weights, options: LoadOptions) -> None:
 def _load_component(folder: Path, component: str, weights: Weights) -> Any:
     logger.debug("loading %s", component)
     try:
-        model, report = _component_class(component).from_pretrained(
+        model, report = _component_class(folder, component).from_pretrained(
             folder / component,
             variant=weights.variant,
             use_safetensors=not weights.is_pickle,
@@ -152,15 +158,27 @@ def _load_component(folder: Path, component: str, weights: Weights) -> Any:
     return model
 
 
-def _component_class(component: str) -> Any:
+def vae_class(config: Mapping[str, Any]) -> Any:
+    """Return the class of diffusers that a VAE's config names.
+
+    Raises:
+        ModelUnsupported: it is none that retouch runs.
+    """
+    import diffusers
+
+    name = config.get("_class_name", VAES[0])
+    if name not in VAES:
+        raise ModelUnsupported(f"the VAE is a {name!r}", hint=f"known: {', '.join(VAES)}")
+    return getattr(diffusers, name)
+
+
+def _component_class(folder: Path, component: str) -> Any:
     if component == "unet":
         from diffusers import UNet2DConditionModel
 
         return UNet2DConditionModel
     if component == "vae":
-        from diffusers import AutoencoderKL
-
-        return AutoencoderKL
+        return vae_class(read_json(folder / "vae" / "config.json"))
     if component == "text_encoder":
         from transformers import CLIPTextModel
 

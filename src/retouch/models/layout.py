@@ -13,10 +13,11 @@ MAX_CONFIG_BYTES = 4 * 2**20
 PIPELINES = frozenset(
     {"StableDiffusionInpaintPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 )
+VAES = ("AutoencoderKL", "AsymmetricAutoencoderKL", "AutoencoderTiny")
 # Component -> library and classes that its entry in model_index.json may name.
 ALLOWED: dict[str, tuple[str, frozenset[str]]] = {
     "unet": ("diffusers", frozenset({"UNet2DConditionModel"})),
-    "vae": ("diffusers", frozenset({"AutoencoderKL"})),
+    "vae": ("diffusers", frozenset(VAES)),
     "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
     "tokenizer": ("transformers", frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})),
     "safety_checker": ("stable_diffusion", frozenset({"StableDiffusionSafetyChecker"})),

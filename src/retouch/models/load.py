@@ -12,6 +12,7 @@ from retouch.models.locate import locate
 from retouch.models.offload import enable_offload
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 from retouch.models.single_file import load_single_file
+from retouch.models.vae import replace_vae
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,10 @@ def load_model(name: str | Path | None = None, options: LoadOptions = DEFAULT_OP
     source = locate(name, options)
     with quiet_loading():
         load = load_single_file if source.is_file else load_folder
-        components = attach(load(source.path, options), options)
+        components = load(source.path, options)
+        if options.vae is not None:
+            components = replace_vae(components, options)
+        components = attach(components, options)
         bundle = assemble(components, placement, name=source.name, path=source.path)
     if options.offload:
         enable_offload(bundle)

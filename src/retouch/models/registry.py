@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from retouch.errors import ModelError, ModelNotFound
 from retouch.models import locate as places
@@ -159,13 +160,16 @@ class _Config:
 
 
 def _configs(folder: Path) -> tuple[_Config, _Config]:
-    unet, vae = (
-        _Config(
-            **{key: value for key, value in read_json(folder / part / "config.json").items() if key in _FIELDS}
-        )
-        for part in ("unet", "vae")
-    )
+    unet, vae = (_config(read_json(folder / part / "config.json")) for part in ("unet", "vae"))
     return unet, vae
+
+
+def _config(config: dict[str, Any]) -> _Config:
+    # Configs of asymmetric and tiny VAEs may lack the widths that diffusers takes from their decoders'.
+    spellings = ("block_out_channels", "up_block_out_channels", "decoder_block_out_channels")
+    widths = next((config[name] for name in spellings if name in config), ())
+    known = {key: value for key, value in config.items() if key in _FIELDS}
+    return _Config(**known | {"block_out_channels": widths})
 
 
 _FIELDS = frozenset(_Config.__dataclass_fields__)

@@ -11,12 +11,13 @@ from retouch.errors import ModelError, ModelUnsupported
 from retouch.models.checks import read_weights
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.components import Components, read_notes
-from retouch.models.folder import check_config, has_tokenizer, load_tokenizer, read_scheduler
+from retouch.models.folder import check_config, has_tokenizer, load_tokenizer, read_scheduler, vae_class
 from retouch.models.hashing import hash_files
 from retouch.models.layout import read_json
 from retouch.models.options import LoadOptions
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
+_VAE = "first_stage_model."
 _TEXT_1 = "cond_stage_model.transformer."
 _TEXT_2 = "cond_stage_model.model."
 
@@ -48,7 +49,7 @@ def load_single_file(path: Path, options: LoadOptions) -> Components:
         unet.register_to_config(sample_size=96)  # Stable Diffusion 2 predicts v in its 768 px version only
     return Components(
         unet=unet,
-        vae=_model("vae", weights, home),
+        vae=_vae(weights, home, path.name) if options.vae is None else _without_weights(home),
         text_encoder=_text_encoder(weights, home),
         tokenizer=_tokenizer(home),
         scheduler_config=scheduler,
@@ -126,6 +127,22 @@ def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overr
             hint="an unusual shape needs its configs: put a diffusers folder of the file's name beside it",
         ) from error
     return _whole(component, model)
+
+
+def _vae(weights: dict[str, torch.Tensor], home: Path, name: str) -> Any:
+    if not any(key.startswith(_VAE) for key in weights):
+        raise ModelUnsupported(
+            f"{name} has no VAE",
+            hint="it was pruned: name one with --vae (vae= in Python), or use a whole checkpoint",
+        )
+    return _model("vae", weights, home)
+
+
+def _without_weights(home: Path) -> Any:
+    """Return the VAE that the configs describe, to be replaced by one from another file."""
+    config = read_json(home / "vae" / "config.json")
+    with torch.device("meta"):
+        return vae_class(config).from_config(config)
 
 
 def _text_encoder(weights: dict[str, torch.Tensor], home: Path) -> Any:
