@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from retouch.cli.failures import Session, explain
 from retouch.cli.logs import keep_quiet
+from retouch.equivalents import fields_for
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
@@ -37,6 +38,14 @@ class LazyGroup(TyperGroup):
         name, stand_in, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else stand_in, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; of an option that it does not have, tell what it is called here."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            _name_equivalent(error)
+            raise
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
         session = Session()
@@ -45,6 +54,17 @@ class LazyGroup(TyperGroup):
             return super().main(*args, obj=session, **extra)
         except Exception as error:  # noqa: BLE001 - the command line's one handler
             sys.exit(explain(error, session))
+
+
+def _name_equivalent(error: Any) -> None:
+    """Add to click's complaint about an unknown option the options that do what it does in other tools."""
+    if not hasattr(error, "possibilities") or not hasattr(error, "option_name") or error.ctx is None:
+        return
+    flags = {param.name: param.opts[0] for param in error.ctx.command.params}
+    wanted = fields_for(error.option_name.lstrip("-").replace("-", "_"))
+    if wanted and all(field in flags for field in wanted):
+        error.message += f". Here it is {' and '.join(flags[field] for field in wanted)}."
+        error.possibilities = None
 
 
 def load(name: str) -> Any:
