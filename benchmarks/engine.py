@@ -28,9 +28,9 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionInpaintPipeline
 
-from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.models.load import load_model
 
@@ -245,9 +245,9 @@ def fill_by_us(engine: Engine, args: argparse.Namespace) -> tuple[Any, dict[str,
     picture = run_engine(engine, [plan_of(0, side=args.side, steps=args.steps, reference=True)])
     total = time.perf_counter() - start
     after = engine.stats()
-    seconds = {kind: after.model_s[kind] - before.model_s[kind] for kind in Kind}
-    step = seconds[Kind.STEP] / (after.calls[Kind.STEP] - before.calls.get(Kind.STEP, 0))
-    return picture, measured(total, step, seconds[Kind.PICTURES], seconds[Kind.DECODE], args.steps)
+    seconds = {kind: after.model_s[kind] - before.model_s[kind] for kind in Stage}
+    step = seconds[Stage.STEP] / (after.calls[Stage.STEP] - before.calls.get(Stage.STEP, 0))
+    return picture, measured(total, step, seconds[Stage.PICTURES], seconds[Stage.DECODE], args.steps)
 
 
 def measured(total: float, step: float, encode: float, decode: float, steps: int) -> dict[str, float]:

@@ -26,7 +26,8 @@ from accelerate import Accelerator
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 
-from retouch.data.compose import MIXTURES, Scene, SceneComposer
+from retouch.data.compose import Scene, SceneComposer
+from retouch.data.mixture import MIXTURES
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import Denoiser, build_denoiser, empty_tokens, load_tokenizer, load_vae
 from retouch.train.latents import LatentCache, LatentSpec, build_latents, latent_mask, masked_image

@@ -15,9 +15,10 @@ from retouch.finish import finish
 from retouch.inpainter import Inpainter
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest
+from retouch.safety.checkers import ViewChecker
 
 
-class FlagBright:
+class FlagBright(ViewChecker):
     """A checker that refuses what is brighter than mid-grey."""
 
     name, version, threshold, near = "test", "1", 0.5, 0.4
@@ -42,7 +43,7 @@ def _denoised(prepared: Prepared, level: float, seed: int, queued: float = 0.0) 
 
 def test_each_variant_is_judged_for_itself(prepared: Prepared, inpainter: Inpainter) -> None:
     denoised = [_denoised(prepared, 0.2, 1), _denoised(prepared, 0.9, 2)]
-    result = finish(prepared, denoised, inpainter.bundle, FlagBright(), started=time.perf_counter())
+    result = finish(prepared, denoised, inpainter.bundle, [FlagBright()], started=time.perf_counter())
     assert result.nsfw_content_detected == [False, True]
     assert np.asarray(result.images[0]).max() == 51
     assert np.asarray(result.images[1]).max() == 0
@@ -51,7 +52,7 @@ def test_each_variant_is_judged_for_itself(prepared: Prepared, inpainter: Inpain
 
 def test_timings_are_those_of_the_slowest_variant(prepared: Prepared, inpainter: Inpainter) -> None:
     denoised = [_denoised(prepared, 0.2, 1, queued=3.0), _denoised(prepared, 0.2, 2, queued=1.0)]
-    result = finish(prepared, denoised, inpainter.bundle, FlagBright(), started=time.perf_counter())
+    result = finish(prepared, denoised, inpainter.bundle, [FlagBright()], started=time.perf_counter())
     assert result.timings_s["queued"] == 3.0
     assert result.timings_s["total"] >= result.timings_s["finish"] > 0
 
@@ -64,14 +65,14 @@ def test_values_that_are_no_numbers_are_an_error_and_never_a_verdict(
             prepared,
             [_denoised(prepared, float("nan"), 1)],
             inpainter.bundle,
-            FlagBright(),
+            [FlagBright()],
             started=time.perf_counter(),
         )
 
 
 def test_variants_share_what_is_costly_to_record(prepared: Prepared, inpainter: Inpainter) -> None:
     denoised = [_denoised(prepared, 0.2, 1), _denoised(prepared, 0.3, 2)]
-    result = finish(prepared, denoised, inpainter.bundle, FlagBright(), started=time.perf_counter())
+    result = finish(prepared, denoised, inpainter.bundle, [FlagBright()], started=time.perf_counter())
     one, two = (fill.metadata.record for fill in result.fills)
     assert one["mask"] is two["mask"]
     assert (one["request"]["seed"], two["request"]["seed"]) == (1, 2)
@@ -87,7 +88,7 @@ def test_finishing_a_large_picture_takes_memory_for_the_painted_part(inpainter: 
         settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
     )
     tracemalloc.start()
-    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, FlagBright(), started=0.0)
+    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert result.kept_pixels_identical
@@ -105,5 +106,5 @@ def test_a_feather_that_swallows_the_mask_is_told(inpainter: Inpainter) -> None:
     prepared = prepare(
         settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
     )
-    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, FlagBright(), started=0.0)
+    result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
     assert any("too thin for a feather of 8 px" in warning for warning in result.warnings)

@@ -12,13 +12,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from tests.factories import make_checkpoint
 
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Progress
-from retouch.errors import Blocked, Cancelled, DeadlineExceeded, EngineClosed, MaskSizeError, RetouchError
+from retouch.errors import (
+    Blocked,
+    Cancelled,
+    DeadlineExceeded,
+    EngineClosed,
+    MaskSizeError,
+    ModelError,
+    RetouchError,
+)
 from retouch.inpainter import Inpainter
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
+from retouch.safety.checkers import ViewChecker
 
 U8 = NDArray[np.uint8]
 
@@ -37,7 +48,7 @@ def _request(seed: int = 7, **fields: Any) -> InpaintRequest:
     return InpaintRequest("a red apple", _image(), _mask(), num_inference_steps=3, seed=seed).with_fields(**fields)
 
 
-class FlagEverything:
+class FlagEverything(ViewChecker):
     """A checker that refuses every picture."""
 
     name, version, threshold, near = "test", "1", 0.5, 0.2
@@ -55,7 +66,7 @@ class Broken(FlagEverything):
 
 @pytest.fixture(scope="module")
 def refusing(checkpoint: Path) -> Iterator[Inpainter]:
-    with Inpainter.load(checkpoint, checker=FlagEverything()) as loaded:
+    with Inpainter.load(checkpoint, checkers=[FlagEverything()]) as loaded:
         yield loaded
 
 
@@ -260,10 +271,26 @@ def test_the_error_policy_hands_nothing_out(refusing: Inpainter) -> None:
 
 
 def test_a_check_that_fails_counts_as_unsafe(checkpoint: Path) -> None:
-    with Inpainter.load(checkpoint, checker=Broken()) as closed:
+    with Inpainter.load(checkpoint, checkers=[Broken()]) as closed:
         result = closed.run(_request())
     assert not np.asarray(result.image).any()
     assert result.nsfw_content_detected == [True]
+
+
+def test_a_checkpoints_own_checker_judges_beside_the_packaged_one(tmp_path: Path) -> None:
+    make_checkpoint(tmp_path, safety_checker=True)
+    with Inpainter.load(tmp_path) as loaded:
+        checks = loaded.run(_request()).fills[0].safety["checks"]
+    assert [check["checker"] for check in checks] == ["open_nsfw", "StableDiffusionSafetyChecker"]
+
+
+def test_a_checkpoint_whose_checker_could_flag_nothing_is_refused(tmp_path: Path) -> None:
+    weights = make_checkpoint(tmp_path, safety_checker=True) / "safety_checker" / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["concept_embeds_weights"].fill_(2.0)
+    save_file(tensors, weights)
+    with pytest.raises(ModelError, match="outside what a cosine reaches"):
+        Inpainter.load(tmp_path)
 
 
 def test_without_a_check_there_is_no_flag(refusing: Inpainter) -> None:

@@ -57,7 +57,7 @@ def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpa
 def test_the_reference_mode_sees_the_picture_unscaled(inpainter: Inpainter) -> None:
     request = settle(_request(reference=True), inpainter.bundle, DEFAULT_LIMITS)
     prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
-    assert not prepared.region.is_scaled
+    assert prepared.region.scaled == prepared.region.box_size
     assert (prepared.plans[0].latent_mask, prepared.plans[0].reference) == ("nearest", True)
 
 

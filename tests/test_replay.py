@@ -75,7 +75,9 @@ def test_a_difference_in_how_calls_are_packed_is_noted(
 
 def test_a_lossy_copy_is_told_apart(inpainter: Inpainter, tmp_path: Path) -> None:
     memory = remember(_saved(inpainter, tmp_path / "result.jpg"))
-    assert not replay(memory, inpainter, image=_image()).is_identical
+    replayed = replay(memory, inpainter, image=_image())
+    assert not replayed.is_identical
+    assert "JPEG is lossy" in replayed.notes[0]
 
 
 def test_a_picture_without_a_record_says_so(inpainter: Inpainter, tmp_path: Path) -> None:

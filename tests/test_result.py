@@ -1,5 +1,7 @@
 """A result's lists are in the order of its seeds, and `save` keeps the full depth."""
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ from PIL import Image
 
 from retouch.errors import ImageFormatError
 from retouch.imaging.decode import decode_picture
+from retouch.imaging.picture import Picture
+from retouch.imaging.save import format_of_path
 from retouch.inpainter import Inpainter
 from retouch.result import InpaintResult
 
@@ -48,3 +52,36 @@ def test_metadata_is_left_out_on_request(result: InpaintResult, tmp_path: Path) 
 def test_a_suffix_that_cannot_be_written_is_an_error(result: InpaintResult, tmp_path: Path) -> None:
     with pytest.raises(ImageFormatError):
         result.save(tmp_path / "out.gif")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "avif", "tiff"])
+def test_encoding_gives_the_bytes_that_saving_writes(result: InpaintResult, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"out.{suffix}"
+    for options in ({}, {"index": 1, "metadata": False}, {"quality": 50}):
+        result.save(path, **options)
+        assert result.encode(format_of_path(path), **options) == path.read_bytes()
+
+
+def test_a_format_that_cannot_be_written_is_an_error(result: InpaintResult) -> None:
+    with pytest.raises(ImageFormatError):
+        result.encode("GIF")  # type: ignore[arg-type]
+
+
+def test_a_result_says_in_a_few_words_what_it_is(result: InpaintResult) -> None:
+    assert repr(result.fills[0]) == "<Fill 50x40, seed 5, kept pixels identical>"
+    assert repr(result.original) == "<Picture 50x40, uint16, RGB>"
+    assert len(repr(replace(result, warnings=("mind the gap",))).splitlines()) == 4
+    assert len(repr(result.request)) < 1000
+    assert "array" not in repr(result) + repr(result.request)
+
+
+def test_notebooks_show_the_pictures(result: InpaintResult) -> None:
+    with Image.open(io.BytesIO(result.fills[0]._repr_png_())) as shown:
+        assert (shown.size, shown.mode) == ((50, 40), "RGB")
+    page = replace(result, warnings=("a <b> & c",))._repr_html_()
+    assert page.count("data:image/png;base64,") == 2
+    assert "seed 6" in page
+    assert "a &lt;b&gt; &amp; c" in page
+    large = replace(result.fills[0], picture=Picture(np.zeros((1000, 2000), np.uint8)))
+    with Image.open(io.BytesIO(large._repr_png_())) as shown:
+        assert shown.size == (768, 384)

@@ -1,7 +1,7 @@
 """The way out: from denoised canvases to pictures that were composited, measured and judged."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,13 +18,14 @@ from retouch.record import SharedRecord, record_of
 from retouch.result import Fill, InpaintResult
 from retouch.safety.checkers import ImageChecker
 from retouch.safety.judge import verdict
+from retouch.safety.views import Exhibit
 
 
 def finish(
     prepared: Prepared,
     denoised: Iterable[Denoised],
     bundle: ModelBundle,
-    checker: ImageChecker,
+    checkers: Sequence[ImageChecker],
     *,
     started: float,
 ) -> InpaintResult:
@@ -41,7 +42,7 @@ def finish(
         weights=feather_weights(prepared.mask.pixels, prepared.request.feather_px),
         part=_looked_at(prepared),
         record=SharedRecord.of(prepared, bundle),
-        checker=checker,
+        checkers=checkers,
     )
     warnings = dict.fromkeys((*prepared.warnings, *feather_warnings(job.weights, prepared.request.feather_px)))
     timings: dict[str, float] = {}
@@ -77,7 +78,7 @@ class _Finish:
     weights: Pixels
     part: Box
     record: SharedRecord
-    checker: ImageChecker
+    checkers: Sequence[ImageChecker]
 
     def fill(self, denoised: Denoised) -> tuple[Fill, tuple[str, ...]]:
         """Return one variant's picture, and what a person should know of it."""
@@ -89,9 +90,8 @@ class _Finish:
             self.weights,
             alpha_is_mask=prepared.alpha_is_mask,
         )
-        outcome, picture = verdict(
-            composited.picture, self.checker, prepared.request.safety, focus=prepared.mask_report.box
-        )
+        exhibit = Exhibit(composited.picture, prepared.mask.pixels)
+        outcome, picture = verdict(exhibit, self.checkers, prepared.request.safety)
         is_replaced = picture is not composited.picture
         fill = Fill(
             picture=picture,

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import replace
 from os import PathLike
@@ -24,7 +24,7 @@ from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
 from retouch.result import InpaintResult
-from retouch.safety.checkers import ImageChecker, choose_checker
+from retouch.safety.checkers import ImageChecker, choose_checkers
 from retouch.safety.screen import screen_prompt
 
 SINGLE_PICTURE = EngineSettings(rows_per_call=2)
@@ -43,14 +43,14 @@ class Job:
         prepared: Prepared,
         tickets: tuple[Ticket, ...],
         bundle: ModelBundle,
-        checker: ImageChecker,
+        checkers: Sequence[ImageChecker],
         *,
         started: float,
     ) -> None:
         self._prepared = prepared
         self._tickets = tickets
         self._bundle = bundle
-        self._checker = checker
+        self._checkers = checkers
         self._started = started
 
     @property
@@ -96,7 +96,7 @@ class Job:
             self.cancel()
             raise
         try:
-            return finish(self._prepared, denoised, self._bundle, self._checker, started=self._started)
+            return finish(self._prepared, denoised, self._bundle, self._checkers, started=self._started)
         finally:
             release_workers()  # this thread's: others' pictures may be under way
 
@@ -110,7 +110,7 @@ class Inpainter:
         *,
         settings: EngineSettings = SINGLE_PICTURE,
         limits: Limits = DEFAULT_LIMITS,
-        checker: ImageChecker | None = None,
+        checkers: Sequence[ImageChecker] | None = None,
     ) -> None:
         """Start the engine on a bundle; `load` and `from_pipe` are the usual ways here.
 
@@ -118,11 +118,13 @@ class Inpainter:
             settings: how calls are packed. The default gives a seed one picture in any company; more rows a call
                 (the bundle's `row_knee`) give more pictures a second in `map`.
             limits: what a request may be at most.
-            checker: judges finished pictures; None takes the checkpoint's own, else the packaged one.
+            checkers: judge finished pictures, and all must let one pass; None takes the packaged one, with the
+                checkpoint's own beside it.
         """
         self.bundle = bundle
         self.limits = limits
-        self._checker = checker or choose_checker(bundle.safety_checker, bundle.feature_extractor)
+        own = bundle.safety_checker, bundle.feature_extractor
+        self._checkers = choose_checkers(*own) if checkers is None else tuple(checkers)
         self.settings = settings
         self._engine = Engine(bundle, settings)
 
@@ -140,7 +142,7 @@ class Inpainter:
         Args:
             vae: a VAE file or folder in the place of the checkpoint's own; short for `LoadOptions.vae`.
             options: device, precision, adapters, and what a checkpoint may hold.
-            kwargs: `settings`, `limits` and `checker` of the constructor.
+            kwargs: `settings`, `limits` and `checkers` of the constructor.
         Raises:
             ModelError: the checkpoint is not there, not whole, not safe, or not of a family that runs.
         """
@@ -214,7 +216,7 @@ class Inpainter:
             for ticket in tickets:
                 ticket.cancel()
             raise
-        return Job(prepared, tuple(tickets), self.bundle, self._checker, started=started)
+        return Job(prepared, tuple(tickets), self.bundle, self._checkers, started=started)
 
     def map(
         self,

@@ -6,17 +6,18 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from retouch.advice import request_warnings
 from retouch.engine.plan import Plan
-from retouch.errors import ImageTooLarge, InvalidField, MaskError
+from retouch.engine.samplers import resolve_sampler
+from retouch.errors import ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.decode import decode_picture
-from retouch.imaging.mask import MaskOptions, PreparedMask, prepare_mask
+from retouch.imaging.mask import PreparedMask
 from retouch.imaging.picture import Picture
 from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region
 from retouch.imaging.report import MaskReport, report_mask
+from retouch.masking import polarity_of, read_mask
 from retouch.models.bundle import ModelBundle
-from retouch.models.schedulers import resolve_scheduler
-from retouch.models.vocabulary import prompt_warnings
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -76,13 +77,10 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
     )
     validate(request, limits)  # what a checkpoint advises stands under the same limits
-    if request.mask_image is None and request.mask_polarity in ("white", "black"):
-        # A picture's own transparency is the mask then: what is not there is what shall be painted.
-        request = replace(request, mask_polarity="transparent")
+    request = replace(request, mask_polarity=polarity_of(request))
     if request.mask_image is None and request.mask_polarity == "transparent" and not request.reference:
         request = _without_unseen_colours(request)
-    # An unknown name is an error before any picture is read.
-    resolve_scheduler(request.scheduler, bundle, exact=request.reference)
+    resolve_sampler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
     return _in_reference_mode(request) if request.reference else request
 
 
@@ -98,13 +96,7 @@ def prepare(
     """
     deadline = None if request.deadline_s is None else clock() + request.deadline_s
     picture = decode_picture(request.image, limits=limits)
-    mask_picture = _mask_picture(request, picture, limits)
-    mask = prepare_mask(
-        mask_picture,
-        height=picture.height,
-        width=picture.width,
-        options=MaskOptions(request.mask_polarity, request.mask_threshold, request.grow_px, request.fill_holes),
-    )
+    mask, mask_warnings = read_mask(request, picture, limits)
     region = _region(request, mask, bundle)
     is_hole_hidden = bundle.kind == "concat" and request.strength == 1.0
     canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
@@ -127,14 +119,9 @@ def prepare(
         mask_report=report,
         warnings=(
             *picture.warnings,
-            *(() if request.mask_image is None else mask_picture.warnings),
+            *mask_warnings,
             *report.warnings,
-            *prompt_warnings(
-                request.prompt,
-                bundle.tokenizer,
-                bundle.vocabulary,
-                prompt_tokens=bundle.recommended.prompt_tokens,
-            ),
+            *request_warnings(request, mask.pixels, bundle),
         ),
     )
 
@@ -155,17 +142,6 @@ def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest", masked_content="original")
-
-
-def _mask_picture(request: InpaintRequest, picture: Picture, limits: Limits) -> Picture:
-    if request.mask_image is not None:
-        return decode_picture(request.mask_image, limits=limits)
-    if picture.alpha is None:
-        raise MaskError(
-            "there is no mask, and the picture has no transparency to take for one",
-            hint="give mask_image, or a picture whose transparent part shall be repainted",
-        )
-    return picture
 
 
 def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) -> Region:

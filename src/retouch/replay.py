@@ -74,7 +74,7 @@ def replay(memory: Memory, inpainter: Inpainter, *, image: ImageLike | None = No
         result=result,
         is_identical=pixel_hash(made) == pixel_hash(memory.picture),
         max_difference=_difference(made, memory.picture),
-        notes=_notes(record, inpainter),
+        notes=(*_lossy(memory.picture), *_notes(record, inpainter)),
     )
 
 
@@ -83,7 +83,7 @@ def _input(memory: Memory, image: ImageLike | None, limits: Limits) -> Picture:
         if not memory.record.is_hole_hidden:
             raise BadInput(
                 "the original picture is needed: what the mask hid shows in the result",
-                hint="give it with --image",
+                hint="give it as `image`",
             )
         return memory.picture
     picture = decode_picture(image, limits=limits)
@@ -117,6 +117,12 @@ def _difference(one: Picture, other: Picture) -> float:
     if one.pixels.shape != other.pixels.shape or one.pixels.dtype != other.pixels.dtype:
         return 1.0
     return float(np.abs(one.pixels.astype(np.int32) - other.pixels.astype(np.int32)).max() / one.peak)
+
+
+def _lossy(picture: Picture) -> tuple[str, ...]:
+    if picture.source_format not in ("JPEG", "AVIF"):
+        return ()
+    return (f"{picture.source_format} is lossy: the file does not hold the very pixels that were made",)
 
 
 def _notes(record: Record, inpainter: Inpainter) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from retouch.equivalents import equivalent
@@ -80,8 +80,8 @@ class InpaintRequest:
     """
 
     prompt: str
-    image: "ImageLike"
-    mask_image: "ImageLike | None" = None
+    image: "ImageLike" = field(repr=False)
+    mask_image: "ImageLike | None" = field(default=None, repr=False)
     negative_prompt: str = ""
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
@@ -109,7 +109,7 @@ class InpaintRequest:
         Raises:
             InvalidField: a name is not a field of a request.
         """
-        known = {field.name for field in fields(self)}
+        known = {one.name for one in fields(self)}
         for name in changes:
             if name not in known:
                 hints = [equivalent(name, known), f"known: {', '.join(sorted(known))}"]

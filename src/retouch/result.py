@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retouch.imaging.choices import FileFormat
 from retouch.imaging.metadata import ResultMetadata
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Fill:
     """One picture of a result.
 
@@ -24,7 +24,8 @@ class Fill:
         picture: the whole picture, at the input's size and depth.
         seed: gives this picture again, alone and in any company.
         nsfw_content_detected: None where no check was made, never False for it.
-        safety: the checker's name, version and threshold, and the decision; empty where no check was made.
+        safety: the decision, what was found, and each checker's name, version and thresholds; empty where no
+            check was made.
         kept_pixels_identical: measured against the decoded input; None where the policy replaced the picture.
         metadata: what `save` embeds and `replay` reads.
     """
@@ -42,8 +43,21 @@ class Fill:
 
         return to_pillow(self.picture)
 
+    def __repr__(self) -> str:
+        return f"<Fill {self.picture.width}x{self.picture.height}, {self.caption}>"
 
-@dataclass(frozen=True, slots=True, eq=False)
+    @property
+    def caption(self) -> str:
+        """One line about it: its seed, and what became of it."""
+        return f"seed {self.seed}, {_outcome(self.nsfw_content_detected, self.kept_pixels_identical)}"
+
+    def _repr_png_(self) -> bytes:
+        from retouch.notebook import shown_png
+
+        return shown_png(self.picture)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class InpaintResult:
     """The answer to one request: `num_images_per_prompt` fills of the same hole.
 
@@ -88,7 +102,25 @@ class InpaintResult:
         measured = [fill.kept_pixels_identical for fill in self.fills]
         return None if None in measured else all(measured)
 
-    def save(self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True) -> tuple[str, ...]:
+    def encode(
+        self, format: FileFormat = "PNG", *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> bytes:
+        """Return one picture as the bytes of a file, the very ones that `save` writes.
+
+        Args:
+            quality: 1..100 for JPEG, WebP and AVIF; the others ignore it.
+        Raises:
+            ImageFormatError: another format; `MEDIA_TYPES` in `imaging.encode` names those that can be written.
+            ImageError: the format cannot hold the picture, or the quality is outside 1..100.
+        """
+        from retouch.imaging.encode import encode_picture
+
+        fill = self.fills[index]
+        return encode_picture(fill.picture, format, metadata=fill.metadata if metadata else None, quality=quality)
+
+    def save(
+        self, path: str | PathLike[str], *, index: int = 0, metadata: bool = True, quality: int | None = None
+    ) -> tuple[str, ...]:
         """Write one picture at full depth, atomically; the format follows from the suffix.
 
         Returns:
@@ -99,4 +131,21 @@ class InpaintResult:
         from retouch.imaging.save import save_picture
 
         fill = self.fills[index]
-        return save_picture(fill.picture, Path(path), metadata=fill.metadata if metadata else None)
+        return save_picture(fill.picture, path, metadata=fill.metadata if metadata else None, quality=quality)
+
+    def __repr__(self) -> str:
+        lines = [*(repr(fill) for fill in self.fills), *(f"warning: {warning}" for warning in self.warnings)]
+        return "<InpaintResult\n  " + "\n  ".join(lines) + ">"
+
+    def _repr_html_(self) -> str:
+        from retouch.notebook import gallery
+
+        return gallery([(fill.picture, fill.caption) for fill in self.fills], self.warnings)
+
+
+def _outcome(is_nsfw: bool | None, is_identical: bool | None) -> str:
+    if is_nsfw:
+        return "refused by the safety check"
+    return {True: "kept pixels identical", False: "KEPT PIXELS CHANGED", None: "kept pixels not compared"}[
+        is_identical
+    ]

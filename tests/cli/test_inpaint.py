@@ -201,5 +201,6 @@ def test_an_interrupt_ends_the_work_with_130_and_no_file(folder: Path, checkpoin
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
     assert process.returncode == 130, rest
+    assert "interrupted" in rest
     assert "Traceback" not in rest
     assert not Path("out.png").exists()

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from importlib import import_module
@@ -15,7 +16,7 @@ from retouch.cli.main import COMMANDS, app
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
 SHARED = {
     *("__main__", "main", "failures", "inputs", "limits", "loading", "logs", "options", "outcome", "outputs"),
-    *("progress", "training_bar"),
+    *("progress", "training_bar", "words"),
 }
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()
@@ -98,3 +99,38 @@ def test_an_option_that_nobody_knows_gets_clicks_own_answer() -> None:
     done = RUNNER.invoke(app, ["inpaint", *FILL, "--frobnicate", "1"])
     assert done.exit_code == 2
     assert "Here it is" not in done.output
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["--steps", "abc"], ["--no-such"], ["--prompt"], ["--region", "here"], ["--image", "in.png"]],
+    ids=["value", "option", "no value", "choice", "missing"],
+)
+def test_bad_usage_is_json_too_where_json_was_asked_for(args: list[str]) -> None:
+    done = RUNNER.invoke(app, ["inpaint", *args, "--json"])
+    assert done.exit_code == 2
+    body = json.loads(done.stdout)["error"]
+    assert body["code"] == "bad_input"
+    assert f"error: {body['message']}" in done.stderr
+
+
+def test_a_value_of_another_kind_is_told_in_plain_words() -> None:
+    done = RUNNER.invoke(app, ["inpaint", "--steps", "abc"])
+    assert "'--steps': 'abc' is not a whole number" in done.stderr
+    assert "--help" in done.stderr
+    assert "--region': 'here' is not one of 'auto'" in RUNNER.invoke(app, ["inpaint", "--region", "here"]).stderr
+
+
+def test_no_command_at_all_shows_the_help() -> None:
+    assert RUNNER.invoke(app, []).stderr.startswith("Usage: ")
+
+
+def test_an_interrupt_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("retouch.cli.inpaint._request", interrupt)
+    done = RUNNER.invoke(app, ["inpaint", "-i", "a.png", "-p", "a cat", "-o", "b.png", "--json"])
+    assert done.exit_code == 130
+    assert "interrupted" in done.stderr
+    assert json.loads(done.stdout)["error"]["code"] == "cancelled"

@@ -7,18 +7,23 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.archives import deb_bytes, tar_bytes
+from tests.qt_archives import rcc_bytes
 
-from retouch.data.backgrounds import HELD_OUT, PANORAMAS
-from retouch.data.build import BuildOptions, build_pocket, read_rgba, sprite_reader, sprite_records
+from retouch.data.backgrounds import HELD_OUT, PANORAMAS, Amounts
+from retouch.data.build import BuildOptions, build_pocket, sprite_reader, sprite_records
 from retouch.data.compose import SceneComposer
 from retouch.data.pack import read_pack
+from retouch.data.photographs import Photograph, photographs
+from retouch.data.sources import PERMISSIVE
+from retouch.data.vectors import read_rgba
 from retouch.data.vocabulary import concepts, more_sprites
 from retouch.errors import BadInput
 
 
-def webp(side: int = 24) -> bytes:
+def webp(side: int = 24, form: str = "WEBP") -> bytes:
     buffer = io.BytesIO()
-    Image.new("RGBA", (side, side), (200, 90, 30, 255)).save(buffer, "WEBP")
+    picture = Image.new("RGBA", (side, side), (200, 90, 30, 255))
+    picture.convert("RGB" if form == "JPEG" else "RGBA").save(buffer, form)
     return buffer.getvalue()
 
 
@@ -51,25 +56,70 @@ def packages(tmp_path: Path) -> Path:
     (folder / "blender-data_1_all.deb").write_bytes(
         deb_bytes({f"{world}/{stem}.exr": panorama for source, stem in stems if source == "blender"})
     )
+    add_other_styles(folder)
+    add_photographs(folder, photographs())
     return folder
+
+
+def add_other_styles(folder: Path) -> None:
+    keys = [more.sprite.split(":", 1) for more in more_sprites()]
+    dot = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"{}><path d="M1 1h5v5H1z"/></svg>'
+    drawings = [dot.format(f' id="{name}"') for source, name in keys if source == "noto"]
+    sheet = f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(drawings)}</svg>'.encode()
+    (folder / "svgmoji-noto-3.2.0.tgz").write_bytes(tar_bytes({"package/sprites/all.svg": sheet}))
+    for source, package, root in (
+        ("openclipart", "openclipart-svg", "./usr/share/openclipart/svg"),
+        ("tuxpaint", "tuxpaint-stamps-default", "./usr/share/tuxpaint/stamps"),
+    ):
+        files = {
+            f"{root}/{name}": dot.format("").encode() if name.endswith(".svg") else webp(form="PNG")
+            for key, name in keys
+            if key == source
+        }
+        (folder / f"{package}_1_all.deb").write_bytes(deb_bytes(files))
+
+
+def add_photographs(folder: Path, table: tuple[Photograph, ...]) -> None:
+    stems: dict[str, dict[str, bytes]] = {}
+    for photograph in table:
+        if photograph.source == "gcompris":
+            activity = stems.setdefault(photograph.path.partition("/")[0], {})
+            activity[f"gcompris/src/activities/{photograph.path}"] = webp(64)
+    rcc = {f"./usr/share/gcompris-qt/rcc/{stem}.rcc": rcc_bytes(files) for stem, files in stems.items()}
+    (folder / "gcompris-qt-data_1_all.deb").write_bytes(deb_bytes(rcc))
+    for source, package, root in (
+        ("lomiri", "lomiri-wallpapers-16.04", "./usr/share/backgrounds"),
+        ("endless", "endless-sky-data", "./usr/share/games/endless-sky/images/land"),
+    ):
+        papers = {f"{root}/{p.path}": webp(64, "JPEG") for p in table if p.source == source}
+        (folder / f"{package}_1_all.deb").write_bytes(deb_bytes(papers))
 
 
 @pytest.mark.slow
 def test_a_build_packs_everything_and_says_what_is_inside(packages: Path, tmp_path: Path):
-    out = build_pocket(packages, tmp_path / "out", BuildOptions(per_panorama=1, per_ground=1))
+    out = build_pocket(packages, tmp_path / "out", BuildOptions(amounts=Amounts(1, 1, 1)))
     manifest = json.loads((out / "manifest.json").read_text())
-    assert set(manifest["picture_licences"]) == {"MIT", "CC0-1.0", "Apache-2.0"}
+    assert {"MIT", "CC0-1.0", "Apache-2.0", "public domain"} <= set(manifest["picture_licences"]) <= PERMISSIVE
     assert {source["package"] for source in manifest["sources"]} == {
         "@lobehub/fluent-emoji-3d",
         "@pmndrs/assets",
+        "@svgmoji/noto",
         "blender-data",
+        "endless-sky-data",
+        "gcompris-qt-data",
+        "lomiri-wallpapers-16.04",
+        "openclipart-svg",
         "retouch",
+        "tuxpaint-stamps-default",
     }
     assert all(source["sha256"] for source in manifest["sources"] if source["package"] != "retouch")
     assert "Permission is hereby granted" in (out / "LICENCES.md").read_text()
     assert not list(out.glob(".unpacked*"))
     _, records = read_pack(out / "backgrounds.npz")
-    assert {r["origin"] for r in records if r["split"] == "validation"} == HELD_OUT
+    held = HELD_OUT | {p.origin for p in photographs() if p.split == "validation"}
+    assert {r["origin"] for r in records if r["split"] == "validation"} == held == set(manifest["held_out_places"])
+    _, sprites = read_pack(out / "sprites.npz")
+    assert {r["kind"] for r in sprites} == {"3d", "drawn", "photo"}
     for split in ("train", "validation"):
         scene = SceneComposer.open(out, size=32, split=split).scene(np.random.default_rng(0))
         assert scene.image.shape == (32, 32, 3)
@@ -83,8 +133,17 @@ def test_permissive_leaves_out_every_copyleft_sprite():
         assert {"MIT", "public domain"} <= licences
 
 
-def test_the_default_holds_one_style_and_some_sprites_of_rich_concepts_out():
+def test_the_default_holds_every_style_the_renders_first():
     records = list(sprite_records(concepts(), more_sprites(), BuildOptions()))
+    kinds: dict[str, list[str]] = {}
+    for record in records:
+        kinds.setdefault(record["concept"], []).append(record["kind"])
+    assert {kind for found in kinds.values() for kind in found} == {"3d", "drawn", "photo"}
+    assert all(found[0] == "3d" for found in kinds.values())
+
+
+def test_one_style_alone_can_be_had_and_some_sprites_of_rich_concepts_are_held_out():
+    records = list(sprite_records(concepts(), more_sprites(), BuildOptions(styles="3d")))
     assert {record["kind"] for record in records} == {"3d"}
     held = {record["concept"] for record in records if record["split"] == "validation"}
     assert "cat face" in held

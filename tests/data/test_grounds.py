@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from retouch.data.grounds import GROUNDS, draw_ground, noise
+from retouch.data.grounds import GROUNDS, draw_ground
+from retouch.data.noise import noise
 
 
 @pytest.mark.parametrize("name", list(GROUNDS))
@@ -22,6 +23,14 @@ def test_grass_is_green_sea_is_blue_and_snow_is_pale_below_the_horizon():
     assert low("grass").argmax() == 1
     assert low("sea").argmax() == 2
     assert low("snow").min() > 190
+
+
+def test_painted_walls_and_cloth_come_in_every_hue():
+    for name in ("painted-wall", "cloth"):
+        strongest = {
+            int(draw_ground(name, np.random.default_rng(seed), 24).mean((0, 1)).argmax()) for seed in range(24)
+        }
+        assert strongest == {0, 1, 2}
 
 
 def test_noise_fills_zero_to_one():

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from retouch.data.solids import ball, bench, draw_solid, flower_vase, render_boxes
+from retouch.data.shading import render_boxes
+from retouch.data.solids import ball, bench, draw_solid, flower_vase
 from retouch.data.vocabulary import concepts
 
 DRAWN = sorted(

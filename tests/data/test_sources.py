@@ -8,7 +8,7 @@ def test_permissive_admits_no_copyleft():
 
 
 def test_permissive_admits_what_the_released_model_uses():
-    used = {SOURCES[key].licence for key in ("fluent", "pmndrs", "blender", "drawn")}
+    used = {SOURCES[key].licence for key in ("fluent", "noto", "openclipart", "pmndrs", "blender", "drawn")}
     assert used <= PERMISSIVE
 
 

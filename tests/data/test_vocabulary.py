@@ -6,6 +6,7 @@ def test_the_core_holds_enough_everyday_concepts():
     core = {concept.name for concept in concepts() if concept.tier == "core"}
     assert len(core) >= 85
     wanted = "cat face,cat,dog,dog face,bench,flower,vase,flower vase,potted plant,apple,car,chair,butterfly,house"
+    wanted += ",table,lamp,bottle,clock,mirror,rock,squirrel,bread,tiger,fire,mountain"
     wanted += ",hat,tree,bird,fish,cup,balloon,ball,umbrella,book,guitar,bicycle,boat"
     assert set(wanted.split(",")) <= core
 
@@ -38,6 +39,16 @@ def test_other_styles_belong_to_known_concepts():
         assert sprite.concept in names
         assert sprite.kind in ("drawn", "photo")
         assert sprite.sprite.partition(":")[0] in SOURCES
+
+
+def test_a_sprite_stands_in_the_tables_once():
+    keys = [key for concept in concepts() for key in concept.sprites] + [more.sprite for more in more_sprites()]
+    assert len(keys) == len(set(keys))
+
+
+def test_most_concepts_have_a_drawing_beside_the_render():
+    drawn = {sprite.concept for sprite in more_sprites() if sprite.licence in PERMISSIVE}
+    assert len(drawn) > 0.9 * len(concepts())
 
 
 def test_eleven_colours_and_both_spellings_of_grey():

@@ -83,3 +83,10 @@ def test_every_page_is_in_the_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     pages = [path.name for path in (ROOT / "docs").glob("*.md") if path.name != "README.md"]
     assert [page for page in pages if f"({page})" not in index] == []
+
+
+@pytest.mark.parametrize("folder", ["", "engine/", "engine/samplers/"])
+def test_the_map_names_every_module_of_the_path(folder: str) -> None:
+    told = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = [path.name for path in (ROOT / "src" / "retouch" / folder).glob("*.py") if path.stem != "__init__"]
+    assert [name for name in modules if name not in told] == []

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.factories import tiny_asymmetric_vae
 
-from retouch.engine.batcher import Kind
-from retouch.engine.calls import ModelCalls, UnetRow, finite_rows
+from retouch.engine.calls import Contexts, ModelCalls, UnetRow, chunks, finite_rows
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.blocks import FastResnetBlock2D
+from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.models.bundle import ModelBundle
 
@@ -22,7 +24,7 @@ def rows_of(count: int) -> list[UnetRow]:
         UnetRow(
             torch.randn(9, 8, 8, generator=generator),
             999.0 - n,
-            torch.randn(16, 32, generator=generator),
+            Conditioning(torch.randn(1, 16, 32, generator=generator)),
         )
         for n in range(count)
     ]
@@ -40,7 +42,7 @@ def test_rows_come_back_in_order_whatever_the_calls_hold(bundle: ModelBundle) ->
 @torch.inference_mode()
 def test_unet_sees_what_diffusers_would_give_it(bundle: ModelBundle) -> None:
     row = rows_of(1)[0]
-    expected = bundle.unet(row.sample[None], 999, encoder_hidden_states=row.embeds[None]).sample
+    expected = bundle.unet(row.sample[None], 999, encoder_hidden_states=row.conditioning.embeds).sample
     torch.testing.assert_close(ModelCalls(bundle, EngineSettings()).predict([row]), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -51,8 +53,8 @@ def test_fixed_calls_all_have_the_same_number_of_rows(watched: Callable[..., Mod
     calls.predict(rows_of(6))
     calls.predict(rows_of(1))
     assert seen == [4, 4, 4]
-    assert calls.rows[Kind.STEP] == 7
-    assert calls.calls[Kind.STEP] == 3
+    assert calls.rows[Stage.STEP] == 7
+    assert calls.calls[Stage.STEP] == 3
 
 
 @torch.inference_mode()
@@ -76,33 +78,11 @@ def test_convolutions_get_their_input_channels_last(watched: Callable[..., Model
 
 
 @torch.inference_mode()
-def test_prompts_are_embedded_as_diffusers_does(checkpoint: Callable[..., Any]) -> None:
-    tiny = checkpoint()
-    expected = tiny.pipe.encode_prompt("a red apple", torch.device("cpu"), 1, False)[0]
-    torch.testing.assert_close(ModelCalls(tiny.bundle(), EngineSettings()).embed(["a red apple"]), expected)
-
-
-@torch.inference_mode()
 def test_decode_undoes_encode_scaling(bundle: ModelBundle) -> None:
     calls = ModelCalls(replace(bundle, shift_factor=0.5), EngineSettings())
     latents = torch.randn(1, 4, 8, 8)
     expected = bundle.vae.decode(latents / bundle.scaling_factor + 0.5).sample
     torch.testing.assert_close(calls.decode([latents[0]]), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        (EngineSettings(), {Kind.TEXT: 16, Kind.PICTURES: 4, Kind.STEP: 16, Kind.DECODE: 4}),
-        (EngineSettings(rows_per_call=2), {Kind.TEXT: 2, Kind.PICTURES: 1, Kind.STEP: 2, Kind.DECODE: 1}),
-        (EngineSettings(vae_rows=3), {Kind.PICTURES: 3, Kind.DECODE: 3}),
-    ],
-)
-def test_each_kind_has_its_own_size_of_call(
-    settings: EngineSettings, expected: dict[Kind, int], bundle: ModelBundle
-) -> None:
-    calls = ModelCalls(bundle, settings)
-    assert {kind: calls.most_rows(kind) for kind in expected} == expected
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
@@ -154,3 +134,69 @@ def test_a_decoder_that_looks_at_kept_pixels_is_given_each_rows_own(
         unscaled = row[None] / bundle.scaling_factor
         theirs = vae.decode(unscaled, image=image[None], mask=mask[None]).sample[0]
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+def text(*numbers: float) -> list[Conditioning]:
+    """Return a row for each number, which it holds everywhere."""
+    return [Conditioning(torch.full((1, 3, 4), number)) for number in numbers]
+
+
+def test_the_same_rows_give_the_very_same_tensor() -> None:
+    contexts, rows = Contexts(2), text(1, 2, 3)
+    packed = contexts.packed(rows)
+    assert torch.equal(packed.embeds, torch.cat([row.embeds for row in rows]))
+    assert contexts.packed(list(rows)) is packed
+
+
+def test_other_rows_and_another_order_are_packed_anew() -> None:
+    contexts, (first, second) = Contexts(4), text(1, 2)
+    contexts.packed([first, second])
+    assert torch.equal(contexts.packed([second, first]).embeds, torch.cat([second.embeds, first.embeds]))
+    # Equal numbers in another value may change on their own: only the value itself is known.
+    again = contexts.packed([*text(1), second])
+    assert again is not contexts.packed([first, second])
+
+
+def test_only_the_latest_are_kept() -> None:
+    contexts = Contexts(2)
+    first, second, third = ([row] for row in text(1, 2, 3))
+    kept = contexts.packed(first)
+    contexts.packed(second)
+    assert contexts.packed(first) is kept
+    contexts.packed(third)
+    assert contexts.packed(first) is kept
+    dropped = contexts.packed(second)
+    assert torch.equal(dropped.embeds, second[0].embeds)
+    contexts.packed(third)
+    assert contexts.packed(first) is not kept
+
+
+def test_no_row_is_mistaken_for_one_that_is_gone() -> None:
+    contexts = Contexts(1)
+    for number in range(50):  # each may be put where the last one was
+        assert float(contexts.packed(text(number)).embeds[0, 0, 0]) == number
+
+
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_chunks_keep_every_row_in_order(rows: list[int], size: int) -> None:
+    parts = list(chunks(rows, size))
+    assert [row for part in parts for row in part] == rows
+    assert all(len(part) == size for part in parts[:-1])
+
+
+@torch.inference_mode()
+def test_a_unet_gets_all_that_its_family_takes_from_the_text(bundle: ModelBundle) -> None:
+    # Given a UNet that wants a pooled output and sizes beside the embeddings, as SDXL's does.
+    config = {**bundle.unet.config, "addition_embed_type": "text_time", "addition_time_embed_dim": 8}
+    unet = UNet2DConditionModel(**{**config, "projection_class_embeddings_input_dim": 6 * 8 + 5}).eval()
+    added = {"text_embeds": torch.randn(2, 5), "time_ids": torch.randn(2, 6)}
+    both = Conditioning(torch.randn(2, 16, 32), added)
+    sample = torch.randn(9, 8, 8)
+    # When its rows are carried one by one and joined for a call,
+    rows = [UnetRow(sample, 999.0, row) for row in both.rows()]
+    made = ModelCalls(replace(bundle, unet=unet), EngineSettings()).predict(rows)
+    # Then the UNet predicts what it predicts for the whole.
+    expected = unet(
+        torch.stack([sample, sample]), 999, encoder_hidden_states=both.embeds, added_cond_kwargs=added
+    ).sample
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-5)

@@ -1,51 +1,38 @@
-"""What the denoiser is told about the hole."""
+"""What the text tells the UNet, carried as one value."""
 
-import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from retouch.engine.conditioning import fill_hole, latent_cells
-from retouch.errors import MaskSizeError
+from retouch.engine.conditioning import Conditioning
 
 
-@given(st.integers(0, 2**16 - 1))
-def test_cover_marks_a_cell_if_any_of_its_pixels_is(bits: int) -> None:
-    mask = torch.tensor([(bits >> n) & 1 for n in range(16)], dtype=torch.float32).reshape(1, 4, 4)
-    cells = latent_cells(mask, "cover", 2)
-    for y in range(2):
-        for x in range(2):
-            assert cells[0, y, x] == mask[0, 2 * y : 2 * y + 2, 2 * x : 2 * x + 2].max()
+def conditioning(count: int) -> Conditioning:
+    return Conditioning(torch.randn(count, 3, 4), {"text_embeds": torch.randn(count, 5)})
 
 
-def test_nearest_marks_a_cell_if_its_first_pixel_is() -> None:
-    mask = torch.zeros(1, 4, 4)
-    mask[0, 1, 1] = mask[0, 2, 2] = 1.0
-    assert latent_cells(mask, "nearest", 2).tolist() == [[[0.0, 0.0], [0.0, 1.0]]]
+def test_rows_joined_again_are_the_whole() -> None:
+    whole = conditioning(3)
+    again = Conditioning.joined(whole.rows())
+    assert len(again) == 3
+    assert torch.equal(again.flat(), whole.flat())
+    assert torch.equal(again.added["text_embeds"], whole.added["text_embeds"])
 
 
-@pytest.mark.parametrize("mode", ["cover", "nearest"])
-def test_a_side_that_does_not_divide_is_an_error(mode: str) -> None:
-    with pytest.raises(MaskSizeError):
-        latent_cells(torch.zeros(1, 4, 6), mode, 4)
+def test_a_row_has_memory_of_its_own() -> None:
+    whole = conditioning(2)
+    row = whole.rows()[1]
+    whole.embeds.zero_()
+    assert row.embeds.abs().sum() > 0
+    assert row.embeds.untyped_storage().nbytes() == 3 * 4 * 4
 
 
-def test_fill_keeps_what_is_known_and_stays_within_its_colours() -> None:
-    image = torch.rand(3, 21, 34, generator=torch.Generator().manual_seed(0))
-    mask = torch.zeros(1, 21, 34)
-    mask[:, 5:16, 7:30] = 1.0
-    filled = fill_hole(image, mask)
-    assert torch.equal(filled[:, mask[0] < 0.5], image[:, mask[0] < 0.5])
-    assert filled.min() >= image.min() - 1e-5
-    assert filled.max() <= image.max() + 1e-5
+def test_only_rows_of_equal_shapes_and_parts_share_a_call() -> None:
+    one, other = conditioning(1), conditioning(2)
+    assert one.key == other.key
+    assert one.key != Conditioning(one.embeds).key
+    assert one.key != Conditioning(torch.randn(1, 6, 4), one.added).key
 
 
-def test_fill_of_a_plain_picture_is_plain() -> None:
-    image = torch.full((3, 16, 16), -0.25)
-    mask = torch.ones(1, 16, 16)
-    mask[:, 0, :] = 0.0
-    torch.testing.assert_close(fill_hole(torch.where(mask > 0, torch.tensor(9.0), image), mask), image)
-
-
-def test_fill_of_a_hole_without_surroundings_is_grey() -> None:
-    assert torch.equal(fill_hole(torch.ones(3, 8, 8), torch.ones(1, 8, 8)), torch.zeros(3, 8, 8))
+def test_a_unet_is_given_no_added_conditions_where_there_are_none() -> None:
+    plain = Conditioning(torch.randn(1, 3, 4))
+    assert plain.unet_inputs().keys() == {"encoder_hidden_states"}
+    assert conditioning(1).unet_inputs()["added_cond_kwargs"].keys() == {"text_embeds"}

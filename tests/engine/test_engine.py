@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.errors import (
     Cancelled,
@@ -146,7 +146,7 @@ def test_cancel_before_the_first_call_costs_none(watched: WATCHED, plan: MAKE_PL
         with pytest.raises(Cancelled):
             second.future.result(timeout=60)
         assert second.progress.step == 0
-        assert engine.stats().calls[Kind.PICTURES] == 1
+        assert engine.stats().calls[Stage.PICTURES] == 1
 
 
 def test_a_passed_deadline_ends_its_trajectory_only(watched: WATCHED, plan: MAKE_PLAN) -> None:

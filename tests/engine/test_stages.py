@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages
 from retouch.engine.trajectory import Trajectory
@@ -31,7 +32,7 @@ def test_a_group_goes_through_all_stages_together(bundle: ModelBundle, plan: Cal
     for _ in range(5):
         stages.run(group)
     assert all(one.result is not None and one.failure is None for one in group)
-    assert calls.calls == {Kind.TEXT: 1, Kind.PICTURES: 1, Kind.STEP: 2, Kind.DECODE: 1}
+    assert calls.calls == {Stage.TEXT: 1, Stage.PICTURES: 1, Stage.STEP: 2, Stage.DECODE: 1}
 
 
 @torch.inference_mode()
@@ -40,7 +41,7 @@ def test_a_prompt_is_embedded_once(bundle: ModelBundle, plan: Callable[..., Plan
     stages, calls = stages_of(bundle, memory)
     group = [Trajectory(plan(prompt="a red apple", negative_prompt=""), bundle, since=0.0) for _ in range(4)]
     stages.run(group)
-    assert calls.rows[Kind.TEXT] == 2
+    assert calls.rows[Stage.TEXT] == 2
     assert memory.recall(Trajectory(plan(prompt="a red apple", negative_prompt=""), bundle, since=0.0)) is not None
     assert memory.recall(Trajectory(plan(prompt="a cat", negative_prompt=""), bundle, since=0.0)) is None
     assert memory.recall(Trajectory(plan(prompt="a red apple", batch_key="lora"), bundle, since=0.0)) is None
@@ -49,10 +50,10 @@ def test_a_prompt_is_embedded_once(bundle: ModelBundle, plan: Callable[..., Plan
 def test_memory_forgets_what_was_not_asked_for_the_longest(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     memory = PromptMemory(2)
     jobs = [Trajectory(plan(prompt=word, guidance_scale=1.0), bundle, since=0.0) for word in ("a", "b", "c")]
-    memory.remember((), "a", torch.zeros(1, 1))
-    memory.remember((), "b", torch.zeros(1, 1))
+    memory.remember((), "a", Conditioning(torch.zeros(1, 1, 1)))
+    memory.remember((), "b", Conditioning(torch.zeros(1, 1, 1)))
     memory.recall(jobs[0])
-    memory.remember((), "c", torch.zeros(1, 1))
+    memory.remember((), "c", Conditioning(torch.zeros(1, 1, 1)))
     assert [memory.recall(job) is not None for job in jobs] == [True, False, True]
 
 
@@ -65,8 +66,8 @@ def test_variants_share_the_encoding_of_their_picture(bundle: ModelBundle, plan:
         jobs = [Trajectory(one, bundle, since=0.0) for one in group]
         stages.run(jobs)
         stages.run(jobs)
-        assert all(one.kind is Kind.STEP for one in jobs)
-    assert calls.rows[Kind.PICTURES] == 1
+        assert all(one.kind is Stage.STEP for one in jobs)
+    assert calls.rows[Stage.PICTURES] == 1
 
 
 @torch.inference_mode()
@@ -80,7 +81,7 @@ def test_another_mask_content_or_strength_is_another_picture(
         job = Trajectory(one, bundle, since=0.0)
         stages.run([job])
         stages.run([job])
-        assert calls.calls[Kind.PICTURES] == number
+        assert calls.calls[Stage.PICTURES] == number
 
 
 @torch.inference_mode()
@@ -131,7 +132,7 @@ def test_a_sampler_that_raises_ends_its_trajectory_only(
     monkeypatch.setattr(group[0], "_sampler", replace_step(group[0]._sampler))
     stages.run(group)
     assert isinstance(group[0].failure, GenerationFailed)
-    assert group[1].kind is Kind.DECODE
+    assert group[1].kind is Stage.DECODE
 
 
 def replace_step(sampler: Any) -> Any:

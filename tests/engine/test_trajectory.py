@@ -7,16 +7,17 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.batcher import Kind
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Stage
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import InvalidField
 from retouch.models.bundle import ModelBundle
 
-EMBEDS = torch.zeros(16, 32)
+TEXT = Conditioning(torch.zeros(1, 16, 32))
 
 
-def moments_of(count: int, *, height: int = 8, width: int = 8) -> torch.Tensor:
+def posteriors_of(count: int, *, height: int = 8, width: int = 8) -> torch.Tensor:
     """Return posteriors with means of 1, 2, ... and no variance worth the name."""
     means = torch.arange(1.0, count + 1)[:, None, None, None].expand(count, 4, height, width)
     return torch.cat([means, torch.full_like(means, -30.0)], dim=1)
@@ -24,8 +25,8 @@ def moments_of(count: int, *, height: int = 8, width: int = 8) -> torch.Tensor:
 
 def started(plan: Plan, bundle: ModelBundle) -> Trajectory:
     trajectory = Trajectory(plan, bundle, since=0.0)
-    trajectory.take_embeds([EMBEDS] * len(trajectory.prompts))
-    trajectory.take_moments(moments_of(len(trajectory.pictures())))
+    trajectory.take_conditioning([TEXT] * len(trajectory.prompts))
+    trajectory.take_posteriors(posteriors_of(len(trajectory.pictures())))
     return trajectory
 
 
@@ -45,7 +46,7 @@ def test_only_the_pictures_that_are_used_are_encoded(
     in_channels: int, strength: float, pictures: int, checkpoint: Callable[..., Any], plan: Callable[..., Plan]
 ) -> None:
     trajectory = Trajectory(plan(strength=strength), checkpoint(in_channels=in_channels).bundle(), since=0.0)
-    trajectory.take_embeds([EMBEDS, EMBEDS])
+    trajectory.take_conditioning([TEXT, TEXT])
     assert len(trajectory.pictures()) == pictures == trajectory.rows
 
 
@@ -99,13 +100,19 @@ def test_fill_is_encoded_in_place_of_the_hole(bundle: ModelBundle, plan: Callabl
 def test_stages_follow_each_other(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     trajectory = Trajectory(plan(num_inference_steps=2), bundle, since=0.0)
     kinds = [trajectory.kind]
-    trajectory.take_embeds([EMBEDS, EMBEDS])
+    trajectory.take_conditioning([TEXT, TEXT])
     kinds.append(trajectory.kind)
-    trajectory.take_moments(moments_of(1))
-    while trajectory.kind is Kind.STEP:
+    trajectory.take_posteriors(posteriors_of(1))
+    while trajectory.kind is Stage.STEP:
         kinds.append(trajectory.kind)
         trajectory.take_predictions(trajectory.unet_rows_now(), torch.zeros(2, 4, 8, 8))
-    assert [*kinds, trajectory.kind] == [Kind.TEXT, Kind.PICTURES, Kind.STEP, Kind.STEP, Kind.DECODE]
+    assert [*kinds, trajectory.kind] == [
+        Stage.TEXT,
+        Stage.PICTURES,
+        Stage.STEP,
+        Stage.STEP,
+        Stage.DECODE,
+    ]
 
 
 def test_guidance_goes_from_the_negative_towards_the_prompt(
@@ -126,7 +133,7 @@ def test_guidance_goes_from_the_negative_towards_the_prompt(
 def test_kept_cells_of_a_blend_end_as_the_image(checkpoint: Callable[..., Any], plan: Callable[..., Plan]) -> None:
     bundle = checkpoint(in_channels=4).bundle()
     trajectory = started(plan(num_inference_steps=3), bundle)
-    while trajectory.kind is Kind.STEP:
+    while trajectory.kind is Stage.STEP:
         trajectory.take_predictions(trajectory.unet_rows_now(), torch.randn(2, 4, 8, 8))
     kept = trajectory._cells[0, 0] < 0.5
     ends = trajectory.final_latents()
@@ -154,8 +161,8 @@ def test_only_plans_of_equal_shape_and_batch_key_share_a_step(
         Trajectory(plan(width=64), bundle, since=0.0),
         started(plan(batch_key="lora"), bundle),
     )
-    wide.take_embeds([EMBEDS, EMBEDS])
-    wide.take_moments(moments_of(1, width=16))
+    wide.take_conditioning([TEXT, TEXT])
+    wide.take_posteriors(posteriors_of(1, width=16))
     assert same.key == other.key
     assert same.key != wide.key
     assert same.key != keyed.key

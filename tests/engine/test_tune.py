@@ -51,8 +51,8 @@ def test_unet_gives_the_same_numbers(tuning: Tuning, bundle: ModelBundle) -> Non
 def test_vae_gives_the_same_numbers(bundle: ModelBundle) -> None:
     fast = tuned(bundle.vae, IN_PLACE)
     picture, latents = torch.rand(2, 3, 32, 32) * 2 - 1, torch.randn(2, 4, 8, 8)
-    moments = bundle.vae.encode(picture).latent_dist.parameters
-    torch.testing.assert_close(fast.encode(picture).latent_dist.parameters, moments, rtol=1e-4, atol=1e-5)
+    posteriors = bundle.vae.encode(picture).latent_dist.parameters
+    torch.testing.assert_close(fast.encode(picture).latent_dist.parameters, posteriors, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(
         fast.decode(latents).sample, bundle.vae.decode(latents).sample, rtol=1e-4, atol=1e-5
     )

@@ -95,4 +95,4 @@ def test_grow_widens_by_city_block_distance():
     mask = np.zeros((9, 9), dtype=bool)
     mask[4, 4] = True
     y, x = np.mgrid[:9, :9]
-    assert (metrics.grow(mask, 3) == (abs(y - 4) + abs(x - 4) <= 3)).all()
+    assert (metrics.grow_city_block(mask, 3) == (abs(y - 4) + abs(x - 4) <= 3)).all()

@@ -88,3 +88,12 @@ def test_sides_and_pixels_at_the_limit_pass_and_one_more_does_not() -> None:
             check_size(width, height, limits)
     with pytest.raises(ImageTooLarge):
         check_size(10, 11, limits)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [(b"GIF89a", "GIF"), (b"\0\0\0\x18ftypheic", "HEIC"), (b"%PDF-1.7", "PDF"), (b"<svg xmlns=", "SVG")],
+)
+def test_a_known_format_that_is_not_read_is_named(data: bytes, name: str) -> None:
+    with pytest.raises(ImageFormatError, match=f"{name} files cannot be read"):
+        read_header(data + bytes(100))

@@ -1,25 +1,26 @@
 """Polarity, alpha and threshold are settled once; True = repaint after it."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
 
 from retouch.errors import MaskEmpty, MaskError, MaskSizeError
-from retouch.imaging.mask import MaskOptions, cover_mask, luminance, mask_strength, nearest_mask, prepare_mask
+from retouch.imaging.mask import MaskOptions, cover_mask, latent_mask, mask_strength, nearest_mask, prepare_mask
 from retouch.imaging.picture import Picture
 
 GREY = np.array([[0, 100, 128, 255]], np.uint8)
 ALPHA = np.array([[255, 128, 127, 0]], np.uint8)
+WHITE = MaskOptions(polarity="white", threshold=0.5, grow_px=0, fill_holes=False)
 
 
 def _read(picture: Picture, **options: object) -> np.ndarray:
     return prepare_mask(
-        picture, height=picture.height, width=picture.width, options=MaskOptions(**options)
+        picture, height=picture.height, width=picture.width, options=replace(WHITE, **options)
     ).pixels.astype(int)
 
 
@@ -66,7 +67,7 @@ def test_strokes_on_a_clear_canvas_work_for_both_colours() -> None:
 
 def test_a_mask_that_varies_in_alpha_alone_gets_a_hint() -> None:
     picture = Picture(np.full((1, 4), 255, np.uint8), ALPHA)
-    prepared = prepare_mask(picture, height=1, width=4, options=MaskOptions())
+    prepared = prepare_mask(picture, height=1, width=4, options=WHITE)
     assert "transparent or opaque" in prepared.hint
     with pytest.raises(MaskEmpty) as caught:
         _read(Picture(np.zeros((1, 4), np.uint8), ALPHA))
@@ -83,17 +84,6 @@ def test_a_sample_at_the_threshold_is_marked(value: int, threshold: float, polar
         assert marked == (share >= threshold)
 
 
-@settings(max_examples=300)
-@given(hnp.arrays(np.uint8, (3, 4, 3)))
-def test_luminance_is_that_of_pillow(samples: np.ndarray) -> None:
-    assert np.array_equal(luminance(samples), Image.fromarray(samples).convert("L"))
-
-
-def test_luminance_of_16_bits_does_not_overflow() -> None:
-    white = np.full((1, 1, 3), 65535, np.uint16)
-    assert luminance(white)[0, 0] == 65535
-
-
 def test_white_and_black_are_opposites() -> None:
     samples = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     white, _ = mask_strength(Picture(samples), "white")
@@ -103,7 +93,7 @@ def test_white_and_black_are_opposites() -> None:
 
 def test_another_size_is_an_error_and_never_resized() -> None:
     with pytest.raises(MaskSizeError, match=r"4x1.*4x2"):
-        prepare_mask(Picture(GREY), height=2, width=4, options=MaskOptions())
+        prepare_mask(Picture(GREY), height=2, width=4, options=WHITE)
 
 
 def test_an_empty_mask_is_an_error_that_names_the_polarity() -> None:
@@ -157,3 +147,50 @@ def test_a_coloured_mask_is_read_in_little_more_than_its_own_memory(alpha: bool)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2 * pixels.nbytes
+
+
+def _layer(*, border: int) -> Picture:
+    """A mask whose alpha is `border` around and the other inside, with red where it is opaque."""
+    alpha = np.full((16, 16), border, np.uint8)
+    alpha[4:12, 4:12] = 255 - border
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[..., 0] = alpha
+    return Picture(pixels, alpha)
+
+
+def test_red_strokes_on_a_clear_layer_name_the_polarity_opaque() -> None:
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(_layer(border=0), height=16, width=16, options=WHITE)
+    assert "`mask_polarity=opaque`" in caught.value.hint
+
+
+def test_an_opaque_picture_with_a_hole_names_the_polarity_transparent() -> None:
+    picture = _layer(border=255)
+    picture.pixels[...] = picture.pixels * 0 + np.arange(16, dtype=np.uint8)[:, None] * 16
+    prepared = prepare_mask(Picture(picture.pixels, picture.alpha), height=16, width=16, options=WHITE)
+    assert "`mask_polarity=transparent`" in prepared.hint
+
+
+def test_white_strokes_on_a_clear_layer_need_no_hint() -> None:
+    layer = _layer(border=0)
+    white = np.repeat((layer.pixels[..., :1] > 0) * np.uint8(255), 3, axis=2)
+    assert prepare_mask(Picture(white, layer.alpha), height=16, width=16, options=WHITE).hint == ""
+
+
+def test_a_mask_of_zeros_and_ones_in_bytes_is_told_as_that() -> None:
+    ones = np.zeros((8, 8), np.uint8)
+    ones[2:4] = 1
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(Picture(ones), height=8, width=8, options=WHITE)
+    assert "0 and 1" in caught.value.hint
+    with pytest.raises(MaskEmpty) as caught:
+        prepare_mask(Picture(ones * np.uint8(76)), height=8, width=8, options=WHITE)
+    assert "reaches 0.30" in caught.value.hint
+    assert "`mask_threshold`" in caught.value.hint
+
+
+def test_the_latent_mask_follows_the_rule_that_is_asked_for() -> None:
+    mask = np.zeros((4, 4), np.bool_)
+    mask[1, 1] = True
+    assert np.array_equal(latent_mask(mask, "cover", 2), cover_mask(mask, 2))
+    assert np.array_equal(latent_mask(mask, "nearest", 2), nearest_mask(mask, 2))

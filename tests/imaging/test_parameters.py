@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.imaging.infotext import Parameters, parse_parameters
 
-from retouch.imaging.parameters import Parameters, format_parameters, parse_parameters
+from retouch.imaging.parameters import format_parameters
 
 SETTINGS = {"Steps": "20", "Sampler": "Euler a", "CFG scale": "7", "Seed": "1"}
 

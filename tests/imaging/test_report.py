@@ -1,6 +1,7 @@
 """The mask report says how a mask was read and what deserves a second look."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from retouch.imaging.mask import MaskOptions, prepare_mask
 from retouch.imaging.picture import Picture
 from retouch.imaging.report import MaskReport, report_mask
 
+WHITE = MaskOptions(polarity="white", threshold=0.5, grow_px=0, fill_holes=False)
+
 
 def _report(samples: np.ndarray, alpha: np.ndarray | None = None, **options: object) -> MaskReport:
     picture = Picture(samples, alpha)
-    prepared = prepare_mask(picture, height=picture.height, width=picture.width, options=MaskOptions(**options))
+    prepared = prepare_mask(picture, height=picture.height, width=picture.width, options=replace(WHITE, **options))
     return report_mask(prepared, prepared.pixels, factor=8)
 
 

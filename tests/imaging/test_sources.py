@@ -54,6 +54,21 @@ def test_a_named_pipe_is_refused_rather_than_waited_for(tmp_path: Path) -> None:
         read_bytes(tmp_path / "pipe", 9)
 
 
+def test_what_a_path_is_instead_of_a_file_is_told(tmp_path: Path) -> None:
+    def told(source: object) -> str:
+        with pytest.raises(ImageError) as caught:
+            read_bytes(source, 9)
+        return f"{caught.value} ({caught.value.hint})"
+
+    assert told(".").startswith("'.' is a folder")
+    assert told(tmp_path).startswith(f"{tmp_path.name!r} is a folder")
+    assert told("https://example.org/cat.png").startswith("addresses are not fetched")
+    assert told("data:image/png;base64,AAAA").startswith("addresses are not fetched")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        assert "'pipe' is a pipe" in told(tmp_path / "pipe")
+
+
 def test_text_files_and_other_things_are_refused() -> None:
     for source in (io.StringIO("text"), 7, None, object()):
         with pytest.raises(ImageError):

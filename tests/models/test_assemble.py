@@ -55,6 +55,18 @@ def test_pooled_text_is_conditioning_that_every_prompt_brings() -> None:
     assert (shape.kind, shape.native_size, shape.size_multiple) == ("concat", 64, 8)
 
 
+@pytest.mark.parametrize(
+    ("sample_size", "vae_levels", "unet_levels"), [(129, 1, 2), (128, 5, 2), ([8, 1024], 3, 2), (8, 3, 6)]
+)
+def test_sizes_that_would_keep_a_machine_busy_are_refused(
+    sample_size: int | list[int], vae_levels: int, unet_levels: int
+) -> None:
+    unet = SimpleNamespace(in_channels=9, sample_size=sample_size, block_out_channels=(4,) * unet_levels)
+    vae = SimpleNamespace(latent_channels=4, block_out_channels=(4,) * vae_levels)
+    with pytest.raises(ModelUnsupported, match="px"):
+        geometry(unet, vae)
+
+
 def test_parts_of_different_checkpoints_do_not_fit(tmp_path: Path) -> None:
     components = load_folder(make_checkpoint(tmp_path), OPTIONS)
     with pytest.raises(ModelUnsupported, match="channels"):

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 import retouch.models.checks as checks
+import retouch.models.pickles as pickles
 from retouch.errors import ModelError, ModelNotFound, ModelUnsafe
 from retouch.models.checks import read_weights, safetensors_header, weight_format
 
@@ -54,6 +55,8 @@ def test_a_header_whose_length_begins_like_a_pickle_is_safetensors_all_the_same(
         {"a": tensor([2**20, 2**20], [0, 16])},
         {"a": tensor([2**62, 4], [0, 16])},
         {"a": tensor([4], [0, 16], "X9")},
+        {"a": tensor([4], [0, 16], [])},
+        {"a": tensor([4], [0, 16], {"F32": 1})},
         {"a": tensor([-4], [0, 16])},
         {"a": tensor([True, 4], [0, 16])},
         {"a": tensor([4], [4, 20])},
@@ -128,7 +131,7 @@ def test_compressed_archive_is_refused(tmp_path: Path) -> None:
 
 def test_pickles_need_a_torch_without_known_holes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save({"a": torch.ones(2)}, tmp_path / "weights.pt")
-    monkeypatch.setattr(checks, "torch_version", lambda: (2, 9))
+    monkeypatch.setattr(pickles, "torch_version", lambda: (2, 9))
     with pytest.raises(ModelUnsafe, match="torch"):
         read_weights(tmp_path / "weights.pt", allow_pickle=True)
 

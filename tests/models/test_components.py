@@ -35,6 +35,11 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"guidance_scale": -1}},
         {"recommended": {"scheduler": 3}},
         {"recommended": {"context": -0.1}},
+        {"recommended": {"context": 1e308}},
+        {"recommended": {"guidance_scale": 10**400}},
+        {"recommended": {"guidance_scale": float("nan")}},
+        {"recommended": {"num_inference_steps": 10**9}},
+        {"recommended": {"scheduler": "x" * 100_000}},
         {"recommended": {"prompt_tokens": 31.5}},
     ],
 )

@@ -9,8 +9,10 @@ from safetensors.torch import load, save_file
 from tests.factories import make_checkpoint
 
 from retouch.errors import ModelError, ModelNotFound, ModelUnsafe
-from retouch.models.folder import check_config, load_folder, load_tokenizer, quiet_loading, read_scheduler
+from retouch.models.folder import load_folder, quiet_loading, read_scheduler
 from retouch.models.options import LoadOptions
+from retouch.models.schemas import check_config
+from retouch.models.tokenizer import load_tokenizer
 
 
 @pytest.fixture

@@ -1,13 +1,18 @@
 """Hashes follow contents, not places; a remembered one is used until the file changes."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 import retouch.models.hashing as hashing
-from retouch.models.hashing import default_cache, hash_files, hash_tensors
+from retouch.models.hashing import default_cache, hash_files, hash_tensors, identities
+
+
+def a_minute_later() -> int:
+    return time.time_ns() + 60 * 10**9
 
 
 def test_hash_depends_on_names_and_contents_not_on_places_or_order(tmp_path: Path) -> None:
@@ -26,13 +31,33 @@ def test_file_is_read_once_and_again_after_a_change(tmp_path: Path, monkeypatch:
     real = hashing._hash_file
     monkeypatch.setattr(hashing, "_hash_file", lambda file: reads.append(file) or real(file))
     path.write_text("one")
-    first = hash_files([("w", path)], cache=cache)
+    first = hash_files([("w", path)], cache=cache, clock=a_minute_later)
     assert hash_files([("w", path)], cache=cache) == first
     assert len(reads) == 1
     path.write_text("two")
     os.utime(path, ns=(1, 1))
     assert hash_files([("w", path)], cache=cache) != first
     assert len(reads) == 2
+
+
+def test_other_bytes_of_the_same_size_and_time_have_another_hash(tmp_path: Path) -> None:
+    path, cache = tmp_path / "weights", tmp_path / "cache.json"
+    path.write_bytes(b"one")
+    before = path.stat().st_mtime_ns
+    first = hash_files([("w", path)], cache=cache)
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before, before))
+    assert hash_files([("w", path)], cache=cache) != first
+
+
+def test_replaced_file_has_another_identity_whatever_its_time(tmp_path: Path) -> None:
+    path, other = tmp_path / "weights", tmp_path / "other"
+    path.write_bytes(b"one")
+    before = identities([path])
+    other.write_bytes(b"two")
+    os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
+    other.replace(path)
+    assert identities([path]) != before
 
 
 def test_broken_or_unwritable_cache_only_costs_time(tmp_path: Path) -> None:

@@ -56,7 +56,13 @@ def test_offline_setting_of_the_hub_is_honoured(tmp_path: Path, monkeypatch: pyt
         locate("org/name", LoadOptions(cache_dir=tmp_path))
 
 
-@pytest.mark.parametrize("name", ["./nothing", "nothing", "/no/where/at/all", "models/sd.safetensors", "a/b/c"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("./nothing", "nothing", "/no/where/at/all", "models/sd.safetensors", "a/b/c"),
+        *("~nosuchuser/x", "x" * 100_000, "a\0b"),
+    ],
+)
 def test_names_that_are_paths_never_go_to_the_hub(name: str) -> None:
     with pytest.raises(ModelNotFound, match="no folder or file"):
         locate(name)

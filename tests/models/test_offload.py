@@ -11,7 +11,7 @@ from retouch.models.assemble import settle
 from retouch.models.devices import Placement
 from retouch.models.folder import load_folder
 from retouch.models.load import load_model
-from retouch.models.offload import Seat, enable_offload, footprint_bytes
+from retouch.models.offload import Seat, enable_offload
 from retouch.models.options import LoadOptions
 
 
@@ -71,10 +71,3 @@ def test_an_offloaded_bundle_knows_its_preview_before_anyone_works(tmp_path: Pat
 def test_loading_without_offload_needs_no_accelerate() -> None:
     code = "import sys, retouch.models.offload; sys.exit('accelerate' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_footprint_counts_bytes_of_each_module(tmp_path: Path) -> None:
-    bundle = load_model(make_checkpoint(tmp_path), LoadOptions(device="cpu"))
-    footprint = footprint_bytes(bundle)
-    assert footprint.keys() == {"unet", "vae", "text_encoder"}
-    assert footprint["unet"] == 4 * sum(weight.numel() for weight in bundle.unet.parameters())

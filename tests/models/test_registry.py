@@ -1,5 +1,6 @@
 """What is at hand is listed, and described without loading."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,17 @@ def test_what_cannot_be_used_is_listed_with_its_reason(tmp_path: Path, alone: Lo
         "broken",
         "old.ckpt",
     ]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_folder_that_may_not_be_read_is_a_problem_of_its_own(tmp_path: Path, alone: LoadOptions) -> None:
+    shelf = tmp_path / "shelf"
+    make_checkpoint(shelf / "closed").chmod(0)
+    make_checkpoint(shelf / "open")
+    entries, problems = list_models([shelf], alone)
+    assert [entry.path.name for entry in entries] == ["open"]
+    assert len(problems) == 1
+    (shelf / "closed").chmod(0o700)
 
 
 def test_embedded_model_comes_first(tmp_path: Path, alone: LoadOptions) -> None:

@@ -1,5 +1,6 @@
 """Single files of the original layout give the same components as the diffusers folder they come from."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,10 +9,12 @@ import torch
 from safetensors.torch import save_file
 from tests.factories import make_checkpoint
 from tests.ldm import single_file_weights, write_single_file
+from tests.memory import grows_less_than, needs_proc
 
 from retouch.errors import ModelError, ModelUnsafe, ModelUnsupported
 from retouch.models.folder import load_folder
 from retouch.models.layout import read_json
+from retouch.models.load import load_model
 from retouch.models.options import LoadOptions
 from retouch.models.single_file import CONV_IN, detect_family, load_single_file, predicts_noise
 
@@ -79,6 +82,40 @@ def test_other_shapes_than_the_config_are_an_error(tmp_path: Path) -> None:
     path = write_single_file(make_checkpoint(tmp_path / "folder"), tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="does not fit"):
         load_single_file(path, LoadOptions())  # the packaged configs are those of full-size models
+
+
+@needs_proc
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("text_encoder", {"num_hidden_layers": 64, "intermediate_size": 16384, "vocab_size": 1_000_000}),
+        ("unet", {"layers_per_block": 64, "transformer_layers_per_block": 64}),
+        ("unet", {"layers_per_block": [1, 1]}),  # diffusers' converter knows whole numbers only
+        ("unet", {"norm_num_groups": 0}),
+        ("vae", {"down_block_types": ["DownEncoderBlock2D"] * 16}),
+        ("vae", {"latent_channels": "abc"}),
+    ],
+)
+def test_configs_beside_the_file_are_bounded_by_its_weights(
+    tmp_path: Path, name: str, values: dict[str, object]
+) -> None:
+    folder = make_checkpoint(tmp_path / "model")
+    path = write_single_file(folder, tmp_path / "model.safetensors")
+    load_single_file(path, LoadOptions())  # imports are no part of it
+    config = folder / name / "config.json"
+    config.write_text(json.dumps({**read_json(config), **values}))
+    with grows_less_than(100), pytest.raises(ModelError):
+        load_single_file(path, LoadOptions())
+
+
+def test_weights_of_odd_shapes_are_an_error_of_ours(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "folder")
+    for name, tensor in single_file_weights(folder, open_clip=True).items():
+        if name.endswith(("in_proj_weight", "input_blocks.0.0.weight", "attn_1.q.weight")):
+            weights = single_file_weights(folder, open_clip=True) | {name: tensor.flatten()[:1]}
+            save_file(weights, tmp_path / "model.safetensors")
+            with pytest.raises(ModelError):
+                load_model(tmp_path / "model.safetensors", LoadOptions(device="cpu", config_from=folder))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from retouch.errors import Blocked
 from retouch.imaging.picture import Picture
-from retouch.safety.policy import Decision, Finding, Verdict, blackened, blurred, enforce
+from retouch.safety.policy import Check, Decision, Score, Verdict, blackened, blurred, enforce
 
 RNG = np.random.default_rng(0)
 
@@ -77,8 +77,9 @@ def test_refused_pictures_are_never_handed_out(decision: Decision) -> None:
 
 
 def test_raw_scores_are_not_told() -> None:
-    verdict = Verdict("flag", "black", "c", "1", 0.5, "high", (Finding("nsfw", "whole"),), scores=(0.8765,))
-    told = verdict.as_dict()
+    check = Check("c", "1", (Score("nsfw", "whole", 0.8765, threshold=0.5, near=0.2),))
+    told = Verdict("flag", "black", (check,), check.findings()).as_dict()
     assert "0.8765" not in str(told)
-    assert told["findings"] == [{"category": "nsfw", "view": "whole", "bucket": "high"}]
+    assert told["checks"] == [{"checker": "c", "version": "1", "thresholds": {"nsfw": 0.5}, "bucket": "high"}]
+    assert told["findings"] == [{"checker": "c", "category": "nsfw", "view": "whole", "bucket": "high"}]
     assert Verdict("off", "off").as_dict() == {}

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from retouch.errors import Blocked
-from retouch.safety.screen import CATEGORIES, compile_rules, default_rules, screen_prompt
+from retouch.safety.rules import CATEGORIES, compile_rules
+from retouch.safety.screen import screen_prompt
 
 LINES = (Path(__file__).parent / "prompts.tsv").read_text(encoding="utf-8").splitlines()
 TABLE = [tuple(line.split("\t")) for line in LINES if not line.startswith("#")]
@@ -54,9 +55,19 @@ def test_rules_without_contexts_work() -> None:
 
 def test_longest_prompt_takes_no_noticeable_time() -> None:
     """Quadratic patterns would take minutes here; the limit of a test run ends it."""
-    for unit in ("a ", "a.", "naked", "nude ", "1a", "x" * 50):
+    for unit in ("a ", "a.", "naked", "nude ", "1a", "x" * 50, "naked woman ", "man dead blood body "):
         assert screen_prompt((unit * 2000)[:2000]).decision in ("pass", "block")
 
 
-def test_own_rules_name_only_known_categories() -> None:
-    assert {category for category, _, _ in default_rules().terms} == CATEGORIES | {"minors"}
+def test_harmless_phrases_cannot_be_stacked_to_smuggle() -> None:
+    for prompt in (
+        "a woman, naked eye, nude tones, sex pistols, topless bus, bottomless brunch",
+        "shooting star, blood red, killing time, murder mystery, corpse bride, stab of light",
+        "a child, naked eye, nude lipstick",
+    ):
+        assert screen_prompt(prompt).decision == "block"
+
+
+@pytest.mark.parametrize("prompt", ["a toddler below a naked cherub", "a teenager as a marble nude"])
+def test_art_is_no_excuse_beside_minors(prompt: str) -> None:
+    assert screen_prompt(prompt, "off").decision == "block"

@@ -18,6 +18,7 @@ from retouch.train.latents import (
     build_latents,
     latent_mask,
     masked_image,
+    to_unit_range,
 )
 from retouch.train.text import encode_captions
 
@@ -125,3 +126,8 @@ def test_thin_stroke_survives_the_cover_rule_alone() -> None:
 def test_folder_without_a_cache_is_a_model_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no latent cache"):
         LatentCache(tmp_path)
+
+
+def test_bytes_become_the_unit_range() -> None:
+    found = to_unit_range(torch.tensor([[[[0, 255, 127]]]], dtype=torch.uint8))
+    torch.testing.assert_close(found.flatten(), torch.tensor([-1.0, 1.0, -0.00392157]))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
@@ -15,7 +14,6 @@ from retouch.train.vae import (
     cosine_rate,
     gradient_loss,
     standardise_latents,
-    to_unit_range,
     train_vae,
 )
 
@@ -70,11 +68,6 @@ def test_decoder_only_training_leaves_the_encoder_without_gradients(data_dir: Pa
     vae = VaeTrainer(recipe).vae
     trained = {name.split(".")[0] for name, parameter in vae.named_parameters() if parameter.requires_grad}
     assert trained == {"decoder", "post_quant_conv"}
-
-
-def test_bytes_become_the_unit_range() -> None:
-    found = to_unit_range(np.array([[[[0, 255, 127]]]], dtype=np.uint8))
-    torch.testing.assert_close(found.flatten(), torch.tensor([-1.0, 1.0, -0.00392157]))
 
 
 @pytest.mark.slow

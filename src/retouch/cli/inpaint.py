@@ -77,17 +77,22 @@ def inpaint(
 
 
 def _request(given: Mapping[str, Any]) -> InpaintRequest:
-    """Make the request from the options that were given; read and decode what it names, before any model loads."""
+    """Make the request from the options that were given; read and check what it names, before any model loads."""
     inputs.refuse_two_from_stdin(*(str(given[name]) for name in ("image", "mask_image", "prompt")))
     chosen = {field.name: given[field.name] for field in fields(InpaintRequest) if given[field.name] is not None}
     request = InpaintRequest(**(chosen | {"prompt": inputs.text(given["prompt"])}))
     validate(request, limits())
+    inputs.check_scheduler(request.scheduler)
+    from retouch.masking import check_mask
+
     pictures = {
         name: inputs.picture(given[name], option=f"--{name.replace('_', '-')}")
         for name in ("image", "mask_image")
         if given[name] is not None
     }
-    return request.with_fields(**pictures)
+    request = request.with_fields(**pictures)
+    check_mask(request, pictures["image"], limits())
+    return request
 
 
 def _input_files(*paths: Path | None) -> tuple[Path, ...]:

@@ -1,6 +1,8 @@
 """What comes in through stdin: a picture, a mask or a prompt, bounded."""
 
+import pkgutil
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,21 @@ def picture(path: Path, *, option: str) -> "Picture":
     except RetouchError as error:
         error.add_note(f"{option} {path}")
         raise
+
+
+def check_scheduler(name: str | None) -> None:
+    """Refuse the name of a sampler that no checkpoint could have.
+
+    Raises:
+        InvalidField: there is no such sampler.
+    """
+    from retouch.models.schedulers import check_name
+
+    # One of our own is found by its file: to import it would import torch.
+    package = find_spec("retouch.engine.samplers")
+    files = pkgutil.iter_modules(package.submodule_search_locations if package else None)
+    if name is not None and not any(name.casefold().replace(" ", "_") == file.name for file in files):
+        check_name(name)
 
 
 def text(words: str) -> str:

@@ -31,7 +31,7 @@ def limits() -> Limits:
     except ValidationError as error:
         wrong = error.errors()[0]
         variable = f"{PREFIX}{wrong['loc'][0]}".upper()
-        raise BadInput(f"{variable} is {wrong['input']!r}", hint=wrong["msg"]) from error
+        raise BadInput(f"{variable} is {wrong['input']!r}", hint="it must be a number above 0") from error
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from retouch.cli.limits import limits
+from retouch.models.locate import check_whole, locate
 from retouch.models.options import LoadOptions, PredictionType
 
 if TYPE_CHECKING:
@@ -48,10 +49,7 @@ class Checkpoint:
         return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
     def load(self) -> "Inpainter":
-        """Load it; this is where torch is imported."""
-        from retouch.engine.settings import EngineSettings
-        from retouch.inpainter import Inpainter
-
+        """Load it; this is where torch is imported, once it is known that there is a checkpoint."""
         options = LoadOptions(
             device=self.device,
             allow_pickle=self.allow_pickle,
@@ -63,6 +61,12 @@ class Checkpoint:
             loras=tuple(self.lora or ()),
             embeddings=tuple(self.embedding or ()),
         )
+        source = locate(self.model, options)
+        if not source.is_file:
+            check_whole(source.path, options)
+        from retouch.engine.settings import EngineSettings
+        from retouch.inpainter import Inpainter
+
         extra: dict[str, Any] = {"limits": limits()}
         if self.rows_per_call is not None:
             extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)

@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from retouch.cli.failures import Session, explain
 from retouch.cli.logs import keep_quiet
 from retouch.equivalents import fields_for
+from retouch.errors import Cancelled
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
@@ -48,12 +49,20 @@ class LazyGroup(TyperGroup):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
-        session = Session()
+        words = args[0] if args else extra.get("args")
+        is_standalone = extra.pop("standalone_mode", True)
+        # What cannot even be parsed is answered in JSON too.
+        session = Session(as_json="--json" in (sys.argv[1:] if words is None else words))
         keep_quiet()
         try:
-            return super().main(*args, obj=session, **extra)
+            code = super().main(*args, **(extra | {"standalone_mode": False}), obj=session)
+            if code == Cancelled.exit_code:  # typer swallows the interrupt
+                code = explain(Cancelled("interrupted"), session)
         except Exception as error:  # noqa: BLE001 - the command line's one handler
-            sys.exit(explain(error, session))
+            code = explain(error, session)
+        if is_standalone:
+            sys.exit(code)
+        return code
 
 
 def _name_equivalent(error: Any) -> None:
@@ -108,4 +117,4 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:  # before typer's own handler stands
-        sys.exit(130)
+        sys.exit(explain(Cancelled("interrupted"), Session()))

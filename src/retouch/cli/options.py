@@ -35,11 +35,6 @@ def _switch_debug(ctx: typer.Context, wanted: bool) -> bool:
     return wanted
 
 
-def _switch_json(ctx: typer.Context, wanted: bool) -> bool:
-    Session.of(ctx).as_json |= wanted
-    return wanted
-
-
 # What to repaint.
 Image = Annotated[Path, typer.Option("--image", "-i", help="Picture to repaint; - reads stdin.")]
 MaskImage = Annotated[
@@ -216,8 +211,6 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        callback=_switch_json,
-        is_eager=True,
         help="Print one JSON object on stdout.",
     ),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.cli.failures import printable
 from retouch.cli.outputs import Destination
+from retouch.cli.words import spoken_all
 
 if TYPE_CHECKING:
     from retouch.models.bundle import ModelBundle
@@ -37,6 +38,7 @@ class Outcome:
 
     def to_json(self) -> str:
         """Return one JSON object on one line; its keys are described in `docs/cli.md`."""
+        report = self.result.mask_report.to_dict()
         return json.dumps(
             {
                 "files": [str(path) for path in self.files],
@@ -44,7 +46,7 @@ class Outcome:
                 "seeds": self.result.seeds,
                 "nsfw_content_detected": self.result.nsfw_content_detected,
                 "kept_pixels_identical": self.result.kept_pixels_identical,
-                "mask_report": self.result.mask_report.to_dict(),
+                "mask_report": {**report, "warnings": spoken_all(report["warnings"])},
                 "warnings": list(self.warnings),
                 "timings_s": {stage: round(seconds, 4) for stage, seconds in self.result.timings_s.items()},
                 "request": self._request(),
@@ -55,10 +57,7 @@ class Outcome:
     def to_text(self) -> str:
         """Return a few lines for a person."""
         names = self.files or (Path("stdout"),)
-        lines = [
-            f"{name}: seed {fill.seed}, {_verdict(fill.nsfw_content_detected, fill.kept_pixels_identical)}"
-            for name, fill in zip(names, self.result.fills, strict=True)
-        ]
+        lines = [f"{name}: {fill.caption}" for name, fill in zip(names, self.result.fills, strict=True)]
         lines += [] if self.grid is None else [f"{self.grid}: all of them, side by side"]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return printable("\n".join(lines))
@@ -86,14 +85,11 @@ def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destinati
             warnings += result.save(path, index=index, metadata=metadata)
     if destination.grid is not None:
         _write_grid(result, destination.grid)
-    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(warnings)))
+    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(spoken_all(warnings))))
 
 
 def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
-    from retouch.imaging.encode import encode_picture
-
-    fill = result.fills[0]
-    sys.stdout.buffer.write(encode_picture(fill.picture, "PNG", metadata=fill.metadata if metadata else None))
+    sys.stdout.buffer.write(result.encode("PNG", metadata=metadata))
     sys.stdout.buffer.flush()
 
 
@@ -103,11 +99,3 @@ def _write_grid(result: "InpaintResult", path: Path) -> None:
 
     outputs = [fill.picture for fill in result.fills]
     save_picture(grid_picture(result.original, result.mask, outputs, prompt=result.request.prompt), path)
-
-
-def _verdict(is_nsfw: bool | None, is_identical: bool | None) -> str:
-    if is_nsfw:
-        return "refused by the safety check"
-    return {True: "kept pixels identical", False: "KEPT PIXELS CHANGED", None: "kept pixels not compared"}[
-        is_identical
-    ]

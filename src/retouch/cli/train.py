@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from retouch.data.mixture import MixtureName
+
 app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
@@ -60,18 +62,33 @@ def run(
 
 
 @app.command()
-def tokenizer(data_dir: DataDir, output: Annotated[Path, typer.Option(help="Folder for the tokenizer.")]) -> None:
+def tokenizer(
+    data_dir: DataDir,
+    output: Annotated[Path, typer.Option(help="Folder for the tokenizer.")],
+    length: Annotated[int, typer.Option(help="Tokens of a prompt.")] = 32,
+) -> None:
     """Learn a tokenizer from the captions of composed scenes."""
     from retouch.data.compose import SceneComposer, all_caption_words
     from retouch.train.text import write_tokenizer
 
-    write_tokenizer(all_caption_words(SceneComposer.open(data_dir)), output)
+    write_tokenizer(all_caption_words(SceneComposer.open(data_dir)), output, length=length)
 
 
 @app.command()
 def vae(
     data_dir: DataDir,
     run_dir: RunDir,
+    channels: Annotated[
+        str, typer.Option(help="Widths of the levels, outermost first; each but the first halves the sides.")
+    ] = "24-48-96-128",
+    size: Annotated[int, typer.Option(help="Side of the scenes in pixels.")] = 256,
+    crop: Annotated[int, typer.Option(help="Side of the crops that are trained on.")] = 64,
+    batch: Annotated[int, typer.Option(help="Crops a step.")] = 24,
+    mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "varied",
+    workers: Annotated[int, typer.Option(help="Processes that compose scenes.")] = 1,
+    slots: Annotated[int, typer.Option(help="Scenes that crops are drawn from at once.")] = 2048,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    compile_: Annotated[bool, typer.Option("--compile", help="Compile the model first.")] = False,
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 2500,
     time_limit_s: Annotated[
         float, typer.Option(help="Seconds by which the learning rate is 0 at the latest.")
@@ -89,6 +106,15 @@ def vae(
         VaeRecipe(
             data_dir=data_dir,
             run_dir=run_dir,
+            channels=tuple(int(width) for width in channels.split("-")),
+            size=size,
+            mixture=mixture,
+            crop=crop,
+            batch=batch,
+            workers=workers,
+            slots=slots,
+            device=device,
+            compile=compile_,
             steps=steps,
             time_limit_s=time_limit_s,
             start_from=start_from,
@@ -133,9 +159,10 @@ def latents(
     slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
     split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
-    mixture: Annotated[
-        Literal["full", "plain", "centred"], typer.Option(help="What the scenes are made of: docs/data.md.")
-    ] = "full",
+    mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "full",
+    known_to: Annotated[
+        Path | None, typer.Option(help="A checkpoint: only objects that its list of words can name.")
+    ] = None,
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
@@ -145,6 +172,7 @@ def latents(
     import torch
     from transformers import CLIPTokenizer
 
+    from retouch.models.components import read_notes
     from retouch.train.latents import LatentSpec, build_latents
 
     torch.set_num_threads(1)
@@ -158,6 +186,7 @@ def latents(
         split=split,
         seed=seed,
         mixture=mixture,
+        words=None if known_to is None else read_notes(known_to).vocabulary,
     )
     build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from retouch.data.backgrounds import HELD_OUT, PANORAMAS, BackgroundPool, build_pool
+from retouch.data.backgrounds import PANORAMAS, Amounts, BackgroundPool, build_pool
 from retouch.data.pack import Record
 from retouch.data.packages import fetch, sha256, unpack
+from retouch.data.photographs import Photograph, PhotographReader, photographs
 from retouch.data.solids import draw_solid
 from retouch.data.sources import SOURCES, LicencePolicy, admits
 from retouch.data.sprites import SIDE_PX, SpritePack
+from retouch.data.vectors import SymbolSheet, read_rgba, render_svg
 from retouch.data.vocabulary import Concept, MoreSprite, Styles, concepts, more_sprites
-from retouch.errors import BadInput, MissingExtra
+from retouch.errors import BadInput
 
 U8 = NDArray[np.uint8]
 SpriteReader = Callable[[str, str], U8]
@@ -36,16 +38,14 @@ class BuildOptions:
 
     Attributes:
         licences: which licences may enter; the released model was trained on 'permissive'.
-        styles: '3d' for the consistent renders alone, 'all' for drawings and photographs too.
-        per_panorama: views cut from each panorama.
-        per_ground: pictures of each procedural ground.
+        styles: 'all' (the released model), or '3d' for the consistent renders alone.
+        amounts: how many backgrounds of each kind.
         seed: of every random choice.
     """
 
     licences: LicencePolicy = "permissive"
-    styles: Styles = "3d"
-    per_panorama: int = 28
-    per_ground: int = 14
+    styles: Styles = "all"
+    amounts: Amounts = field(default_factory=Amounts)
     seed: int = 0
 
 
@@ -61,7 +61,9 @@ def build_pocket(packages: Path, out: Path, options: BuildOptions | None = None)
     """
     chosen = options or BuildOptions()
     records = list(sprite_records(concepts(), more_sprites(), chosen))
+    scenes = [photograph for photograph in photographs() if admits(chosen.licences, photograph.licence)]
     keys = {record["source"] for record in records} | {name.split("/")[0] for name in PANORAMAS}
+    keys |= {photograph.source for photograph in scenes}
     sources = [SOURCES[key] for key in sorted(keys) if SOURCES[key].client != "own"]
     archives = {source.key: fetch(source, packages) for source in sources}
     out.mkdir(parents=True, exist_ok=True)
@@ -70,10 +72,7 @@ def build_pocket(packages: Path, out: Path, options: BuildOptions | None = None)
         read = sprite_reader(roots)
         SpritePack.write(out, [read(record["source"], record["path"]) for record in records], records)
         pictures, places = build_pool(
-            panorama_paths(roots),
-            np.random.default_rng(chosen.seed),
-            per_panorama=chosen.per_panorama,
-            per_ground=chosen.per_ground,
+            panorama_paths(roots), places_in(scenes, roots), np.random.default_rng(chosen.seed), chosen.amounts
         )
     BackgroundPool.write(out, pictures, places)
     _write_manifest(out, chosen, archives, (records, places))
@@ -113,33 +112,21 @@ def sprite_records(
 
 def sprite_reader(roots: dict[str, Path]) -> SpriteReader:
     """Return a function from (source key, path) to a sprite's RGBA pixels."""
+    sheet = cache(SymbolSheet)
 
     def read(source: str, path: str) -> U8:
         if source == "drawn":
             return draw_solid(path, lambda bloom: read("fluent", _BLOOMS[bloom]))
+        if source == "noto":
+            return render_svg(sheet(roots[source] / "all.svg").drawing(path), SIDE_PX * 2)
         file = roots[source] / (f"{path}.webp" if source == "fluent" else path)
         if not file.is_file():
             raise BadInput(f"{SOURCES[source].package} has no {path}", hint="is it another version?")
-        return render_svg(file) if file.suffix == ".svg" else read_rgba(file.read_bytes())
+        if file.suffix == ".svg":
+            return render_svg(file.read_text(encoding="utf-8", errors="replace"), SIDE_PX * 2)
+        return read_rgba(file.read_bytes())
 
     return read
-
-
-def read_rgba(data: bytes) -> U8:
-    """Decode a picture file as (H, W, 4) bytes."""
-    with Image.open(io.BytesIO(data), formats=("PNG", "WEBP")) as picture:
-        return np.asarray(picture.convert("RGBA"))
-
-
-def render_svg(path: Path) -> U8:
-    """Render a drawing at about twice the packed size, as (H, W, 4) bytes."""
-    try:
-        import resvg_py
-    except ImportError as error:
-        raise MissingExtra("drawings need resvg_py", hint="pip install 'retouch[train]'") from error
-    text = path.read_text(encoding="utf-8", errors="replace")
-    # Files sized in points or millimetres fail without a resolution.
-    return read_rgba(bytes(resvg_py.svg_to_bytes(svg_string=text, width=SIDE_PX * 2, dpi=96)))
 
 
 def panorama_paths(roots: dict[str, Path]) -> dict[str, Path]:
@@ -151,6 +138,13 @@ def panorama_paths(roots: dict[str, Path]) -> dict[str, Path]:
         if source in roots:
             paths[name] = roots[source] / (stem + endings[source])
     return paths
+
+
+def places_in(scenes: Sequence[Photograph], roots: dict[str, Path]) -> Iterator[tuple[Photograph, Image.Image]]:
+    """Yield each photograph with its region's pixels."""
+    reader = PhotographReader(roots)
+    for photograph in scenes:
+        yield photograph, reader.read(photograph)
 
 
 def _write_manifest(
@@ -166,7 +160,7 @@ def _write_manifest(
         "concepts": len({record["concept"] for record in sprites}),
         "sprites": len(sprites),
         "backgrounds": len(backgrounds),
-        "held_out_panoramas": sorted(HELD_OUT),
+        "held_out_places": sorted({record["origin"] for record in backgrounds if record["split"] == "validation"}),
         "picture_licences": sorted({record["licence"] for record in (*sprites, *backgrounds)}),
         "sources": [
             {

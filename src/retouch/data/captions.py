@@ -37,13 +37,22 @@ _PLACE_ONLY = (
     "background",
     "empty background",
     "a photo {place}, high resolution",
+    "nothing",
+    "remove the object",
+    "clean background",
+)
+_STYLED = (
+    "a {style} of {a} {thing}",
+    "{a} {thing}, {style}",
+    "{style} of {a} {thing}",
+    "{a} {thing}, {style}, high resolution",
 )
 _PLURALS = (
     *("cherries", "grapes", "trousers", "jeans", "pants", "boots"),
     *("glasses", "spectacles", "scissors", "flowers in a vase"),
 )
 _SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
-_STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
+STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
 _POSES = {"animal": ("sitting", "standing", "looking at the camera")}
 
 
@@ -91,10 +100,13 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
         "thing": thing,
         "place": pick(rng, naming.place.phrases),
         "pose": pick(rng, poses),
-        "style": _STYLES[naming.kind],
+        "style": STYLES[naming.kind],
     }
     draw = rng.random()
-    if draw < place_share:
+    if rng.random() < (0.15 if naming.kind == "3d" else 0.5):
+        # A style that is said can be asked for; unsaid, it is one of several.
+        template = pick(rng, _STYLED)
+    elif draw < place_share:
         template = pick(rng, _PLACED)
     elif draw < place_share + 0.55 * (1 - place_share) + 0.1:
         template = pick(rng, _SHORT)

@@ -10,13 +10,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
 
 from retouch.data import backgrounds, masks, sprites
 from retouch.data.backgrounds import Background, BackgroundPool
-from retouch.data.captions import Naming, describe, describe_place
+from retouch.data.captions import STYLES, Naming, describe, describe_place
 from retouch.data.colour import COLOURS
-from retouch.data.sprites import SpritePack
+from retouch.data.drawing import blend, cut_ground, place_object, repaint_ground, to_bytes
+from retouch.data.mixture import MIXTURES, PLAIN, Mixture
+from retouch.data.sprites import Sprite, SpritePack
 from retouch.data.vocabulary import COLOUR_WORDS, PLACES, Concept, concepts
 from retouch.errors import BadInput
 
@@ -48,52 +49,9 @@ class Scene:
     object_alpha: U8
 
 
-@dataclass(frozen=True, slots=True)
-class Mixture:
-    """What scenes are made of.
-
-    Attributes:
-        around_object, full_mask: shares of the kinds of example; the rest is background only.
-        recoloured, mirrored: shares of the objects.
-        turn_deg: deviation of their angle.
-        sprites: how many pictures of a concept are used; None is all.
-        side: longer side of an object, as a share of the picture's.
-        drift: how far objects stray from the middle, as a share of the room there is.
-        margin: room of the hole around its object, as a share of the object's longer side.
-    """
-
-    around_object: float = 0.65
-    full_mask: float = 0.25
-    recoloured: float = 0.65
-    mirrored: float = 0.5
-    turn_deg: float = 4.0
-    sprites: int | None = None
-    side: tuple[float, float] = (0.35, 0.85)
-    drift: float = 0.96
-    margin: tuple[float, float] = (0.04, 0.13)
-
-
-MixtureName = Literal["full", "plain", "centred"]
-
-_PLAIN = Mixture(
-    around_object=0.82, full_mask=0.12, mirrored=0.0, turn_deg=0.0, sprites=1, side=(0.58, 0.85), drift=0.8
-)
-MIXTURES: dict[MixtureName, Mixture] = {
-    "full": Mixture(),
-    "plain": _PLAIN,
-    "centred": replace(_PLAIN, side=(0.66, 0.66), drift=0.0, margin=(0.03, 0.09)),
-}
-"""`plain` has one upright picture of each concept, about as large as a crop around its hole shows it; `centred`
-has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`).
-
-A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,
-takes it many times as long to learn.
-"""
-
-
-def is_held_out(concept: str, colour: str, group: str) -> bool:
-    """Whether a combination of concept, colour, group of places is for validation alone."""
-    digest = hashlib.sha256(f"{concept}|{colour}|{group}".encode()).digest()
+def is_held_out(concept: str, colour: str) -> bool:
+    """Whether a concept in this colour is for validation alone: training never shows the two together."""
+    digest = hashlib.sha256(f"{concept}|{colour}".encode()).digest()
     return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
 
 
@@ -108,7 +66,8 @@ class SceneComposer:
         size: int = 128,
         split: Split = "train",
         tier: Tier = "core",
-        mixture: Mixture = Mixture(),
+        mixture: Mixture = MIXTURES["full"],
+        words: frozenset[str] | None = None,
     ) -> None:
         self.size = size
         self.split = split
@@ -119,7 +78,9 @@ class SceneComposer:
         self.concepts: tuple[Concept, ...] = tuple(
             concept
             for concept in concepts()
-            if concept.name in self._sprites and (tier == "full" or concept.tier == "core")
+            if concept.name in self._sprites
+            and (tier == "full" or concept.tier == "core")
+            and (words is None or words.issuperset(" ".join(concept.names).split()))
         )
 
     @classmethod
@@ -130,9 +91,10 @@ class SceneComposer:
         size: int = 128,
         split: Split = "train",
         tier: Tier = "core",
-        mixture: Mixture = Mixture(),
+        mixture: Mixture = MIXTURES["full"],
+        words: frozenset[str] | None = None,
     ) -> SceneComposer:
-        """Open a data folder made by `retouch data build`.
+        """Open a data folder made by `retouch data build`; with `words`, only concepts that they can name.
 
         Raises:
             BadInput: there is none.
@@ -141,13 +103,21 @@ class SceneComposer:
         if not (path / sprites.FILE_NAME).is_file() or not (path / backgrounds.FILE_NAME).is_file():
             raise BadInput(f"{path} holds no training data", hint=f"retouch data build pocket --out {path}")
         return cls(
-            SpritePack.open(path), BackgroundPool.open(path), size=size, split=split, tier=tier, mixture=mixture
+            SpritePack.open(path),
+            BackgroundPool.open(path),
+            size=size,
+            split=split,
+            tier=tier,
+            mixture=mixture,
+            words=words,
         )
 
     def scene(self, rng: Rng) -> Scene:
         """Compose one scene."""
         background = self._background(rng)
-        ground = _crop(rng, background.pixels, self.size)
+        ground = cut_ground(rng, background.pixels, self.size)
+        if rng.random() < self.mixture.repainted:
+            ground = repaint_ground(rng, ground)
         draw = rng.random()
         if draw >= self.mixture.around_object + self.mixture.full_mask:
             return self._empty_scene(rng, ground, background)
@@ -165,40 +135,35 @@ class SceneComposer:
             (H, W, 3) bytes, and the object's opacity as (H, W) bytes.
         """
         sprite = self._pack.sprite(self._sprites[concept.name][0])
-        upright = replace(_PLAIN, side=(side, side), drift=0.0)
-        layer = _place(
+        upright = replace(PLAIN, side=(side, side), drift=0.0)
+        layer = place_object(
             np.random.default_rng(0), sprite.painted(colour, variant=variant), self.size, upright, is_full=False
         )
         alpha = layer[..., 3]
         shown = layer[..., :3] + 127.5 * (1.0 - alpha[..., None].astype(np.float32) / 255)
-        return _bytes(np.asarray(shown, dtype=np.float32)), alpha
+        return to_bytes(np.asarray(shown, dtype=np.float32)), alpha
 
     def _background(self, rng: Rng) -> Background:
         return self._backgrounds.background(self._places[int(rng.integers(len(self._places)))])
 
-    def _choose(self, rng: Rng, group: str) -> tuple[Concept, str | None]:
-        """Choose a concept, and a colour that this split may show in this group of places."""
+    def _choose(self, rng: Rng) -> tuple[Concept, str | None]:
+        """Choose a concept, and a colour that this split may show it in."""
         while True:
             concept = self.concepts[int(rng.integers(len(self.concepts)))]
             if not concept.is_recoloured or rng.random() >= self.mixture.recoloured:
                 return concept, None
             held = self.split == "validation"
-            colours = [c for c in COLOURS if is_held_out(concept.name, c, group) == held]
+            colours = [c for c in COLOURS if is_held_out(concept.name, c) == held]
             if colours:
                 return concept, colours[int(rng.integers(len(colours)))]
 
     def _empty_scene(self, rng: Rng, ground: F32, background: Background) -> Scene:
         size = (self.size, self.size)
-        if rng.random() < 0.5:
-            mask = masks.irregular(rng, size, "medium" if rng.random() < 0.6 else "thick")
-        elif rng.random() < 0.75:
-            mask = masks.random_box(rng, size)
-        else:
-            mask = masks.random_ellipse(rng, size)
+        is_silent = rng.random() < self.mixture.silent
         return Scene(
-            image=_bytes(ground),
-            mask=mask,
-            caption=describe_place(rng, background.place),
+            image=to_bytes(ground),
+            mask=masks.anywhere(rng, size),
+            caption="" if is_silent else describe_place(rng, background.place),
             concept=None,
             colour=None,
             place=background.place.name,
@@ -206,19 +171,28 @@ class SceneComposer:
             object_alpha=np.zeros(size, dtype=np.uint8),
         )
 
-    def _object_scene(self, rng: Rng, ground: F32, background: Background, *, is_full: bool) -> Scene:
-        concept, colour = self._choose(rng, background.place.group)
+    def _sprite(self, rng: Rng, concept: Concept) -> Sprite:
         numbers = self._sprites[concept.name][: self.mixture.sprites]
-        sprite = self._pack.sprite(numbers[int(rng.integers(len(numbers)))])
+        if self.mixture.main_style is not None:
+            style = self._pack.records[numbers[0]]["kind"]
+            is_main = rng.random() < self.mixture.main_style
+            # A concept of one style only has that.
+            numbers = [n for n in numbers if (self._pack.records[n]["kind"] == style) == is_main] or numbers
+        return self._pack.sprite(numbers[int(rng.integers(len(numbers)))])
+
+    def _hole(self, rng: Rng, alpha: U8) -> masks.Mask:
+        if rng.random() < self.mixture.loose:
+            return masks.loosely_around(rng, alpha)
+        return masks.around_object(rng, alpha, float(rng.uniform(*self.mixture.margin)))
+
+    def _object_scene(self, rng: Rng, ground: F32, background: Background, *, is_full: bool) -> Scene:
+        concept, colour = self._choose(rng)
+        sprite = self._sprite(rng, concept)
         painted = sprite.painted(colour, variant=int(rng.integers(0, 9)))
-        layer = _place(rng, painted, self.size, self.mixture, is_full=is_full)
+        layer = place_object(rng, painted, self.size, self.mixture, is_full=is_full)
         alpha = layer[..., 3]
-        mask = (
-            masks.full(alpha.shape)
-            if is_full
-            else masks.around_object(rng, alpha, float(rng.uniform(*self.mixture.margin)))
-        )
-        image = _blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
+        mask = masks.full(alpha.shape) if is_full else self._hole(rng, alpha)
+        image = blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
         naming = Naming(concept, colour, background.place, sprite.kind)
         return Scene(
             image=image,
@@ -230,67 +204,6 @@ class SceneComposer:
             box=masks.bounding_box(alpha > 8),
             object_alpha=alpha,
         )
-
-
-def _bytes(picture: F32) -> U8:
-    return np.asarray(np.clip(np.rint(picture), 0, 255), dtype=np.uint8)
-
-
-def _crop(rng: Rng, pixels: U8, size: int) -> F32:
-    """Cut a random square (75-100 % of the side), mirror it half the time, scale it to `size`."""
-    side = pixels.shape[0]
-    cut = side * float(rng.uniform(0.75, 1.0))
-    left, top = rng.uniform(0, side - cut, 2)
-    picture = Image.fromarray(pixels[:, ::-1] if rng.random() < 0.5 else pixels)
-    box = (float(left), float(top), float(left + cut), float(top + cut))
-    small = picture.resize((size, size), Image.Resampling.BILINEAR, box=box, reducing_gap=None)
-    light = np.float32(rng.uniform(0.88, 1.08))
-    return np.asarray(np.asarray(small, dtype=np.float32) * light, dtype=np.float32)
-
-
-def _place(rng: Rng, rgba: U8, size: int, mixture: Mixture, *, is_full: bool) -> U8:
-    """Turn, mirror and scale a sprite, then set it into an empty (size, size, 4) layer."""
-    picture = Image.fromarray(rgba[:, ::-1] if rng.random() < mixture.mirrored else rgba).convert("RGBa")
-    angle = float(np.clip(rng.normal(0, mixture.turn_deg), -8, 8))
-    picture = picture.rotate(angle, Image.Resampling.BILINEAR, expand=True)
-    picture = picture.crop(picture.getbbox())
-    share = rng.uniform(*mixture.side)
-    scale = size * float(share) / max(picture.size)
-    w, h = (max(4, round(side * scale)) for side in picture.size)
-    small = picture.resize((w, h), Image.Resampling.BOX if scale < 0.6 else Image.Resampling.HAMMING)
-    free_x, free_y = size - w, size - h
-    # With nothing to see, the model cannot know where the object should be: about the middle then.
-    drift = min(mixture.drift, 0.6) if is_full else mixture.drift
-    x, y = (free * (0.5 + drift * float(rng.uniform(-0.5, 0.5))) for free in (free_x, free_y))
-    layer = Image.new("RGBa", (size, size), (0, 0, 0, 0))
-    layer.paste(small, (round(x), round(y)))
-    return np.asarray(layer)
-
-
-def _shadow(alpha: U8, mask: NDArray[np.bool_], strength: float) -> F32:
-    """A soft contact shadow below the object, kept inside the mask: (H, W) in 0..1."""
-    left, _, right, bottom = masks.bounding_box(alpha > 8)
-    size = alpha.shape
-    height = max(2, round((right - left) * 0.10))
-    bounds = (left, bottom - height, right, bottom + height // 2 + 1)
-    spot = Image.fromarray(masks.ellipse(size, bounds).astype(np.uint8) * 255)
-    soft = np.asarray(spot.filter(ImageFilter.GaussianBlur(max(1.0, height * 0.4))))
-    inside = Image.fromarray(mask.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(1))
-    shade = soft.astype(np.float32) * np.asarray(inside, dtype=np.float32) * (strength / 255**2)
-    return np.asarray(shade, dtype=np.float32)
-
-
-def _blend(rng: Rng, ground: F32, layer: U8, mask: NDArray[np.bool_], *, tint: float) -> U8:
-    """Lay a premultiplied layer over the ground, with a shadow and the ground's light on it."""
-    alpha = layer[..., 3].astype(np.float32)[..., None] / 255
-    mean = ground.mean(axis=(0, 1))
-    level = float(mean.mean())
-    light = 1 + tint * (mean / max(level, 1) - 1)
-    bright = 1 + 0.10 * (level / 128 - 1)
-    shade = _shadow(layer[..., 3], mask, float(rng.uniform(0.2, 0.5)))
-    below = ground * (1 - shade[..., None])
-    lit = layer[..., :3].astype(np.float32) * (light * bright)
-    return _bytes(np.asarray(below * (1 - alpha) + lit, dtype=np.float32))
 
 
 def sample_captions(composer: SceneComposer, count: int, *, seed: int = 0) -> Iterator[str]:
@@ -312,5 +225,6 @@ def all_caption_words(composer: SceneComposer) -> list[str]:
     texts = [name for concept in composer.concepts for name in concept.names]
     texts += [phrase for place in PLACES.values() for phrase in place.phrases]
     texts += [word for words in COLOUR_WORDS.values() for word in words]
+    texts += STYLES.values()
     texts += sample_captions(composer, 20_000)
     return sorted({word for text in texts for word in text.replace(",", " ").lower().split()})

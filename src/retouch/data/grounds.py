@@ -1,4 +1,4 @@
-"""Procedural backgrounds: studio walls, sky, grass, sand, snow, sea, brick, wood, tiles."""
+"""Procedural backgrounds: studio walls, sky, grass, sand, snow, sea, brick, wood, tiles; `walls` has more."""
 
 from __future__ import annotations
 
@@ -6,27 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+
+from retouch.data.noise import Rng, mix, noise
+from retouch.data.walls import WALLS
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
-Rng = np.random.Generator
 
 
-def noise(rng: Rng, side: int, cells: int, *, octaves: int = 4) -> F32:
-    """Smooth noise in 0..1, (side, side); `cells` is the coarsest grid."""
-    total = np.zeros((side, side), dtype=np.float32)
-    for octave in range(octaves):
-        n = min(cells * 2**octave, side)
-        grid = Image.fromarray(rng.random((n, n), dtype=np.float32))
-        layer = np.asarray(grid.resize((side, side), Image.Resampling.BICUBIC))
-        total += layer * 0.5**octave
-    low, high = float(total.min()), float(total.max())
-    return (total - low) / max(high - low, 1e-6)
-
-
-def _mix(a: F32, b: F32, weight: F32) -> F32:
-    return np.asarray(a + (b - a) * weight[..., None], dtype=np.float32)
+BRICKS = ((164, 88, 68), (178, 104, 74), (196, 190, 180), (122, 120, 122), (188, 150, 96), (98, 62, 54))
+WOODS = ((158, 108, 66), (196, 150, 100), (110, 70, 46), (206, 196, 182), (132, 126, 120))
 
 
 def _colour(rng: Rng, base: tuple[int, int, int], spread: float = 18) -> F32:
@@ -55,7 +44,7 @@ def studio(rng: Rng, side: int) -> F32:
     y, x = np.mgrid[0:side, 0:side] / side - 0.5
     shade = 1.06 - rng.uniform(0.2, 0.7) * (x**2 + y**2)
     floor = np.clip(tint * rng.uniform(0.75, 1.2), 0, 255)
-    return np.asarray(_mix(wall, floor, sweep) * shade[..., None], dtype=np.float32)
+    return np.asarray(mix(wall, floor, sweep) * shade[..., None], dtype=np.float32)
 
 
 def gradient(rng: Rng, side: int) -> F32:
@@ -64,23 +53,23 @@ def gradient(rng: Rng, side: int) -> F32:
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side - 0.5
     weight = np.clip(0.5 + x * np.cos(angle) + y * np.sin(angle), 0, 1).astype(np.float32)
-    return _mix(np.broadcast_to(first, (side, side, 3)), second, weight)
+    return mix(np.broadcast_to(first, (side, side, 3)), second, weight)
 
 
 def sky(rng: Rng, side: int) -> F32:
     """A blue sky, paler towards the horizon, with clouds."""
     top, low = _colour(rng, (70, 130, 205)), _colour(rng, (175, 210, 238), 10)
-    air = _mix(np.broadcast_to(top, (side, side, 3)), low, _vertical(side))
+    air = mix(np.broadcast_to(top, (side, side, 3)), low, _vertical(side))
     cover = rng.uniform(0.45, 0.8)
     clouds = np.clip((noise(rng, side, 3, octaves=5) - cover) * 4, 0, 1)
-    return _mix(air, _colour(rng, (248, 248, 250), 4), clouds.astype(np.float32))
+    return mix(air, _colour(rng, (248, 248, 250), 4), clouds.astype(np.float32))
 
 
 def _field(rng: Rng, side: int, near: tuple[int, int, int], far: tuple[int, int, int]) -> F32:
     horizon = rng.uniform(0.2, 0.5)
     _, _, ground = _perspective(side, horizon)
     depth = np.clip((_vertical(side) - horizon) / (1 - horizon), 0, 1)
-    soil = _mix(np.broadcast_to(_colour(rng, far), (side, side, 3)), _colour(rng, near), depth)
+    soil = mix(np.broadcast_to(_colour(rng, far), (side, side, 3)), _colour(rng, near), depth)
     # Blades and grains are coarser near by; hills and hollows stay faint.
     fine, coarse = noise(rng, side, side // 2, octaves=2), noise(rng, side, side // 6, octaves=3)
     texture = (fine - 0.5) * (1 - depth) * 0.3 + (coarse - 0.5) * depth * 0.55
@@ -123,7 +112,7 @@ def brick(rng: Rng, side: int) -> F32:
     column = x * rows / 2.2 + (row % 2) * 0.5
     tone = rng.normal(1, 0.09, (rows + 1, rows + 2))[row, np.floor(column).astype(np.intp)]
     joint = ((y * rows) % 1 < 0.1) | (column % 1 < 0.05)
-    wall = _colour(rng, (164, 88, 68), 14) * tone[..., None]
+    wall = _colour(rng, BRICKS[int(rng.integers(len(BRICKS)))], 16) * tone[..., None]
     grain = 1 + 0.25 * (noise(rng, side, 40, octaves=2)[..., None] - 0.5)
     return np.asarray(np.where(joint[..., None], _colour(rng, (196, 188, 178), 8), wall) * grain)
 
@@ -136,7 +125,7 @@ def wood(rng: Rng, side: int) -> F32:
     tone = rng.normal(1, 0.07, 200)[plank % 200]
     rings = np.sin(u * 34 + 3 * np.sin(v * 1.3 + plank) + noise(rng, side, 8) * 5)
     joint = (u * 1.6 + 50) % 1 < 0.04
-    top = _colour(rng, (158, 108, 66), 16) * (tone * (1 + 0.08 * rings))[..., None]
+    top = _colour(rng, WOODS[int(rng.integers(len(WOODS)))], 16) * (tone * (1 + 0.08 * rings))[..., None]
     top = np.where(joint[..., None], top * 0.6, top)
     return np.asarray(np.where(table[..., None], top, studio(rng, side)), dtype=np.float32)
 
@@ -149,7 +138,7 @@ def tiles(rng: Rng, side: int) -> F32:
     light, dark = _colour(rng, (214, 210, 204), 12), _colour(rng, (150, 150, 156), 26)
     squares = np.where(even[..., None], light, dark)
     fog = np.clip((_vertical(side) - horizon) * 5, 0, 1).astype(np.float32)
-    blended = _mix(np.broadcast_to((light + dark) / 2, squares.shape), squares, fog)
+    blended = mix(np.broadcast_to((light + dark) / 2, squares.shape), squares, fog)
     return np.asarray(np.where(floor[..., None], blended, studio(rng, side)), dtype=np.float32)
 
 
@@ -164,14 +153,16 @@ GROUNDS: dict[str, Callable[[Rng, int], F32]] = {
     "brick": brick,
     "wood": wood,
     "tiles": tiles,
+    **WALLS,
 }
 
 
 def draw_ground(name: str, rng: Rng, side: int) -> U8:
-    """Draw the named ground as bytes (side, side, 3).
+    """Draw the named ground as bytes (side, side, 3), under light from dim to bright, warm to cool.
 
     Raises:
         KeyError: no ground has that name.
     """
-    grain = rng.normal(0, 2.0, (side, side, 1))
-    return np.asarray(np.clip(GROUNDS[name](rng, side) + grain, 0, 255), dtype=np.uint8)
+    light = float(rng.uniform(0.72, 1.12)) * (1 + rng.normal(0, 0.04, 3))
+    grain = rng.normal(0, 1.5, (side, side, 1))
+    return np.asarray(np.clip(GROUNDS[name](rng, side) * light + grain, 0, 255), dtype=np.uint8)

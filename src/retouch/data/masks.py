@@ -186,3 +186,44 @@ def around_object(rng: Rng, alpha: NDArray[np.uint8], margin: float) -> Mask:
     # A blob: the shape and a shifted copy, grown together, as a hand would paint over it.
     dy, dx = (int(step) for step in np.rint(rng.uniform(-pad, pad, 2)))
     return dilate(shape | shifted(shape, dy, dx), pad)
+
+
+def loosely_around(rng: Rng, alpha: NDArray[np.uint8]) -> Mask:
+    """A mask with an object in its middle and much more room than it needs: as if painted without looking.
+
+    Half of them are long: the room is along one side.
+    """
+    shape = alpha > 8
+    left, top, right, bottom = bounding_box(shape)
+    x, y = (left + right) / 2, (top + bottom) / 2
+    grow = rng.uniform(1.1, 1.6, 2)
+    if rng.random() < 0.5:
+        grow[int(rng.integers(2))] = rng.uniform(1.6, 3.0)
+    half_w, half_h = (right - left) / 2 * grow[0], (bottom - top) / 2 * grow[1]
+    bounds = (round(x - half_w), round(y - half_h), round(x + half_w), round(y + half_h))
+    draw = rng.random()
+    if draw < 0.5:
+        return box(shape.shape, bounds)
+    hole = ellipse(shape.shape, bounds) | dilate(shape, 2.0)
+    if draw < 0.75:
+        return hole
+    # With the uneven edge of a hand that paints.
+    dy, dx = (int(step) for step in np.rint(rng.uniform(-0.25, 0.25, 2) * (half_h, half_w)))
+    return hole | shifted(hole, dy, dx)
+
+
+def anywhere(rng: Rng, size: tuple[int, int]) -> Mask:
+    """A mask as people draw them over ground: strokes, boxes, ellipses; small, long, large, at the border too."""
+    kind = rng.choice(4, p=(0.45, 0.25, 0.15, 0.15))
+    if kind == 0:
+        return irregular(rng, size, "medium" if rng.random() < 0.6 else "thick")
+    if kind == 1:
+        return random_box(rng, size, (0.1, 0.75))
+    if kind == 2:
+        return random_ellipse(rng, size)
+    long = (0.04, 0.15), (0.4, 1.0)  # a wire, a pole
+    thin, other = long if rng.random() < 0.5 else long[::-1]
+    height, width = size
+    h, w = max(1, round(height * rng.uniform(*thin))), max(1, round(width * rng.uniform(*other)))
+    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+    return box(size, (left, top, left + w, top + h))

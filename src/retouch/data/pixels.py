@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.limits import DecodeLimits
-from retouch.imaging.mask import luminance
+from retouch.imaging.luma import luminance
 from retouch.imaging.to_pillow import to_8_bits
 
 U8 = NDArray[np.uint8]

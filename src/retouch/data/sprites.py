@@ -15,7 +15,7 @@ from retouch.data.pack import Record, decode, encode, read_pack, write_pack
 
 U8 = NDArray[np.uint8]
 FILE_NAME = "sprites.npz"
-SIDE_PX = 192
+SIDE_PX = 256
 
 
 @dataclass(frozen=True, slots=True)

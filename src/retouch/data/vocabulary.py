@@ -84,6 +84,23 @@ PLACES: dict[str, Place] = {
         Place("wood", "indoor", ("on a wooden table", "on a table")),
         Place("tiles", "indoor", ("on a tiled floor", "on the floor")),
         Place("plain", "plain", ("on a plain background", "in front of a wall")),
+        Place("concrete", "plain", ("on concrete", "in front of a stone wall", "on stone")),
+        Place("boards", "plain", ("in front of a wooden wall", "in front of a wooden fence")),
+        Place("cloth", "indoor", ("on a carpet", "on a cloth", "on fabric")),
+        Place("evening", "sky", ("under an evening sky", "at sunset", "in the evening")),
+        Place("mountains", "nature", ("in the mountains", "on a mountain", "in the alps")),
+        Place("cliff", "nature", ("in a canyon", "in front of a cliff", "among rocks")),
+        Place("river", "nature", ("by a river", "by a stream", "by the water")),
+        Place("leaves", "nature", ("among leaves", "among branches", "in a bush")),
+        Place("underwater", "nature", ("under water", "on the sea floor", "in the deep sea")),
+        Place("castle", "city", ("in front of a castle", "near a castle", "in front of a palace")),
+        Place("ruins", "city", ("in front of an old building", "among ruins", "in front of a temple")),
+        Place("skyline", "city", ("in front of a city skyline", "above a city", "over a city")),
+        Place("hills", "nature", ("in the hills", "in a valley", "on a hillside")),
+        Place("lake", "nature", ("by a lake", "at a lake", "by the water")),
+        Place("mist", "nature", ("in the mist", "in the fog")),
+        Place("open sky", "sky", ("under a cloudy sky", "under the open sky")),
+        Place("night street", "city", ("in a city at night", "on a square at night", "at night")),
     )
 }
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {

@@ -1,26 +1,36 @@
 """Calls of the models: rows packed into one tensor, padded where asked, and taken apart again."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol, Self, TypeVar
 
 import torch
 from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
 
-from retouch.engine.batcher import Kind, T, chunks
-from retouch.engine.contexts import Contexts
+from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
+from retouch.engine.scheduler import CallSizes, Stage
 from retouch.engine.settings import EngineSettings
+from retouch.engine.text_stack import TextStack
 from retouch.engine.tune import tuned
 from retouch.models.bundle import ModelBundle
-from retouch.models.tokens import padded_tokens
 
 Kept = tuple[torch.Tensor, torch.Tensor]
 """A picture, (3, H, W) in [-1, 1], and its mask, (1, H, W), 1 = repaint: its kept pixels are the rest."""
 
-_TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
+
+class _Rows(Protocol):
+    """What a call returns: rows in a sequence or a tensor."""
+
+    def __getitem__(self, rows: slice, /) -> Self: ...
+
+
+T = TypeVar("T")
+R = TypeVar("R", bound=_Rows)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,13 +40,13 @@ class UnetRow:
     Attributes:
         sample: (C, h, w) scaled latents; with mask (1) and masked image latents behind them for `concat`.
         timestep: the UNet's, whole or fractional.
-        embeds: (T, D).
+        conditioning: what the text tells, one row.
         guidance: (G,) embedding of the guidance scale, for distilled UNets that take one.
     """
 
     sample: torch.Tensor
     timestep: float
-    embeds: torch.Tensor
+    conditioning: Conditioning
     guidance: torch.Tensor | None = None
 
 
@@ -44,7 +54,7 @@ class ModelCalls:
     """The models of one bundle, called in rows. Used by the engine's thread alone.
 
     Attributes:
-        row_cap: most rows of one UNet call; the engine halves it when the device runs out of memory.
+        sizes: how many rows go into a call.
         seconds: time inside the models, by kind.
         rows: rows that were asked for, by kind, without padding.
         calls: calls that were made, by kind.
@@ -52,12 +62,11 @@ class ModelCalls:
 
     def __init__(self, bundle: ModelBundle, settings: EngineSettings) -> None:
         self._bundle = bundle
-        self._fixed = settings.rows_per_call
-        self._vae_rows = settings.vae_rows
-        self.row_cap = self._fixed or bundle.row_cap
-        self.seconds: dict[Kind, float] = dict.fromkeys(Kind, 0.0)
-        self.rows: Counter[Kind] = Counter()
-        self.calls: Counter[Kind] = Counter()
+        self.sizes = CallSizes(settings, row_cap=bundle.row_cap)
+        self.seconds: dict[Stage, float] = dict.fromkeys(Stage, 0.0)
+        self.rows: Counter[Stage] = Counter()
+        self.calls: Counter[Stage] = Counter()
+        self._text = TextStack(bundle)
         self._contexts = Contexts(settings.active_calls)
         self._unet, self._vae, self._scratch = bundle.unet, bundle.vae, Scratch()
         if settings.is_tuned:
@@ -65,35 +74,15 @@ class ModelCalls:
             self._vae = tuned(bundle.vae, Tuning(owns_residuals=type(bundle.vae) is AutoencoderKL), self._scratch)
 
     @property
-    def is_fixed(self) -> bool:
-        """Whether every UNet call has the same number of rows."""
-        return self._fixed > 0
+    def row_s(self) -> float | None:
+        """Seconds that a UNet's row has cost so far, or None."""
+        made = self.rows[Stage.STEP]
+        return self.seconds[Stage.STEP] / made if made else None
 
-    def most_rows(self, kind: Kind, *, is_guided: bool = True) -> int:
-        """Return how many rows of a kind go into one call.
-
-        Where the row count is fixed, unguided trajectories, which bring one row and not two, share calls of half
-        the rows among themselves: as many pictures a call as guided ones, and no padding for the lone one.
-        """
-        if kind is Kind.TEXT:
-            return _TEXT_ROWS if self.is_fixed else max(_TEXT_ROWS, self.row_cap)
-        if kind is Kind.STEP:
-            return self.row_cap if is_guided or not self.is_fixed else max(1, self.row_cap // 2)
-        return self._vae_rows or max(1, self.row_cap // 4)
-
-    def embed(self, prompts: Sequence[str]) -> torch.Tensor:
-        """Return (rows, T, D) embeddings, in the bundle's dtype."""
-        encoder = self._bundle.text_encoder
-        tokens = padded_tokens(prompts, self._bundle.tokenizer)
-        masked = bool(getattr(encoder.config, "use_attention_mask", False))
-        pairs = list(zip(tokens.input_ids, tokens.attention_mask))
-
-        def call(rows: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-            ids, mask = (torch.stack(part).to(self._bundle.device) for part in zip(*rows))
-            embeds: torch.Tensor = encoder(ids, attention_mask=mask if masked else None)[0]
-            return embeds.to(self._bundle.dtype)
-
-        return self._in_calls(Kind.TEXT, pairs, call)
+    def embed(self, prompts: Sequence[str]) -> list[Conditioning]:
+        """Return what each prompt tells the UNet, one row each."""
+        parts = self._in_calls(Stage.TEXT, prompts, lambda texts: self._text.encode(texts).rows())
+        return list(chain.from_iterable(parts))
 
     def encode(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the posterior's (rows, 2 C, h, w) fp32: mean, then log variance, unscaled.
@@ -106,15 +95,15 @@ class ModelCalls:
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
             encoded = self._vae.encode(self._pack(rows, self._bundle.vae_dtype))
-            moments: torch.Tensor = (
+            found: torch.Tensor = (
                 encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.parameters
             )
-            return moments.float()
+            return found.float()
 
-        return self._in_calls(Kind.PICTURES, pictures, call)
+        return _joined(self._in_calls(Stage.PICTURES, pictures, call))
 
     def predict(self, rows: Sequence[UnetRow], *, is_guided: bool = True) -> torch.Tensor:
-        """Return the UNet's (rows, C, h, w) predictions, fp32; `is_guided` as for `most_rows`."""
+        """Return the UNet's (rows, C, h, w) predictions, fp32; `is_guided` as for `CallSizes.most_rows`."""
 
         def call(rows: Sequence[UnetRow]) -> torch.Tensor:
             sample = self._pack([row.sample for row in rows], self._bundle.dtype)
@@ -123,13 +112,14 @@ class ModelCalls:
             prediction: torch.Tensor = self._unet(
                 sample,
                 timesteps,
-                encoder_hidden_states=self._contexts.packed([row.embeds for row in rows]),
                 timestep_cond=torch.stack(guidance) if guidance else None,
                 return_dict=False,
+                **self._contexts.packed([row.conditioning for row in rows]).unet_inputs(),
             )[0]
             return prediction.float()
 
-        return self._in_calls(Kind.STEP, rows, call, size=self.most_rows(Kind.STEP, is_guided=is_guided))
+        size = self.sizes.most_rows(Stage.STEP, is_guided=is_guided)
+        return _joined(self._in_calls(Stage.STEP, rows, call, size=size))
 
     def decode(self, latents: Sequence[torch.Tensor], kept: Sequence[Kept] = ()) -> torch.Tensor:
         """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
@@ -149,7 +139,7 @@ class ModelCalls:
             return image.float()
 
         seen = kept if sees_kept and kept else [None] * len(latents)
-        return self._in_calls(Kind.DECODE, list(zip(latents, seen)), call)
+        return _joined(self._in_calls(Stage.DECODE, list(zip(latents, seen)), call))
 
     def rest(self) -> None:
         """Give back the memory that only the next call of the same rows would use."""
@@ -161,29 +151,62 @@ class ModelCalls:
         return packed.contiguous(memory_format=torch.channels_last)
 
     def _in_calls(
-        self,
-        kind: Kind,
-        rows: Sequence[T],
-        call: Callable[[Sequence[T]], torch.Tensor],
-        *,
-        size: int | None = None,
-    ) -> torch.Tensor:
+        self, kind: Stage, rows: Sequence[T], call: Callable[[Sequence[T]], R], *, size: int | None = None
+    ) -> list[R]:
+        """Return the rows of each call, without padding."""
         start = time.perf_counter()
-        size = size or self.most_rows(kind)
+        size = size or self.sizes.most_rows(kind)
         parts = []
         try:
             for chunk in chunks(rows, size):
                 # Padding repeats a row: its result is dropped, its cost is the price of bits that never change.
-                padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.is_fixed else chunk
+                padded = [*chunk, *[chunk[-1]] * (size - len(chunk))] if self.sizes.is_fixed else chunk
                 parts.append(call(padded)[: len(chunk)])
                 self.calls[kind] += 1
         finally:
-            if kind in (Kind.PICTURES, Kind.DECODE):
+            if kind in (Stage.PICTURES, Stage.DECODE):
                 self._scratch.clear()  # a VAE's is as large as its feature maps; a step's is wanted soon
         self.rows[kind] += len(rows)
-        joined = parts[0] if len(parts) == 1 else torch.cat(parts)
         self.seconds[kind] += time.perf_counter() - start
-        return joined
+        return parts
+
+
+class Contexts:
+    """What the text tells the rows of the latest calls, packed. Used by the engine's thread alone.
+
+    Rows that go on together bring the same conditioning to every step. Packed once, its tensors are the same each
+    time, by which a tuned UNet knows that their keys and values have not changed either.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Keep what the last `size` companies of rows share (one at least); what came of it goes with them."""
+        self._size = max(1, size)
+        self._known: OrderedDict[tuple[int, ...], tuple[tuple[Conditioning, ...], Conditioning]] = OrderedDict()
+
+    def clear(self) -> None:
+        """Let all go, and with them what was made of them."""
+        self._known.clear()
+
+    def packed(self, rows: Sequence[Conditioning]) -> Conditioning:
+        """Return all rows as one; the very same one for the very same rows."""
+        key = tuple(id(one) for one in rows)
+        # An entry holds its rows, so that no other value can come to have their ids.
+        if key not in self._known:
+            self._known[key] = tuple(rows), Conditioning.joined(rows)
+        self._known.move_to_end(key)
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
+        return self._known[key][1]
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
+
+
+def chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut rows into calls of at most `size`."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 def finite_rows(rows: torch.Tensor) -> list[bool]:

@@ -1,57 +1,53 @@
-"""What the denoiser is told about the hole: its cells, and what they hold at the start."""
+"""`Conditioning`: what the text tells the UNet, as one value that is carried without being looked into."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
-
-from retouch.errors import MaskSizeError
-from retouch.request import LatentMask
 
 
-def latent_cells(mask: torch.Tensor, mode: LatentMask, factor: int) -> torch.Tensor:
-    """Mark the latent cells that are repainted.
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """The text's part of `B` rows of a UNet call. A prompt's own is of one row.
 
-    Args:
-        mask: (1, H, W), 0 = keep, 1 = repaint; H and W divide by `factor`.
-        mode: `cover` marks a cell that holds any marked pixel, `nearest` one whose first pixel is marked (the
-            mask that the weights were trained with).
-        factor: image pixels per latent cell, along one side.
-    Returns:
-        (1, H / factor, W / factor), dtype and device of `mask`.
-    Raises:
-        MaskSizeError: a side does not divide by `factor`.
+    Attributes:
+        embeds: (B, T, D), which cross-attention reads.
+        added: (B, ...) each, what a family takes beside them, by diffusers' names in `added_cond_kwargs`: the
+            pooled output of a second text encoder is `text_embeds` there.
     """
-    height, width = mask.shape[-2:]
-    if height % factor or width % factor:
-        raise MaskSizeError(f"mask is {width}x{height}", hint=f"pad to a multiple of {factor}")
-    if mode == "cover":
-        # The maximum, not nearest: a stroke thinner than a cell must not vanish.
-        return F.max_pool2d(mask, kernel_size=factor)
-    return F.interpolate(mask[None], size=(height // factor, width // factor))[0]
 
+    embeds: torch.Tensor
+    added: Mapping[str, torch.Tensor] = field(default_factory=dict)
 
-def fill_hole(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Spread the colours around a hole into it, smoothly.
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Return the rows of all parts, in their order."""
+        added = {name: torch.cat([part.added[name] for part in parts]) for name in parts[0].added}
+        return cls(torch.cat([part.embeds for part in parts]), added)
 
-    Each level of a pyramid averages the known pixels of 2 x 2; what is still unknown takes the level above
-    (push-pull: Gortler et al. 1996, "The Lumigraph", section 3.4.3, with a box filter).
+    def __len__(self) -> int:
+        return len(self.embeds)
 
-    Args:
-        image: (3, H, W).
-        mask: (1, H, W), 1 = the hole.
-    Returns:
-        (3, H, W), equal to `image` outside the hole; 0 where no pixel is known at all.
-    """
-    known = (mask < 0.5).to(image.dtype)
-    return torch.where(known > 0, image, _pull(image * known, known))
+    def rows(self) -> list[Self]:
+        """Return each row by itself, in memory of its own."""
+        return [self._row(at) for at in range(len(self))]
 
+    @property
+    def key(self) -> Hashable:
+        """Return what must be equal for rows to be joined."""
+        return self.embeds.shape[1:], tuple((name, part.shape[1:]) for name, part in self.added.items())
 
-def _pull(premultiplied: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    height, width = weight.shape[-2:]
-    colour = premultiplied / weight.clamp_min(1e-6)
-    if height == 1 and width == 1:
-        return colour
-    pad = (0, width % 2, 0, height % 2)
-    pooled, pooled_weight = (F.avg_pool2d(F.pad(part, pad), 2) for part in (premultiplied, weight))
-    above = _pull(pooled, pooled_weight)
-    smooth = F.interpolate(above[None], size=(height + pad[3], width + pad[1]), mode="bilinear")[0]
-    return torch.where(weight > 0, colour, smooth[:, :height, :width])
+    def flat(self) -> torch.Tensor:
+        """Return all numbers of each row, (B, N)."""
+        parts = [self.embeds, *self.added.values()]
+        return parts[0].flatten(1) if len(parts) == 1 else torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def unet_inputs(self) -> dict[str, Any]:
+        """Return the arguments by which a UNet of diffusers takes it."""
+        added = {"added_cond_kwargs": dict(self.added)} if self.added else {}
+        return {"encoder_hidden_states": self.embeds, **added}
+
+    def _row(self, at: int) -> Self:
+        own = slice(at, at + 1)
+        return type(self)(self.embeds[own].clone(), {name: part[own].clone() for name, part in self.added.items()})

@@ -4,7 +4,6 @@ import atexit
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from typing import Self
 
 import torch
 
-from retouch.engine.batcher import Kind, choose
 from retouch.engine.calls import ModelCalls
 from retouch.engine.plan import Plan
+from retouch.engine.scheduler import Scheduler, Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
@@ -27,7 +26,6 @@ from retouch.errors import (
     EngineClosed,
     GenerationFailed,
     OutOfMemory,
-    QueueFull,
     RetouchError,
 )
 from retouch.models.bundle import ModelBundle
@@ -51,9 +49,9 @@ class EngineStats:
     queued: int
     unet_rows: int
     size_bytes: int
-    calls: Mapping[Kind, int]
-    rows: Mapping[Kind, int]
-    model_s: Mapping[Kind, float]
+    calls: Mapping[Stage, int]
+    rows: Mapping[Stage, int]
+    model_s: Mapping[Stage, float]
     tick_s: float
 
 
@@ -76,16 +74,14 @@ class Engine:
         self.settings = settings or EngineSettings()
         self._clock = clock
         self._calls = ModelCalls(bundle, self.settings)
-        self._memory = PromptMemory(self.settings.remembered_prompts)
-        self._stages = Stages(self._calls, self._memory, rows_per_call=self.settings.rows_per_call)
+        memory = PromptMemory(self.settings.remembered_prompts)
+        self._stages = Stages(self._calls, memory, rows_per_call=self.settings.rows_per_call)
         self._changed = threading.Condition()
-        self._queued: deque[Trajectory] = deque()
-        self._active: list[Trajectory] = []
+        self._scheduler: Scheduler[Trajectory] = Scheduler(self.settings, self._calls.sizes)
         self._futures: dict[Trajectory, Future[Denoised]] = {}
         self._is_closing = False
-        self._is_halved = False
         self._tick_s = 0.0
-        self._thread = threading.Thread(target=self._run, name="retouch-engine", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="retouch-engine", daemon=True)
         # A thread that the interpreter stops inside a model's call takes the process down with an abort.
         atexit.register(self.close, drain=False)
         self._thread.start()
@@ -112,8 +108,7 @@ class Engine:
         with self._changed:
             if self._is_closing:
                 raise EngineClosed("the engine was closed")
-            self._check_room(trajectory)
-            self._queued.append(trajectory)
+            self._scheduler.add(trajectory, row_s=self._calls.row_s)
             self._futures[trajectory] = future
             self._changed.notify()
 
@@ -127,10 +122,10 @@ class Engine:
         """Return a look at the engine, for metrics."""
         with self._changed:
             return EngineStats(
-                active=len(self._active),
-                queued=len(self._queued),
-                unet_rows=sum(one.unet_rows for one in self._futures),
-                size_bytes=sum(one.plan.size_bytes for one in self._futures),
+                active=self._scheduler.active,
+                queued=len(self._scheduler.waiting) - self._scheduler.active,
+                unet_rows=self._scheduler.unet_rows,
+                size_bytes=self._scheduler.size_bytes,
                 calls=dict(self._calls.calls),
                 rows=dict(self._calls.rows),
                 model_s=dict(self._calls.seconds),
@@ -146,97 +141,49 @@ class Engine:
         with self._changed:
             self._is_closing = True
             if not drain:
-                for trajectory in self._futures:
+                for trajectory in self._scheduler.waiting:
                     trajectory.failure = trajectory.failure or EngineClosed("the engine was closed")
             self._changed.notify()
         atexit.unregister(self.close)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
-    def _check_room(self, trajectory: Trajectory) -> None:
-        rows = trajectory.unet_rows + sum(one.unet_rows for one in self._futures)
-        size_bytes = trajectory.plan.size_bytes + sum(one.plan.size_bytes for one in self._futures)
-        if rows > self.settings.max_queued_rows or size_bytes > self.settings.max_queued_bytes:
-            wait_s = self._seconds_of_work() / max(1, len(self._futures))
-            raise QueueFull(
-                f"{len(self._futures)} pictures are waiting",
-                hint=f"try again in {wait_s:.0f} s",
-                retry_after_s=wait_s,
-            )
+    # The loop's thread, from here on: a tick is `next`, `run`, `settle`.
 
-    def _seconds_of_work(self) -> float:
-        """Return how long the models need for all that was taken, judged by what a row has cost so far."""
-        rows = sum(one.unet_rows * (one.total_calls - one.calls_done) for one in self._futures)
-        made = self._calls.rows[Kind.STEP]
-        return rows * (self._calls.seconds[Kind.STEP] / made) if made else 1.0
-
-    # The loop's thread, from here on.
-
-    def _run(self) -> None:
+    def _loop(self) -> None:
         try:
             with torch.inference_mode():
-                while (group := self._next_group()) is not None:
+                while (group := self._next()) is not None:
                     start = time.perf_counter()
-                    self._tick(group)
+                    self._run(group)
+                    self._settle()
                     self._tick_s += time.perf_counter() - start
         except BaseException as error:
             self._abandon(error)
             raise
 
-    def _abandon(self, error: BaseException) -> None:
-        """Answer everybody who waits: the loop has ended by a fault of its own, and nothing will come."""
+    def _next(self) -> list[Trajectory] | None:
+        """Wait for work; return who shares the next call, or None when the engine is closed and empty.
+
+        Nobody shares one while somebody has ended already: that one is answered first.
+        """
         with self._changed:
-            self._is_closing = True
-            waiting, self._futures, self._active, self._queued = self._futures, {}, [], deque()
-        for future in waiting.values():
-            failure = GenerationFailed("the engine stopped", hint="make a new one; its log says why")
-            failure.__cause__ = error
-            future.set_exception(failure)
+            while not self._scheduler.waiting:
+                if self._is_closing:
+                    return None
+                self._calls.rest()
+                release_workers()  # idle, they would slow down whoever computes meanwhile
+                self._changed.wait()
+            if any(self._has_ended(one) for one in self._scheduler.waiting):
+                return []
+            for one in self._scheduler.admit():
+                self._stages.recall(one)
+            return self._scheduler.next()
 
-    def _next_group(self) -> list[Trajectory] | None:
-        """Wait for work; return who shares the next call, or None when the engine is closed and empty."""
-        while True:
-            with self._changed:
-                ended = [one for one in self._futures if self._has_ended(one)]
-                self._admit(ended)
-                if not self._active and not ended:
-                    if self._is_closing:
-                        return None
-                    self._calls.rest()
-                    release_workers()  # idle, they would slow down whoever computes meanwhile
-                    self._changed.wait()
-                    continue
-            for one in ended:
-                self._settle(one)
-            if self._active:
-                first = min(self._active, key=lambda one: one.since)
-                is_guided = first.unet_rows > 1
-                # With fixed rows the size of a call depends on guidance, and so must who shares it.
-                company = [
-                    one for one in self._active if not self._calls.is_fixed or (one.unet_rows > 1) == is_guided
-                ]
-                return choose(company, self._calls.most_rows(first.kind, is_guided=is_guided))
-
-    def _has_ended(self, one: Trajectory) -> bool:
-        if one.failure is None and one.is_cancelled:
-            one.failure = Cancelled("the work was cancelled")
-        elif one.failure is None and one.plan.deadline is not None and self._clock() > one.plan.deadline:
-            one.failure = DeadlineExceeded("the deadline passed before the picture was done")
-        return one.failure is not None
-
-    def _admit(self, ended: Sequence[Trajectory]) -> None:
-        """Give places to those who came first, as many as take turns at once."""
-        self._active = [one for one in self._active if one not in ended]
-        self._queued = deque(one for one in self._queued if one not in ended)
-        places = self.settings.active_calls * self._calls.row_cap - sum(one.unet_rows for one in self._active)
-        while self._queued and (not self._active or self._queued[0].unet_rows <= places):
-            one = self._queued.popleft()
-            places -= one.unet_rows
-            self._active.append(one)
-            if (embeds := self._memory.recall(one)) is not None:
-                one.take_embeds(embeds)
-
-    def _tick(self, group: Sequence[Trajectory]) -> None:
+    def _run(self, group: Sequence[Trajectory]) -> None:
+        """Make one call for the group."""
+        if not group:
+            return
         kind, start = group[0].kind, self._clock()
         for one in group:
             one.seconds.setdefault("queued", start - one.submitted)
@@ -245,8 +192,38 @@ class Engine:
         for one in group:
             one.since = now
             one.seconds[kind.value] = one.seconds.get(kind.value, 0.0) + now - start
-            if one.failure is not None or one.result is not None:
-                self._leave(one)
+
+    def _settle(self) -> None:
+        """Answer those who have ended; outside the lock, for a future's callbacks run here."""
+        with self._changed:
+            ended = [one for one in self._scheduler.waiting if self._has_ended(one)]
+            self._scheduler.remove(ended)
+            futures = [self._futures.pop(one) for one in ended]
+        for one, future in zip(ended, futures):
+            if one.result is not None:
+                future.set_result(one.result)
+            else:
+                future.set_exception(one.failure)
+
+    def _has_ended(self, one: Trajectory) -> bool:
+        """Tell whether one is done or has failed; it fails here if nobody wants it any more."""
+        if one.failure is None and one.result is None:
+            if one.is_cancelled:
+                one.failure = Cancelled("the work was cancelled")
+            elif one.plan.deadline is not None and self._clock() > one.plan.deadline:
+                one.failure = DeadlineExceeded("the deadline passed before the picture was done")
+        return one.failure is not None or one.result is not None
+
+    def _abandon(self, error: BaseException) -> None:
+        """Answer everybody who waits: the loop has ended by a fault of its own, and nothing will come."""
+        with self._changed:
+            self._is_closing = True
+            self._scheduler.remove(self._scheduler.waiting)
+            waiting, self._futures = self._futures, {}
+        for future in waiting.values():
+            failure = GenerationFailed("the engine stopped", hint="make a new one; its log says why")
+            failure.__cause__ = error
+            future.set_exception(failure)
 
     def _attempt(self, group: Sequence[Trajectory]) -> None:
         """Make the group's call; on failure in smaller parts, so that only the poisoned one fails."""
@@ -255,7 +232,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the loop outlives whatever a model or a trajectory raises
             is_memory = _is_out_of_memory(error)
             if is_memory and self._can_halve():
-                log.warning("out of memory: at most %d rows a call from now on", self._calls.row_cap)
+                log.warning("out of memory: at most %d rows a call from now on", self._calls.sizes.row_cap)
                 self._attempt(group)
             elif len(group) > 1:
                 for one in group:
@@ -265,28 +242,11 @@ class Engine:
                 group[0].failure = _too_large(error) if is_memory else failed(error)
 
     def _can_halve(self) -> bool:
-        """Halve the row cap, once; never where the row count is fixed, for it decides the pixels."""
-        if self._is_halved or self._calls.is_fixed or self._calls.row_cap == 1:
+        if not self._calls.sizes.halve():
             return False
-        self._is_halved = True
-        self._calls.row_cap //= 2
         if self.bundle.device.type == "cuda":
             torch.cuda.empty_cache()  # what failed left its pieces in the allocator
         return True
-
-    def _leave(self, one: Trajectory) -> None:
-        with self._changed:
-            self._active.remove(one)
-        self._settle(one)
-
-    def _settle(self, one: Trajectory) -> None:
-        """Answer the caller; outside the lock, for a future's callbacks run here."""
-        with self._changed:
-            future = self._futures.pop(one)
-        if one.result is not None:
-            future.set_result(one.result)
-        else:
-            future.set_exception(one.failure)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

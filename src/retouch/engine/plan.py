@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from retouch.engine.hole import masked_image
 from retouch.errors import InvalidField, MaskSizeError
 from retouch.request import MAX_SEED, LatentMask, MaskedContent
 
@@ -22,7 +23,7 @@ class Plan:
         guidance_scale: classifier-free guidance; off at 1 and below.
         strength: (0, 1], the part of the run that is made.
         seed: 0..2**32 - 1; every draw comes from it.
-        scheduler: a name that `resolve_scheduler` knows; None is the checkpoint's own.
+        scheduler: a name that `resolve_sampler` knows; None is the checkpoint's own.
         latent_mask: which latent cells are repainted.
         masked_content: what the hole holds before noise is added.
         deadline: a value of the engine's clock after which the work is given up; None waits for ever.
@@ -62,8 +63,8 @@ class Plan:
 
     @property
     def masked_image(self) -> torch.Tensor:
-        """Return (3, H, W) with the hole at 0, which is mid-grey in [-1, 1]: what the weights were trained on."""
-        return self.image * (self.mask < 0.5)
+        """Return (3, H, W) with the hole at 0."""
+        return masked_image(self.image, self.mask)
 
     @property
     def size_bytes(self) -> int:

@@ -7,33 +7,34 @@ from functools import partial
 import torch
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import ModelCalls, finite_rows
+from retouch.engine.conditioning import Conditioning
+from retouch.engine.scheduler import Stage
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite, RetouchError
 
 
 class PromptMemory:
-    """Embeddings of the latest prompts. Used by the engine's thread alone."""
+    """What the latest prompts tell the UNet. Used by the engine's thread alone."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._embeds: OrderedDict[tuple[Hashable, str], torch.Tensor] = OrderedDict()
+        self._known: OrderedDict[tuple[Hashable, str], Conditioning] = OrderedDict()
 
-    def recall(self, trajectory: Trajectory) -> list[torch.Tensor] | None:
-        """Return the embeddings of a trajectory's prompts, if all are remembered."""
+    def recall(self, trajectory: Trajectory) -> list[Conditioning] | None:
+        """Return the conditioning of each of a trajectory's prompts, if all are remembered."""
         keys = [(trajectory.plan.batch_key, prompt) for prompt in trajectory.prompts]
-        if any(key not in self._embeds for key in keys):
+        if any(key not in self._known for key in keys):
             return None
         for key in keys:
-            self._embeds.move_to_end(key)
-        return [self._embeds[key] for key in keys]
+            self._known.move_to_end(key)
+        return [self._known[key] for key in keys]
 
-    def remember(self, batch_key: Hashable, prompt: str, embeds: torch.Tensor) -> None:
-        """Keep (T, D) embeddings, and forget those that were not asked for the longest."""
-        self._embeds[batch_key, prompt] = embeds
-        while len(self._embeds) > self._size:
-            self._embeds.popitem(last=False)
+    def remember(self, batch_key: Hashable, prompt: str, conditioning: Conditioning) -> None:
+        """Keep a prompt's conditioning, and forget those that were not asked for the longest."""
+        self._known[batch_key, prompt] = conditioning
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
 
 
 class PictureMemory:
@@ -43,19 +44,19 @@ class PictureMemory:
     """
 
     def __init__(self) -> None:
-        # Beside the moments stands the mask, not the plan: that holds the image, which would never be forgotten.
-        self._moments: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
-        self._moments = WeakTensorKeyDictionary()
+        # Beside them stands the mask, not the plan: that holds the image, which would never be forgotten.
+        self._posteriors: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
+        self._posteriors = WeakTensorKeyDictionary()
 
     def recall(self, trajectory: Trajectory) -> torch.Tensor | None:
         """Return the posteriors of a trajectory's pictures, if they were encoded before."""
-        key, _, moments = self._moments.get(trajectory.plan.image, (None, None, None))
-        return moments if key == trajectory.pictures_key else None
+        key, _, posteriors = self._posteriors.get(trajectory.plan.image, (None, None, None))
+        return posteriors if key == trajectory.pictures_key else None
 
-    def remember(self, trajectory: Trajectory, moments: torch.Tensor) -> None:
+    def remember(self, trajectory: Trajectory, posteriors: torch.Tensor) -> None:
         """Keep (pictures, 2 C, h, w) posteriors for as long as the plan's image lives."""
         plan = trajectory.plan
-        self._moments[plan.image] = (trajectory.pictures_key, plan.mask, moments)
+        self._posteriors[plan.image] = (trajectory.pictures_key, plan.mask, posteriors)
 
 
 class Stages:
@@ -70,11 +71,11 @@ class Stages:
         self._memory = memory
         self._pictures = PictureMemory()
         self._rows_per_call = rows_per_call
-        self._stages: dict[Kind, Callable[[Sequence[Trajectory]], None]] = {
-            Kind.TEXT: self._encode_text,
-            Kind.PICTURES: self._encode_pictures,
-            Kind.STEP: self._step,
-            Kind.DECODE: self._decode,
+        self._stages: dict[Stage, Callable[[Sequence[Trajectory]], None]] = {
+            Stage.TEXT: self._encode_text,
+            Stage.PICTURES: self._encode_pictures,
+            Stage.STEP: self._step,
+            Stage.DECODE: self._decode,
         }
 
     def run(self, group: Sequence[Trajectory]) -> None:
@@ -85,35 +86,40 @@ class Stages:
         """
         self._stages[group[0].kind](group)
 
+    def recall(self, trajectory: Trajectory) -> None:
+        """Spare a trajectory the call for its text, if its prompts came before."""
+        if (known := self._memory.recall(trajectory)) is not None:
+            trajectory.take_conditioning(known)
+
     def _encode_text(self, group: Sequence[Trajectory]) -> None:
         prompts = list(dict.fromkeys(prompt for one in group for prompt in one.prompts))
-        embeds = self._calls.embed(prompts)
-        known = {prompt: row.clone() for prompt, row in zip(prompts, embeds)}
-        finite = dict(zip(prompts, finite_rows(embeds)))
+        rows = self._calls.embed(prompts)
+        known = dict(zip(prompts, rows))
+        finite = dict(zip(prompts, finite_rows(Conditioning.joined(rows).flat())))
         for one in group:
             for prompt in one.prompts:
                 if finite[prompt]:
                     self._memory.remember(one.plan.batch_key, prompt, known[prompt])
             own = [known[prompt] for prompt in one.prompts]
-            self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_embeds, own))
+            self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_conditioning, own))
 
     def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
         recalled = {one.pictures_key: self._pictures.recall(one) for one in group}
-        known = {key: moments for key, moments in recalled.items() if moments is not None}
+        known = {key: posteriors for key, posteriors in recalled.items() if posteriors is not None}
         new = {one.pictures_key: one for one in group if one.pictures_key not in known}
         finite = {key: [True] for key in known}
         if new:
             pictures = {key: one.pictures() for key, one in new.items()}
-            moments = self._calls.encode([picture for own in pictures.values() for picture in own])
-            flags, start = finite_rows(moments), 0
+            posteriors = self._calls.encode([picture for own in pictures.values() for picture in own])
+            flags, start = finite_rows(posteriors), 0
             for key, own in pictures.items():
                 part = slice(start, start + len(own))
-                known[key], finite[key] = moments[part].clone(), flags[part]
+                known[key], finite[key] = posteriors[part].clone(), flags[part]
                 start = part.stop
                 if all(finite[key]):
                     self._pictures.remember(new[key], known[key])
         for one in group:
-            self._apply(one, finite[one.pictures_key], partial(one.take_moments, known[one.pictures_key]))
+            self._apply(one, finite[one.pictures_key], partial(one.take_posteriors, known[one.pictures_key]))
 
     def _step(self, group: Sequence[Trajectory]) -> None:
         rows = [one.unet_rows_now() for one in group]

@@ -5,16 +5,16 @@ from types import MappingProxyType
 
 import torch
 
-from retouch.engine.batcher import Kind
 from retouch.engine.calls import UnetRow
-from retouch.engine.conditioning import fill_hole, latent_cells
+from retouch.engine.conditioning import Conditioning
+from retouch.engine.hole import latent_cells, spread_colors
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
-from retouch.engine.table import make_sampler
+from retouch.engine.samplers import resolve_sampler
+from retouch.engine.scheduler import Stage
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
 from retouch.models.bundle import ModelBundle
-from retouch.models.schedulers import resolve_scheduler
 
 
 class Trajectory:
@@ -37,18 +37,17 @@ class Trajectory:
         """
         check_sides(plan, bundle)
         self.plan = plan
-        self.kind = Kind.TEXT
+        self.kind = Stage.TEXT
         self.since = self.submitted = since
         self.is_cancelled = False
         self.failure: RetouchError | None = None
         self.result: Denoised | None = None
         self.seconds: dict[str, float] = {}
         self.calls_done = 0
-        self.embeds: tuple[torch.Tensor, ...] = ()
+        self.conditioning: tuple[Conditioning, ...] = ()
         self._bundle = bundle
         course = Course(plan.num_inference_steps, plan.strength, exact_reference=plan.reference)
-        spec = resolve_scheduler(plan.scheduler, bundle, exact=plan.reference)
-        self._sampler = make_sampler(spec, course)
+        self._sampler = resolve_sampler(plan.scheduler, bundle).build(bundle, course)
         # Noise never depends on the device: always the CPU's generator, in fp32.
         self._generator = torch.Generator().manual_seed(plan.seed)
         self._guidance = _guidance_embedding(plan, bundle)
@@ -70,19 +69,27 @@ class Trajectory:
         return 2 if self._is_guided else 1
 
     @property
+    def calls_left(self) -> int:
+        return self.total_calls - self.calls_done
+
+    @property
+    def size_bytes(self) -> int:
+        return self.plan.size_bytes
+
+    @property
     def rows(self) -> int:
         """Return the rows that it brings to the call it waits for."""
-        if self.kind is Kind.PICTURES:
+        if self.kind is Stage.PICTURES:
             return self._needs_image + (self._bundle.kind == "concat")
-        return 1 if self.kind is Kind.DECODE else self.unet_rows
+        return 1 if self.kind is Stage.DECODE else self.unet_rows
 
     @property
     def key(self) -> Hashable:
         """Return what must be equal for the call it waits for to be shared."""
-        if self.kind is Kind.TEXT:
+        if self.kind is Stage.TEXT:
             return self.plan.batch_key
-        if self.kind is Kind.STEP:
-            return (self._shape, self.embeds[0].shape, self.plan.batch_key)
+        if self.kind is Stage.STEP:
+            return (self._shape, self.conditioning[0].key, self.plan.batch_key)
         return self._shape
 
     @property
@@ -90,16 +97,16 @@ class Trajectory:
         """Return the texts of its rows: the negative one first where guidance is on."""
         return (self.plan.negative_prompt, self.plan.prompt) if self._is_guided else (self.plan.prompt,)
 
-    def take_embeds(self, embeds: Sequence[torch.Tensor]) -> None:
-        """Take (T, D) embeddings of `prompts`."""
-        self.embeds = tuple(embeds)
-        self.kind = Kind.PICTURES
+    def take_conditioning(self, conditioning: Sequence[Conditioning]) -> None:
+        """Take what each of `prompts` tells the UNet, one row each."""
+        self.conditioning = tuple(conditioning)
+        self.kind = Stage.PICTURES
 
     def pictures(self) -> list[torch.Tensor]:
         """Return the (3, H, W) pictures to encode: the image only where it will be used, then the masked image."""
         plan, pictures = self.plan, []
         if self._needs_image:
-            pictures.append(fill_hole(plan.image, plan.mask) if plan.masked_content == "fill" else plan.image)
+            pictures.append(spread_colors(plan.image, plan.mask) if plan.masked_content == "fill" else plan.image)
         if self._bundle.kind == "concat":
             pictures.append(plan.masked_image)
         return pictures
@@ -109,7 +116,7 @@ class Trajectory:
         """Return what is equal where `pictures` are the very same, while both plans live."""
         return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
-    def take_moments(self, moments: torch.Tensor) -> None:
+    def take_posteriors(self, posteriors: torch.Tensor) -> None:
         """Take (pictures, 2 C, h, w) posteriors of `pictures`, or their latents; make the first latents.
 
         The draws are diffusers' own order in the reference mode (image, noise, masked image, sampler). Else only
@@ -118,17 +125,17 @@ class Trajectory:
         plan, bundle = self.plan, self._bundle
         self._cells = latent_cells(plan.mask, plan.latent_mask, bundle.vae_factor)[None].to(bundle.device)
         if self._needs_image:
-            self._image_latents = self._latents_of(moments[:1])
+            self._image_latents = self._latents_of(posteriors[:1])
         self._noise = self._draw()
         if bundle.kind == "concat":
-            self._extra = torch.cat([self._cells, self._latents_of(moments[-1:])], dim=1)
-        elif plan.reference and self._is_posterior(moments):
+            self._extra = torch.cat([self._cells, self._latents_of(posteriors[-1:])], dim=1)
+        elif plan.reference and self._is_posterior(posteriors):
             self._draw()  # diffusers samples the masked image for a 4-channel UNet, too, and never uses it
         if self._needs_image and plan.masked_content in ("noise", "zeros"):
             content = self._draw() if plan.masked_content == "noise" else torch.zeros_like(self._noise)
             self._image_latents = torch.where(self._cells > 0.5, content, self._image_latents)
         self._latents = self._sampler.start(self._noise, self._image_latents if self._needs_image else None)
-        self.kind = Kind.STEP
+        self.kind = Stage.STEP
 
     def unet_rows_now(self) -> list[UnetRow]:
         """Return its rows of the next UNet call, the one without the prompt first."""
@@ -136,7 +143,7 @@ class Trajectory:
         if self._bundle.kind == "concat":
             sample = torch.cat([sample, self._extra], dim=1)
         timestep = self._sampler.timesteps[self.calls_done]
-        return [UnetRow(sample[0], timestep, embeds, self._guidance) for embeds in self.embeds]
+        return [UnetRow(sample[0], timestep, text, self._guidance) for text in self.conditioning]
 
     def take_predictions(self, rows: Sequence[UnetRow], predictions: torch.Tensor) -> None:
         """Take (unet_rows, C, h, w) predictions for `rows` and make the step."""
@@ -152,7 +159,7 @@ class Trajectory:
         self._latest = (rows[0].sample[: self._shape[1]], prediction[0], self._sampler.level(index))
         self.calls_done += 1
         if self.calls_done == self.total_calls:
-            self.kind = Kind.DECODE
+            self.kind = Stage.DECODE
 
     def final_latents(self) -> torch.Tensor:
         """Return (C, h, w), to be decoded."""
@@ -184,15 +191,15 @@ class Trajectory:
         noise = torch.randn(self._shape, generator=self._generator, dtype=torch.float32)
         return noise.to(self._bundle.device)
 
-    def _latents_of(self, moments: torch.Tensor) -> torch.Tensor:
+    def _latents_of(self, posteriors: torch.Tensor) -> torch.Tensor:
         """Return scaled latents of one posterior: its mean, or a sample where the reference is wanted."""
-        mean, log_variance = moments[:, : self._shape[1]], moments[:, self._shape[1] :]
-        if self.plan.reference and self._is_posterior(moments):
+        mean, log_variance = posteriors[:, : self._shape[1]], posteriors[:, self._shape[1] :]
+        if self.plan.reference and self._is_posterior(posteriors):
             mean = mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * self._draw()
         return (mean - self._bundle.shift_factor) * self._bundle.scaling_factor
 
-    def _is_posterior(self, moments: torch.Tensor) -> bool:
-        return moments.shape[1] > self._shape[1]
+    def _is_posterior(self, encoded: torch.Tensor) -> bool:
+        return encoded.shape[1] > self._shape[1]
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.data.colour import COLOURS, SHADES, to_oklab
-from retouch.evaluate.metrics import grow, mask_box
+from retouch.evaluate.metrics import grow_city_block, mask_box
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -112,7 +112,7 @@ def _ring(lab: F32, mask: Mask) -> F32:
     """
     frame = np.ones_like(mask)
     frame[_FRAME_PX:-_FRAME_PX, _FRAME_PX:-_FRAME_PX] = False
-    pixels = lab[frame if mask.all() else grow(mask, _RING_PX) & ~mask]
+    pixels = lab[frame if mask.all() else grow_city_block(mask, _RING_PX) & ~mask]
     step = max(1, len(pixels) // _RING_SAMPLES)
     return np.asarray(pixels[::step])
 

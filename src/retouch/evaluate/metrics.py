@@ -6,13 +6,15 @@ All pictures are (H, W, 3) bytes, all masks (H, W) booleans with True = repainte
 import numpy as np
 from numpy.typing import NDArray
 
+from retouch.imaging.luma import LUMA_WEIGHTS
+from retouch.imaging.morphology import Box, Mask, bounding_box
+
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 # Rounding to bytes alone leaves an error of 1/12 level squared, 58.9 dB: more is not a better picture.
 PSNR_CEILING_DB = 60.0
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+_LUMA = np.array(LUMA_WEIGHTS)
 
 
 def luma(picture: U8) -> F64:
@@ -91,19 +93,19 @@ def composite(fill: U8, source: U8, mask: Mask) -> U8:
     return np.where(mask[..., None], fill, source)
 
 
-def mask_box(mask: Mask) -> tuple[int, int, int, int]:
-    """Return the bounding box of the repainted pixels: left, top, right, bottom (ends exclusive).
+def mask_box(mask: Mask) -> Box:
+    """Return the bounding box of the repainted pixels.
 
     Raises:
         ValueError: the mask is empty.
     """
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if rows.size == 0:
+    box = bounding_box(mask)
+    if box is None:
         raise ValueError("the mask marks no pixel")
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return box
 
 
-def grow(mask: Mask, radius_px: int) -> Mask:
+def grow_city_block(mask: Mask, radius_px: int) -> Mask:
     """Return the mask widened by `radius_px` in city-block distance."""
     wide = mask.copy()
     for _ in range(radius_px):
@@ -117,7 +119,7 @@ def grow(mask: Mask, radius_px: int) -> Mask:
 
 
 def _near_border(mask: Mask, reach_px: int) -> Mask:
-    return grow(mask, reach_px) & grow(~mask, reach_px)
+    return grow_city_block(mask, reach_px) & grow_city_block(~mask, reach_px)
 
 
 def _blur(picture: F64) -> F64:

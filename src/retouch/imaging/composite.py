@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import NonFinite
+from retouch.imaging.luma import LUMA_WEIGHTS
 from retouch.imaging.morphology import Box, bounding_box, crop
 from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.resample import Pixels
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""ITU-R BT.601, as for masks."""
+_LUMA = np.array(LUMA_WEIGHTS, np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,12 @@ import numpy as np
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge
 from retouch.imaging.choices import FileFormat
 from retouch.imaging.exif_block import exif_with
+from retouch.imaging.flatten import laid_on
 from retouch.imaging.metadata import PARAMETERS_KEY, RECORD_KEY, ResultMetadata
 from retouch.imaging.picture import Picture
 from retouch.imaging.png_chunks import chunk
 from retouch.imaging.tiff_writer import encode_tiff
-from retouch.imaging.to_pillow import to_8_bits, to_pillow
+from retouch.imaging.to_pillow import to_pillow
 
 MEDIA_TYPES: dict[FileFormat, str] = {
     "PNG": "image/png",
@@ -118,7 +119,7 @@ def _encode_with_pillow(
     options: dict[str, object] = {}
     exif = exif_with(picture.exif, parameters=metadata.parameters, record=metadata.record_json().encode())
     if format == "JPEG":
-        picture = _flattened(picture)
+        picture = replace(picture, pixels=laid_on(picture, 255), alpha=None)
         exif, _ = _jpeg_exif(picture, metadata)
         options = {"quality": quality or DEFAULT_JPEG_QUALITY, "subsampling": 0}
     elif format == "AVIF":
@@ -154,15 +155,3 @@ def _jpeg_exif(picture: Picture, metadata: ResultMetadata) -> tuple[bytes, bool]
         if not block or len(block) <= _MAX_JPEG_EXIF_BYTES:
             return block or b"", is_cut
     return b"", True
-
-
-def _flattened(picture: Picture) -> Picture:
-    """Lay a picture with alpha on white, at 8 bits."""
-    if picture.alpha is None:
-        return picture
-    alpha = to_8_bits(picture.alpha).astype(np.uint32)
-    colours = to_8_bits(picture.pixels).astype(np.uint32)
-    if colours.ndim == 3:
-        alpha = alpha[..., None]
-    flat = (colours * alpha + 255 * (255 - alpha) + 127) // 255
-    return replace(picture, pixels=flat.astype(np.uint8), alpha=None)

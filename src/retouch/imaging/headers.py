@@ -44,6 +44,21 @@ class Header:
     tiff: TiffHeader | None = None
 
 
+_OTHERS = {
+    b"GIF8": "GIF",
+    b"8BPS": "Photoshop",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"<?xml": "SVG",
+    b"ftyphei": "HEIC",
+    b"ftypmif1": "HEIC",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+}
+"""What other files that people send as pictures begin with, at most four bytes on."""
+
+
 def read_header(data: bytes) -> Header:
     """Read the header of an encoded picture.
 
@@ -58,9 +73,14 @@ def read_header(data: bytes) -> Header:
             except (struct.error, IndexError) as error:
                 raise ImageError("the picture file ends inside its header", hint="send the whole file") from error
     raise ImageFormatError(
-        "the bytes are not a picture that can be read" if data else "the picture file is empty",
+        _refusal(data) if data else "the picture file is empty",
         hint="use PNG, JPEG, WebP, AVIF, TIFF or BMP",
     )
+
+
+def _refusal(data: bytes) -> str:
+    known = (name for magic, name in _OTHERS.items() if magic in data[: len(magic) + 4])
+    return next((f"{name} files cannot be read" for name in known), "the bytes are not a picture that can be read")
 
 
 def check_size(width: int, height: int, limits: DecodeLimits) -> None:

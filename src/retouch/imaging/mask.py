@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.errors import MaskEmpty, MaskError, MaskSizeError
-from retouch.imaging.choices import Polarity
+from retouch.imaging.choices import LatentMask, Polarity
 from retouch.imaging.holes import fill_holes
+from retouch.imaging.luma import luminance
 from retouch.imaging.morphology import Mask, grow
 from retouch.imaging.picture import Picture, Samples
 
 _GREY_BAND = (0.2, 0.8)
 _BLOCK_ROWS = 64
+_MOSTLY = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,10 @@ class MaskOptions:
         fill_holes: repaint what the mask encloses, too (before it grows).
     """
 
-    polarity: Polarity = "white"
-    threshold: float = 0.5
-    grow_px: int = 0
-    fill_holes: bool = False
+    polarity: Polarity
+    threshold: float
+    grow_px: int
+    fill_holes: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +71,8 @@ def prepare_mask(source: Picture, *, height: int, width: int, options: MaskOptio
     strength, hint = mask_strength(source, options.polarity)
     marked = strength >= options.threshold * source.peak
     if not marked.any():
-        raise MaskEmpty("the mask marks no pixel for repainting", hint=hint or _empty_hint(options.polarity))
+        hint = hint or _empty_hint(source, strength, options)
+        raise MaskEmpty("the mask marks no pixel for repainting", hint=hint)
     if options.fill_holes:
         marked = fill_holes(marked)
     if options.grow_px:
@@ -93,17 +96,36 @@ def mask_strength(source: Picture, polarity: Polarity) -> tuple[Samples, str]:
         if source.alpha is None:
             raise MaskError(
                 f"the mask has no transparency, which the polarity {polarity!r} needs",
-                hint="save it with an alpha channel, or use the polarity white or black",
+                hint="save it with an alpha channel, or use `mask_polarity=white` or black",
             )
         return (source.alpha if polarity == "opaque" else peak - source.alpha), ""
     light = luminance(source.pixels)
     strength = light if polarity == "white" else peak - light
     if source.alpha is None or _is_uniform(source.alpha):
         return strength, ""
-    hint = ""
+    return _weakened(strength, source.alpha), _alpha_hint(light, source.alpha)
+
+
+def _alpha_hint(light: Samples, alpha: Samples) -> str:
+    """Return what looks wrong where white or black is judged beside an alpha channel that varies.
+
+    An opaque border is a picture with a hole in it, a clear one a layer that was drawn on.
+    """
+    probable = "transparent" if _is_mostly_opaque(_border(alpha)) else "opaque"
     if _is_uniform(light):
-        hint = "only the mask's transparency varies: the polarity transparent or opaque is probably meant"
-    return _weakened(strength, source.alpha), hint
+        meant = f"the polarity transparent or opaque is probably meant (`mask_polarity={probable}`)"
+        return f"only the mask's transparency varies: {meant}"
+    if probable == "transparent":
+        return "the mask has transparent parts in an opaque picture: `mask_polarity=transparent` repaints those"
+    return ""
+
+
+def _is_mostly_opaque(alpha: Samples) -> bool:
+    return bool(np.mean(alpha > np.iinfo(alpha.dtype).max // 2) > _MOSTLY)
+
+
+def _border(samples: Samples) -> Samples:
+    return np.concatenate((samples[0], samples[-1], samples[:, 0], samples[:, -1]))
 
 
 def _weakened(strength: Samples, alpha: Samples) -> Samples:
@@ -116,21 +138,12 @@ def _weakened(strength: Samples, alpha: Samples) -> Samples:
     return result
 
 
-def luminance(pixels: Samples) -> Samples:
-    """Return the luma (H, W) of grey or RGB samples, at their depth.
+def latent_mask(mask: Mask, mode: LatentMask, factor: int) -> Mask:
+    """Mark the latent cells that are repainted, by the rule that is asked for.
 
-    Source: ITU-R BT.601 in fixed point of 16 bits, with the rounding of Pillow's conversion to `L`, so that a
-    threshold falls on the same pixels as in programs that use it.
+    Arguments, result and errors are those of `cover_mask`.
     """
-    if pixels.ndim == 2:
-        return pixels
-    light = np.empty(pixels.shape[:2], pixels.dtype)
-    # In blocks of rows: the wide sums of a whole photograph would take four times its own memory.
-    for top in range(0, len(pixels), _BLOCK_ROWS):
-        rows = pixels[top : top + _BLOCK_ROWS]
-        red, green, blue = (rows[..., channel].astype(np.uint32) for channel in range(3))
-        light[top : top + _BLOCK_ROWS] = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
-    return light
+    return cover_mask(mask, factor) if mode == "cover" else nearest_mask(mask, factor)
 
 
 def cover_mask(mask: Mask, factor: int) -> Mask:
@@ -168,5 +181,16 @@ def _is_uniform(samples: Samples) -> bool:
     return bool((samples == samples.flat[0]).all())
 
 
-def _empty_hint(polarity: Polarity) -> str:
-    return f"with the polarity {polarity!r}, {polarity} pixels are repainted; there are none above the threshold"
+def _empty_hint(source: Picture, strength: Samples, options: MaskOptions) -> str:
+    polarity, strongest = options.polarity, int(strength.max())
+    drawn = source.alpha is not None and not _is_uniform(source.alpha)
+    if drawn and polarity in ("white", "black"):
+        return f"nothing drawn on it is {polarity}: `mask_polarity=opaque` repaints whatever is drawn"
+    if strongest == 1 and polarity == "white":
+        return f"it holds 0 and 1 where white is {source.peak}: multiply it, or give booleans"
+    if strongest:
+        return (
+            f"with the polarity {polarity!r}, {polarity} pixels are repainted; the strongest reaches "
+            f"{strongest / source.peak:.2f}, `mask_threshold` is {options.threshold}"
+        )
+    return f"with the polarity {polarity!r}, {polarity} pixels are repainted; there are none"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 Samples = NDArray[np.uint8 | np.uint16]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Picture:
     """A picture as it stands after decoding and EXIF orientation.
 
@@ -30,6 +30,10 @@ class Picture:
     source_mode: str = "RGB"
     source_format: str | None = None
     warnings: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        parts = [f"{self.width}x{self.height}", self.pixels.dtype.name, self.source_mode]
+        return f"<Picture {', '.join(parts + ['alpha'] * (self.alpha is not None))}>"
 
     def __post_init__(self) -> None:
         assert self.pixels.dtype in (np.uint8, np.uint16)

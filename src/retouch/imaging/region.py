@@ -48,15 +48,6 @@ class Region:
         left, top, right, bottom = self.box
         return bottom - top, right - left
 
-    @property
-    def is_scaled(self) -> bool:
-        return self.scaled != self.box_size
-
-    def apply(self, pixels: Pixels) -> Pixels:
-        """Return the canvas (h, w, 3) of a picture (H, W, 3) in [0, 1]; padding mirrors it."""
-        assert pixels.shape[:2] == self.picture_size
-        return self.scale(crop(pixels, self.box))
-
     def scale(self, pixels: Pixels) -> Pixels:
         """Return the canvas (h, w, C) of what lies in the source box, (H, W, C) of `box_size`."""
         assert pixels.shape[:2] == self.box_size
@@ -73,7 +64,7 @@ class Region:
     def undo(self, pixels: Pixels, part: Box | None = None) -> Pixels:
         """Return a canvas (h, w, 3) as it lies in the source box, or in a part of it.
 
-        `undo(apply(x))` is the box of x, bit for bit where the region is not scaled.
+        `undo(scale(x))` is x, bit for bit where the region is not scaled.
 
         Args:
             part: a box of the picture inside the source box; None is the source box. Only that is computed.

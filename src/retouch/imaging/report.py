@@ -9,6 +9,12 @@ from retouch.imaging.choices import Polarity
 from retouch.imaging.mask import PreparedMask, cover_mask, nearest_mask
 from retouch.imaging.morphology import Box, Mask, bounding_box, crop, opened, widen
 
+_OPPOSITE: dict[Polarity, Polarity] = {
+    "white": "black",
+    "black": "white",
+    "transparent": "opaque",
+    "opaque": "transparent",
+}
 _NEARLY_EMPTY, _NEARLY_FULL, _MOSTLY_GREY, _INVERTED = 0.0005, 0.95, 0.25, 0.6
 
 
@@ -91,10 +97,15 @@ def _warnings(prepared: PreparedMask, model_mask: Mask, factor: int) -> tuple[st
     if prepared.grey_share > _MOSTLY_GREY:
         found.append(f"the mask is mostly grey: {prepared.grey_share:.0%} of it is neither clearly on nor off")
     if _looks_inverted(mask, coverage):
-        found.append("the mask looks inverted: all around the border is repainted, an island inside is kept")
+        found.append(
+            "the mask looks inverted: all around the border is repainted, an island inside is kept "
+            f"(`mask_polarity={_OPPOSITE[prepared.options.polarity]}` is the other way round)"
+        )
     thin = _thin_share(model_mask, factor)
     if thin > 0.5:
-        found.append(f"{thin:.0%} of the mask is strokes thinner than a latent cell of {factor} pixels: grow it")
+        found.append(
+            f"{thin:.0%} of the mask is strokes thinner than a latent cell of {factor} pixels: `grow_px` helps"
+        )
     return tuple(found)
 
 

@@ -1,10 +1,13 @@
 """The bytes of a picture from wherever they are, never more than the limit."""
 
+import re
 from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
 from retouch.errors import ImageError, ImageTooLarge
+
+_ADDRESS = re.compile(r"(?:https?|ftp|s3|data):", re.IGNORECASE)
 
 
 class Readable(Protocol):
@@ -39,13 +42,25 @@ def read_bytes(source: object, limit_bytes: int) -> bytes:
 
 def _read_path(source: "str | PathLike[str]", limit_bytes: int) -> bytes:
     path = Path(source)
+    name = path.name or str(path)
     try:
         if not path.is_file():
-            raise ImageError(f"there is no picture file {path.name!r}", hint="check the path")
+            raise _no_file(source, path, name)
         with path.open("rb") as file:
             return _checked(file.read(limit_bytes + 1), limit_bytes)
     except (OSError, ValueError) as error:
-        raise ImageError(f"the picture file {path.name!r} cannot be read", hint="check its permissions") from error
+        raise ImageError(f"the picture file {name!r} cannot be read", hint="check its permissions") from error
+
+
+def _no_file(source: "str | PathLike[str]", path: Path, name: str) -> ImageError:
+    """Return the error that says what the path is instead of a file."""
+    if path.is_dir():
+        return ImageError(f"{name!r} is a folder", hint="name a picture file in it")
+    if path.is_fifo():
+        return ImageError(f"{name!r} is a pipe", hint="read it to bytes first; on a command line, `-` reads stdin")
+    if _ADDRESS.match(str(source)):
+        return ImageError("addresses are not fetched", hint="download the picture, and give its path or bytes")
+    return ImageError(f"there is no picture file {name!r}", hint="check the path")
 
 
 def _checked(data: bytes, limit_bytes: int) -> bytes:

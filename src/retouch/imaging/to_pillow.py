@@ -5,6 +5,8 @@ from PIL import Image
 
 from retouch.imaging.picture import Picture, Samples
 
+_BLOCK_ROWS = 256
+
 
 def to_pillow(picture: Picture) -> Image.Image:
     """Return an image of mode L, LA, RGB or RGBA with the profile in its `info`; 16 bits are rounded to 8."""
@@ -21,4 +23,8 @@ def to_8_bits(samples: Samples) -> Samples:
     """Return the samples as uint8: 65535 becomes 255, with correct rounding."""
     if samples.dtype == np.uint8:
         return samples
-    return ((samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    eight = np.empty(samples.shape, np.uint8)
+    for top in range(0, len(samples), _BLOCK_ROWS):  # the sums are four times as wide as the result
+        rows = slice(top, top + _BLOCK_ROWS)
+        eight[rows] = (samples[rows].astype(np.uint32) + 128) // 257
+    return eight

@@ -7,7 +7,7 @@ from typing import Any
 
 from retouch.errors import InvalidField, ModelNotFound
 from retouch.models.components import Components
-from retouch.models.hashing import hash_files
+from retouch.models.hashing import hash_files, identities
 from retouch.models.lora import fuse_lora
 from retouch.models.options import LoadOptions
 from retouch.models.textual_inversion import add_embedding
@@ -28,16 +28,19 @@ def attach(components: Components, options: LoadOptions) -> Components:
         ModelUnsupported: a file is no adapter for this checkpoint.
         InvalidField: a scale is out of range or a token cannot be used.
     """
-    added = []
+    added: list[str] = []
+    files = dict(components.files)
     for text in options.loras:
         path, scale = parse_lora(text)
+        files |= identities([path])
         fuse_lora(components, path, scale, allow_pickle=options.allow_pickle)
         added.append(f"{path.name}@{_short_hash(path)}:{scale:g}")
     for text in options.embeddings:
         token, path = parse_embedding(text)
+        files |= identities([path])
         name = add_embedding(components, token, path, allow_pickle=options.allow_pickle)
         added.append(f"{name}@{_short_hash(path)}")
-    return replace(components, adapters=(*components.adapters, *added)) if added else components
+    return replace(components, adapters=(*components.adapters, *added), files=files)
 
 
 def parse_lora(text: str) -> tuple[Path, float]:

@@ -15,6 +15,11 @@ from retouch.models.options import PredictionType
 from retouch.models.preview import PreviewMatrix
 from retouch.models.unmap import unmap
 
+# No weights tell what size they were trained on, and attention grows with the fourth power of a side: what is far
+# beyond any Stable Diffusion 1.x or 2.x (768 pixels, 96 cells) keeps a machine busy for hours with any picture.
+MAX_NATIVE_PX = 1_024
+MAX_NATIVE_CELLS = 128
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -84,7 +89,7 @@ def geometry(unet: Any, vae: Any) -> Geometry:
     The kind follows from the UNet's inputs: latents, mask and masked-image latents are `2 * channels + 1`.
 
     Raises:
-        ModelUnsupported: the UNet takes other inputs, or conditioning of other families.
+        ModelUnsupported: the UNet takes other inputs, conditioning of other families, or far larger pictures.
     """
     channels = int(vae.latent_channels)
     kinds: dict[int, Kind] = {2 * channels + 1: "concat", channels: "blend"}
@@ -99,12 +104,23 @@ def geometry(unet: Any, vae: Any) -> Geometry:
             raise ModelUnsupported(f"the UNet needs {name}", hint="retouch runs Stable Diffusion 1.x and 2.x")
     vae_factor = 2 ** (len(vae.block_out_channels) - 1)
     sample_size = unet.sample_size if isinstance(unet.sample_size, int) else max(unet.sample_size or (64,))
+    native_size = int(sample_size) * vae_factor
+    size_multiple = vae_factor * 2 ** (len(unet.block_out_channels) - 1)
+    if sample_size > MAX_NATIVE_CELLS or native_size > MAX_NATIVE_PX:
+        raise ModelUnsupported(
+            f"the UNet's sample_size of {sample_size} means pictures of {native_size} px",
+            hint=f"retouch runs models of at most {MAX_NATIVE_PX} px and {MAX_NATIVE_CELLS} latent cells a side",
+        )
+    if size_multiple > native_size:
+        raise ModelUnsupported(
+            f"sides must divide by {size_multiple}, which is more than the {native_size} px they have"
+        )
     return Geometry(
         kind=kinds[unet.in_channels],
         latent_channels=channels,
         vae_factor=vae_factor,
-        native_size=int(sample_size) * vae_factor,
-        size_multiple=vae_factor * 2 ** (len(unet.block_out_channels) - 1),
+        native_size=native_size,
+        size_multiple=size_multiple,
     )
 
 

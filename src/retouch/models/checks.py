@@ -2,21 +2,22 @@
 
 import json
 import math
-import zipfile
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from safetensors.torch import load_file
 
-from retouch.errors import ModelError, ModelNotFound, ModelUnsafe
+from retouch.errors import ModelNotFound, ModelUnsafe
+from retouch.models.guarded import guarded
+from retouch.models.pickles import read_pickle
 
 WeightFormat = Literal["safetensors", "pickle"]
 
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_TENSORS = 20_000
-PICKLE_TORCH = (2, 10)
 _DTYPE_BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
     "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
@@ -91,7 +92,7 @@ def safetensors_header(path: Path) -> dict[str, TensorInfo]:
 
 
 def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, torch.Tensor]:
-    """Load the tensors of one weight file to the CPU, as they are stored.
+    """Load the tensors of one weight file to the CPU, as they are stored; those of safetensors are mapped.
 
     Args:
         path: a safetensors file, or a PyTorch checkpoint (also one that keeps them under `state_dict`,
@@ -102,80 +103,26 @@ def read_weights(path: Path, *, allow_pickle: bool = False) -> dict[str, torch.T
         ModelUnsafe: it is a pickle and pickles are not allowed, or it holds more than weights, or its sizes
             are lies.
     """
-    if weight_format(path) == "safetensors":
-        safetensors_header(path)
+    if weight_format(path) == "pickle":
+        return read_pickle(path, allow_pickle=allow_pickle)
+    safetensors_header(path)
+    with guarded(f"{path.name} cannot be read"):
         return load_file(path)
-    content = read_pickle(path, allow_pickle=allow_pickle)
-    for wrapper in ("state_dict", "string_to_param"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict):
-        raise ModelError(f"{path.name} does not hold a table of weights")
-    return {str(name): tensor for name, tensor in content.items() if isinstance(tensor, torch.Tensor)}
-
-
-def read_pickle(path: Path, *, allow_pickle: bool) -> Any:
-    """Load a PyTorch checkpoint as it is, with the unpickler that builds nothing but tensors and plain values.
-
-    Raises:
-        ModelUnsafe: pickles are not allowed, or it holds more, or its sizes are lies.
-    """
-    check_pickle(path, allow_pickle=allow_pickle)
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # The unpickler fails in many classes; whatever it was, nothing of the file is used.
-        raise ModelUnsafe(
-            f"{path.name} holds more than weights, so it is not loaded",
-            hint="convert it to safetensors on a machine that you can lose",
-        ) from error
-
-
-def check_pickle(path: Path, *, allow_pickle: bool) -> None:
-    """Let a pickled checkpoint pass only where that was asked for and its container is plain.
-
-    Raises:
-        ModelUnsafe: pickles are not allowed, torch is too old for them (CVE-2025-32434, CVE-2026-24747), or
-            the file is not an uncompressed PyTorch archive.
-    """
-    if not allow_pickle:
-        raise ModelUnsafe(
-            f"{path.name} is a pickle, a format that can carry code",
-            hint="prefer a .safetensors file; or pass --allow-pickle to read its weights only",
-        )
-    if torch_version() < PICKLE_TORCH:
-        raise ModelUnsafe(
-            f"pickles are not read with torch {torch.__version__}",
-            hint="torch 2.10 or later closes known holes of its unpickler; or use safetensors",
-        )
-    if not zipfile.is_zipfile(path):
-        raise ModelUnsafe(f"{path.name} is a pickle of the old kind", hint="convert it to safetensors")
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    if len(members) > MAX_TENSORS or any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ModelUnsafe(f"{path.name} is not a plain PyTorch archive: compressed, or too many members")
-    if sum(member.file_size for member in members) > path.stat().st_size:
-        raise ModelUnsafe(f"{path.name}: its members claim more bytes than the file has")
-
-
-def torch_version() -> tuple[int, int]:
-    """Return major and minor of the torch that runs."""
-    major, minor = torch.__version__.split(".")[:2]
-    return int(major), int(minor)
 
 
 def _tensor_entry(path: Path, name: str, entry: object) -> tuple[TensorInfo, tuple[int, int]]:
+    where = f"{path.name}: {reprlib.repr(name)}"
     if not isinstance(entry, dict) or not isinstance(entry.get("shape"), list):
-        raise ModelUnsafe(f"{path.name}: {name!r} is not described as a tensor")
+        raise ModelUnsafe(f"{where} is not described as a tensor")
     shape, offsets, dtype = entry["shape"], entry.get("data_offsets"), entry.get("dtype")
     if not all(type(side) is int and 0 <= side < 2**40 for side in shape) or len(shape) > 8:
-        raise ModelUnsafe(f"{path.name}: {name!r} has an impossible shape")
-    if dtype not in _DTYPE_BYTES:
-        raise ModelUnsafe(f"{path.name}: {name!r} has the unknown dtype {dtype!r}")
+        raise ModelUnsafe(f"{where} has an impossible shape")
+    if not isinstance(dtype, str) or dtype not in _DTYPE_BYTES:
+        raise ModelUnsafe(f"{where} has an unknown dtype: {reprlib.repr(dtype)}")
     if not (isinstance(offsets, list) and len(offsets) == 2 and all(type(offset) is int for offset in offsets)):
-        raise ModelUnsafe(f"{path.name}: {name!r} has no place in the file")
+        raise ModelUnsafe(f"{where} has no place in the file")
     if offsets[1] - offsets[0] != math.prod(shape) * _DTYPE_BYTES[dtype]:
-        raise ModelUnsafe(f"{path.name}: {name!r} claims another size than its shape needs")
+        raise ModelUnsafe(f"{where} claims another size than its shape needs")
     return TensorInfo(dtype, tuple(shape)), (offsets[0], offsets[1])
 
 

@@ -6,13 +6,10 @@ merge, and the two special tokens (https://github.com/openai/CLIP, `clip/simple_
 """
 
 import gzip
-import json
-import tempfile
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-from retouch.models.folder import load_tokenizer
+from retouch.models.tokenizer import TokenizerParts, build_tokenizer
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 MAX_TOKENS = 77
@@ -21,26 +18,25 @@ MAX_TOKENS = 77
 def clip_tokenizer(pad_token: str = END) -> Any:
     """Return CLIP's tokenizer of 49,408 tokens; Stable Diffusion 2 pads with `!` instead of the end token."""
     merges = merge_table()
-    config = {
-        "tokenizer_class": "CLIPTokenizer",
+    settings = {
         "model_max_length": MAX_TOKENS,
         "bos_token": START,
         "eos_token": END,
         "unk_token": END,
         "pad_token": pad_token,
     }
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges, ""]), encoding="utf-8")
-        (folder / "vocab.json").write_text(json.dumps(vocabulary(merges)), encoding="utf-8")
-        (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
-        return load_tokenizer(folder)
+    return build_tokenizer(TokenizerParts(vocabulary(merges), [_pair(merge) for merge in merges], settings))
 
 
 def merge_table() -> list[str]:
     """Return the merges, each as two symbols with a space between them."""
     packed = (files("retouch.models") / "clip" / "merges.txt.gz").read_bytes()
     return gzip.decompress(packed).decode("utf-8").split("\n")[:-1]
+
+
+def _pair(merge: str) -> tuple[str, str]:
+    first, second = merge.split(" ")
+    return first, second
 
 
 def vocabulary(merges: list[str]) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """`Components`: a checkpoint's parts as loaded, before the facts about them are derived."""
 
 import json
-import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +10,16 @@ from typing import Any
 from retouch.errors import ModelUnsupported
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
+from retouch.models.rules import TEXT, count, number, optional
+from retouch.request import DEFAULT_LIMITS
+
+_ADVICE = {
+    "num_inference_steps": optional(count(DEFAULT_LIMITS.num_inference_steps)),
+    "guidance_scale": optional(number(0, DEFAULT_LIMITS.guidance_scale)),
+    "scheduler": optional(TEXT),
+    "context": optional(number(0, 4)),
+    "prompt_tokens": optional(count(1_000, least=3)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,7 @@ class Components:
     Attributes:
         scheduler_config: the scheduler's config as it stands on disk, `_class_name` included.
         content_hash: SHA-256 over the weights.
+        files: those that the weights are read from, and what the system said of each before (`identities`).
     """
 
     unet: Any
@@ -46,6 +57,7 @@ class Components:
     feature_extractor: Any | None = None
     notes: Notes = field(default_factory=Notes)
     adapters: tuple[str, ...] = ()
+    files: Mapping[Path, str] = field(default_factory=dict)
 
 
 def read_notes(folder: Path) -> Notes:
@@ -62,19 +74,13 @@ def read_notes(folder: Path) -> Notes:
     advice, words = content.get("recommended", {}), content.get("vocabulary")
     if not isinstance(advice, dict) or not (words is None or isinstance(words, list)):
         raise ModelUnsupported("retouch.json: `recommended` must be an object and `vocabulary` a list")
-    counts = {name: advice.get(name) for name in ("num_inference_steps", "prompt_tokens")}
-    for name, value in counts.items():
-        if not (value is None or (type(value) is int and value > 0)):
-            raise ModelUnsupported(f"retouch.json: {name} is {value!r}")
-    numbers = {name: advice.get(name) for name in ("guidance_scale", "context")}
-    for name, value in numbers.items():
-        if not (value is None or (type(value) in (int, float) and 0 <= value < math.inf)):
-            raise ModelUnsupported(f"retouch.json: {name} is {value!r}")
-    scheduler = advice.get("scheduler")
-    if not (scheduler is None or isinstance(scheduler, str)):
-        raise ModelUnsupported(f"retouch.json: scheduler is {scheduler!r}")
+    for name, rule in _ADVICE.items():
+        if not rule.accepts(advice.get(name)):
+            raise ModelUnsupported(
+                f"retouch.json: {name} is {reprlib.repr(advice[name])}", hint=f"expected {rule.expected}"
+            )
     return Notes(
-        recommended=Recommended(scheduler=scheduler, **counts, **numbers),
+        recommended=Recommended(**{name: advice.get(name) for name in _ADVICE}),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )

@@ -1,11 +1,12 @@
-"""SHA-256 of weights, remembered by path, size and time of change, so that a big file is read once."""
+"""SHA-256 of weights, remembered by what the system says of a file, so that a big one is read once."""
 
 import hashlib
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -13,6 +14,8 @@ import torch
 logger = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 8 * 2**20
+# A file that changes again within the clock's step looks the same; so young a hash is not remembered.
+_SETTLED_NS = 2 * 10**9
 
 
 def default_cache() -> Path:
@@ -21,21 +24,25 @@ def default_cache() -> Path:
     return (Path(root) if root else Path.home() / ".cache") / "retouch" / "hashes.json"
 
 
-def hash_files(files: Iterable[tuple[str, Path]], *, cache: Path | None = None) -> str:
+def hash_files(
+    files: Iterable[tuple[str, Path]], *, cache: Path | None = None, clock: Callable[[], int] = time.time_ns
+) -> str:
     """Return one hash over several files: SHA-256 of the lines `name sha256`, sorted by name.
 
     Args:
         files: (name, path) pairs; the name, not the place on disk, enters the hash.
         cache: the file of remembered hashes; None is `default_cache()`.
+        clock: nanoseconds, as the times of files are.
     """
     remembered = _read(cache or default_cache())
     known = dict(remembered)
     lines = []
     for name, path in sorted(files):
-        key = _key(path)
-        if key not in known:
-            known[key] = _hash_file(path)
-        lines.append(f"{name} {known[key]}\n")
+        key = _identity(path)
+        digest = known.get(key) or _hash_file(path)
+        if clock() - _changed_ns(path) > _SETTLED_NS:
+            known[key] = digest
+        lines.append(f"{name} {digest}\n")
     if known != remembered:
         _write(cache or default_cache(), known)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
@@ -50,10 +57,21 @@ def hash_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _key(path: Path) -> str:
+def identities(files: Iterable[Path]) -> dict[Path, str]:
+    """Return what would change of each file if it were written or replaced."""
+    return {path: _identity(path) for path in files}
+
+
+def _identity(path: Path) -> str:
     real = path.resolve()
     stat = real.stat()
-    return f"{real}|{stat.st_size}|{stat.st_mtime_ns}"
+    # Who writes other bytes can put the time of modification back, but not the time of change and the inode.
+    return f"{real}|{stat.st_size}|{stat.st_mtime_ns}|{stat.st_ctime_ns}|{stat.st_dev}|{stat.st_ino}"
+
+
+def _changed_ns(path: Path) -> int:
+    stat = path.stat()
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _hash_file(path: Path) -> str:

@@ -11,7 +11,7 @@ from retouch.models.bundle import ModelBundle
 from retouch.models.components import Components
 from retouch.models.devices import Placement
 from retouch.models.hashing import hash_tensors
-from retouch.models.layout import VAES
+from retouch.models.schemas import SCHEMAS
 
 _NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 # `image_encoder` only serves an IP-Adapter, which shows in the UNet.
@@ -35,7 +35,7 @@ def from_pipe(pipe: Any) -> ModelBundle:
             f"{type(pipe).__name__} has no {', '.join(missing)}",
             hint="give a Stable Diffusion 1.x or 2.x pipeline",
         )
-    for name, families in (("unet", ("UNet2DConditionModel",)), ("vae", VAES)):
+    for name, families in (("unet", ("UNet2DConditionModel",)), ("vae", tuple(SCHEMAS["vae"]))):
         if not any(base.__name__ in families for base in type(parts[name]).__mro__):
             raise ModelUnsupported(
                 f"{name} is a {type(parts[name]).__name__}", hint=f"expected {' or '.join(families)}"

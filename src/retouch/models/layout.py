@@ -2,22 +2,26 @@
 
 import json
 import re
+import reprlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from retouch.errors import ModelNotFound, ModelUnsafe, ModelUnsupported
+from retouch.models.schemas import SCHEMAS
 
 MAX_CONFIG_BYTES = 4 * 2**20
+# A library would apply it to the weights, silently: what is loaded would not be what is hashed.
+_ADAPTER = "adapter_config.json"
 
 PIPELINES = frozenset(
     {"StableDiffusionInpaintPipeline", "StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline"}
 )
-VAES = ("AutoencoderKL", "AsymmetricAutoencoderKL", "AutoencoderTiny")
 # Component -> library and classes that its entry in model_index.json may name.
 ALLOWED: dict[str, tuple[str, frozenset[str]]] = {
     "unet": ("diffusers", frozenset({"UNet2DConditionModel"})),
-    "vae": ("diffusers", frozenset(VAES)),
+    "vae": ("diffusers", frozenset(SCHEMAS["vae"])),
     "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
     "tokenizer": ("transformers", frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})),
     "safety_checker": ("stable_diffusion", frozenset({"StableDiffusionSafetyChecker"})),
@@ -48,7 +52,7 @@ class Weights:
     is_pickle: bool
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, *, most_bytes: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
     """Read a config file.
 
     Raises:
@@ -57,7 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ModelNotFound(f"{path.parent.name}/{path.name} is missing", hint=f"looked in {path.parent}")
-    if path.stat().st_size > MAX_CONFIG_BYTES:
+    if path.stat().st_size > most_bytes:
         raise ModelUnsafe(f"{path.parent.name}/{path.name} is larger than any config")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -80,13 +84,19 @@ def components_of(folder: Path) -> frozenset[str]:
         ModelUnsafe: the index or the folder brings code of its own.
         ModelUnsupported: the pipeline or a component is of another family.
     """
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise ModelNotFound(
+            f"the folder {str(folder)!r} holds no checkpoint",
+            hint="name the folder that holds model_index.json, or the checkpoint's .safetensors file",
+        )
     index = read_json(folder / "model_index.json")
     name = index.get("_class_name")
     if not isinstance(name, str):
         raise ModelUnsafe("model_index.json names a custom pipeline", hint="retouch never runs a model's code")
     if name not in PIPELINES:
         raise ModelUnsupported(
-            f"the checkpoint is for {name}", hint="retouch runs Stable Diffusion 1.x and 2.x checkpoints"
+            f"the checkpoint is for {reprlib.repr(name)}",
+            hint="retouch runs Stable Diffusion 1.x and 2.x checkpoints",
         )
     _refuse_code(folder)
     present = {key for key, entry in index.items() if isinstance(entry, list) and any(entry)}
@@ -100,24 +110,49 @@ def components_of(folder: Path) -> frozenset[str]:
     return frozenset(present)
 
 
+def weights_of(folder: Path, components: Collection[str], variant: str | None) -> dict[str, Weights]:
+    """Choose the weight files of all components that have some. They are what is checked, hashed and loaded.
+
+    Raises:
+        ModelNotFound, ModelUnsafe: as `find_weights`.
+    """
+    return {name: find_weights(folder, name, variant) for name in WEIGHTED if name in components}
+
+
+def named_files(weights: Mapping[str, Weights]) -> dict[str, Path]:
+    """Return the chosen files under the names by which they enter a checkpoint's hash."""
+    return {f"{component}/{file.name}": file for component, found in weights.items() for file in found.files}
+
+
 def find_weights(folder: Path, component: str, variant: str | None) -> Weights:
     """Choose the weight files of a component: the variant asked for, else the plain one, else fp16, else a pickle.
 
     Raises:
         ModelNotFound: there are none, or a shard is missing; the message lists what was looked for.
-        ModelUnsafe: the list of shards names files outside the component's folder.
+        ModelUnsafe: the list of shards names files outside the component's folder, or the folder holds what
+            another loader would take instead or add.
     """
     safe, pickle = WEIGHTED[component]
     home = folder / component
     looked_for = []
+    if (home / _ADAPTER).exists():
+        raise ModelUnsafe(
+            f"{component} holds an adapter beside its weights: {_ADAPTER}",
+            hint="remove it; give a LoRA with --lora, which results record",
+        )
     for stem, suffix in ((safe, "safetensors"), (pickle, "bin")):
         for wanted in dict.fromkeys((variant, None, "fp16")):
             tag = f".{wanted}" if wanted else ""
             single = home / f"{stem}{tag}.{suffix}"
             looked_for.append(single.name)
+            index = home / f"{stem}.{suffix}.index{tag}.json"
+            if single.is_file() and index.exists():
+                raise ModelUnsafe(
+                    f"{component} holds both {single.name} and {index.name}, and loaders differ in what they take",
+                    hint="remove one of them",
+                )
             if single.is_file():
                 return Weights((single,), wanted, suffix == "bin")
-            index = home / f"{stem}.{suffix}.index{tag}.json"
             if index.is_file():
                 return Weights(_shards(index), wanted, suffix == "bin")
     raise ModelNotFound(
@@ -136,25 +171,41 @@ def _shards(index: Path) -> tuple[Path, ...]:
     files = tuple(index.parent / name for name in names)
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise ModelNotFound(f"{index.parent.name} lacks shards: {', '.join(missing)}", hint="download it again")
+        shown = ", ".join(missing[:5])
+        raise ModelNotFound(f"{index.parent.name} lacks shards: {shown}", hint="download it again")
     return files
 
 
 def _check_class(component: str, entry: list[Any]) -> None:
     if component not in ALLOWED:
-        raise ModelUnsupported(f"the checkpoint brings a component that retouch does not know: {component}")
+        raise ModelUnsupported(
+            f"the checkpoint brings a component that retouch does not know: {reprlib.repr(component)}"
+        )
     library, classes = ALLOWED[component]
     if len(entry) != 2 or entry[0] != library:
-        raise ModelUnsafe(f"{component} comes from {entry[0]!r}, not from {library}")
-    if entry[1] not in classes:
-        raise ModelUnsupported(f"{component} is a {entry[1]!r}", hint=f"known: {', '.join(sorted(classes))}")
+        raise ModelUnsafe(f"{component} comes from {reprlib.repr(entry[0])}, not from {library}")
+    if not (isinstance(entry[1], str) and entry[1] in classes):
+        raise ModelUnsupported(
+            f"{component} is a {reprlib.repr(entry[1])}", hint=f"known: {', '.join(sorted(classes))}"
+        )
 
 
 def _check_scheduler(entry: list[Any]) -> None:
     if len(entry) != 2 or entry[0] != "diffusers":
-        raise ModelUnsafe(f"the scheduler comes from {entry[0]!r}, not from diffusers")
-    if not (isinstance(entry[1], str) and _SCHEDULER_NAME.fullmatch(entry[1])):
-        raise ModelUnsupported(f"the scheduler is a {entry[1]!r}")
+        raise ModelUnsafe(f"the scheduler comes from {reprlib.repr(entry[0])}, not from diffusers")
+    check_scheduler_name(entry[1])
+
+
+def check_scheduler_name(name: object) -> None:
+    """Take names that a scheduler can have: they are looked up in diffusers, which holds much else.
+
+    Raises:
+        ModelUnsupported: it is another name, or none.
+    """
+    if not (isinstance(name, str) and _SCHEDULER_NAME.fullmatch(name)):
+        raise ModelUnsupported(
+            f"the scheduler is a {reprlib.repr(name)}", hint="expected a class of diffusers, such as DDIMScheduler"
+        )
 
 
 def _refuse_code(folder: Path) -> None:

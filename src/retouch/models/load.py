@@ -3,16 +3,23 @@
 import logging
 from pathlib import Path
 
+import torch
+
+from retouch.errors import InvalidField, MissingExtra, ModelError, ModelUnsafe
 from retouch.models.adapters import attach
 from retouch.models.assemble import assemble
 from retouch.models.bundle import ModelBundle
 from retouch.models.devices import place
 from retouch.models.folder import load_folder, quiet_loading
+from retouch.models.guarded import guarded
+from retouch.models.hashing import identities
 from retouch.models.locate import locate
 from retouch.models.offload import enable_offload
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.models.schedulers import resolve_scheduler
 from retouch.models.single_file import load_single_file
 from retouch.models.vae import replace_vae
+from retouch.request import DEFAULT_NUM_INFERENCE_STEPS
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +39,35 @@ def load_model(name: str | Path | None = None, options: LoadOptions = DEFAULT_OP
     """
     placement = place(options)
     source = locate(name, options)
-    with quiet_loading():
+    with guarded(f"{source.path.name} cannot be loaded"), quiet_loading():
         load = load_single_file if source.is_file else load_folder
         components = load(source.path, options)
         if options.vae is not None:
             components = replace_vae(components, options)
         components = attach(components, options)
         bundle = assemble(components, placement, name=source.name, path=source.path)
-    if options.offload:
-        enable_offload(bundle)
+        if identities(components.files) != components.files:
+            raise ModelError(f"{source.path.name} changed while it was loaded", hint="load it again")
+        _check_scheduler(bundle)
+        if options.offload:
+            enable_offload(bundle)
     logger.info("loaded %s (%s, %d px) on %s", bundle.name, bundle.kind, bundle.native_size, bundle.device)
     return bundle
+
+
+def _check_scheduler(bundle: ModelBundle) -> None:
+    """Build the checkpoint's own scheduler once: what its config says wrong is an error now, not of a request."""
+    with guarded(f"the checkpoint's {bundle.scheduler_class} cannot be used", hint="see scheduler_config.json"):
+        try:
+            spec = resolve_scheduler(None, bundle)
+        except (InvalidField, MissingExtra):
+            return  # of a class that does not run here; requests can name another
+        scheduler = spec.build()
+        scheduler.set_timesteps(DEFAULT_NUM_INFERENCE_STEPS)
+        for name in ("alphas_cumprod", "sigmas", "timesteps"):
+            table = getattr(scheduler, name, None)
+            if isinstance(table, torch.Tensor) and not table.isfinite().all():
+                raise ModelUnsafe(
+                    f"the checkpoint's {bundle.scheduler_class} has {name} that are not finite",
+                    hint="its betas in scheduler_config.json are no noise schedule",
+                )

@@ -1,6 +1,7 @@
 """From what the user names to a place on disk: the embedded model, a folder, a file or a hub id."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -42,9 +43,12 @@ def locate(name: str | Path | None = None, options: LoadOptions = DEFAULT_OPTION
     """
     if name is None or str(name) == POCKET:
         return _pocket()
-    path = Path(name).expanduser()
-    if path.exists():
-        return Source(str(name), path)
+    path = Path(name)
+    with suppress(RuntimeError):  # `~nobody/model`: a name like any other that leads nowhere
+        path = path.expanduser()
+    with suppress(OSError):  # a name that is too long for a path
+        if path.exists():
+            return Source(str(name), path)
     match = _HUB_ID.fullmatch(str(name))
     if isinstance(name, Path) or match is None or path.suffix.lower() in WEIGHT_SUFFIXES:
         raise ModelNotFound(
@@ -84,11 +88,21 @@ def cached(repository: str, revision: str | None, options: LoadOptions) -> tuple
     except (OSError, ValueError):
         return None, "nothing of it is there"
     try:
-        for component in components_of(folder) & WEIGHTED.keys():
-            find_weights(folder, component, options.variant)
+        check_whole(folder, options)
     except ModelNotFound as error:
         return None, str(error)
     return folder, ""
+
+
+def check_whole(folder: Path, options: LoadOptions) -> None:
+    """Refuse, by its file names and index alone, a folder that could not be loaded.
+
+    Raises:
+        ModelNotFound: a component or its weights are missing.
+        ModelUnsafe, ModelUnsupported: as `components_of`.
+    """
+    for component in components_of(folder) & WEIGHTED.keys():
+        find_weights(folder, component, options.variant)
 
 
 def download(repository: str, revision: str | None, options: LoadOptions) -> Path:

@@ -1,6 +1,5 @@
 """Keeping only the component that works on the device, for GPUs that cannot hold the whole checkpoint."""
 
-import dataclasses
 from typing import Any
 
 import torch
@@ -54,16 +53,3 @@ def enable_offload(bundle: ModelBundle) -> Seat:
         module.to(CPU)
         add_hook_to_module(module, SeatHook())
     return seat
-
-
-def footprint_bytes(bundle: ModelBundle) -> dict[str, int]:
-    """Return the bytes of weights of each module of a bundle."""
-    modules = {
-        field.name: module
-        for field in dataclasses.fields(bundle)
-        if isinstance(module := getattr(bundle, field.name), torch.nn.Module)
-    }
-    return {
-        name: sum(weight.numel() * weight.element_size() for weight in module.parameters())
-        for name, module in modules.items()
-    }

@@ -5,18 +5,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from retouch.errors import ModelError, ModelNotFound
+from retouch.errors import ModelError, ModelNotFound, RetouchError
 from retouch.models import locate as places
 from retouch.models.assemble import geometry, prediction_type
 from retouch.models.bundle import Kind
 from retouch.models.checks import safetensors_header, weight_format
 from retouch.models.components import read_notes
 from retouch.models.folder import read_scheduler
+from retouch.models.guarded import guarded
 from retouch.models.hashing import hash_files
-from retouch.models.layout import WEIGHTED, components_of, find_weights, read_json
+from retouch.models.layout import components_of, named_files, read_json, weights_of
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions, PredictionType
+from retouch.models.schemas import check_config
 from retouch.models.single_file import CONV_IN
 
 
@@ -69,8 +70,9 @@ def list_models(
     entries, problems = [], []
     for name, path in _candidates(folders, options):
         try:
-            entries.append(_entry(name, path))
-        except ModelError as error:
+            with guarded("it cannot be read"):
+                entries.append(_entry(name, path))
+        except RetouchError as error:
             problems.append(f"{name}: {error}")
     return entries, problems
 
@@ -86,23 +88,24 @@ def describe(name: str | Path | None = None, options: LoadOptions = DEFAULT_OPTI
         raise ModelError(
             f"{source.path.name} is a single file, which holds no description", hint="load it to see what it is"
         )
-    folder = source.path
+    with guarded(f"{source.path.name} cannot be read"):
+        return _described(source.name, source.path, options)
+
+
+def _described(name: str, folder: Path, options: LoadOptions) -> Description:
     shape = geometry(*_configs(folder))
     scheduler = read_scheduler(folder)
-    present = components_of(folder)
-    weights = {part: find_weights(folder, part, options.variant) for part in WEIGHTED if part in present}
+    weights = weights_of(folder, components_of(folder), options.variant)
     notes = read_notes(folder)
     return Description(
-        name=source.name,
+        name=name,
         path=folder,
         kind=shape.kind,
         native_size=shape.native_size,
         size_multiple=shape.size_multiple,
         prediction_type=prediction_type(scheduler),
         scheduler=str(scheduler["_class_name"]),
-        content_hash=hash_files(
-            (f"{part}/{file.name}", file) for part, found in weights.items() for file in found.files
-        ),
+        content_hash=hash_files(named_files(weights).items()),
         parameters={part: _parameters(found.files) for part, found in weights.items() if not found.is_pickle},
         words=None if notes.vocabulary is None else len(notes.vocabulary),
         licence=notes.licence,
@@ -117,10 +120,15 @@ def _candidates(folders: Iterable[Path], options: LoadOptions) -> Iterator[tuple
         if (folder / "model_index.json").is_file():
             yield str(folder), folder
         elif folder.is_dir():
-            for path in sorted(folder.iterdir()):
-                is_weights = path.is_file() and path.suffix.lower() in places.WEIGHT_SUFFIXES
-                if is_weights or (path / "model_index.json").is_file():
-                    yield str(path), path
+            yield from ((str(path), path) for path in sorted(folder.iterdir()) if _may_be_checkpoint(path))
+
+
+def _may_be_checkpoint(path: Path) -> bool:
+    try:
+        is_weights = path.is_file() and path.suffix.lower() in places.WEIGHT_SUFFIXES
+        return is_weights or (path / "model_index.json").is_file()
+    except OSError:  # not readable: whoever lists it is told so
+        return True
 
 
 def _cached_on_hub(options: LoadOptions) -> Iterator[tuple[str, Path]]:
@@ -160,15 +168,15 @@ class _Config:
 
 
 def _configs(folder: Path) -> tuple[_Config, _Config]:
-    unet, vae = (_config(read_json(folder / part / "config.json")) for part in ("unet", "vae"))
-    return unet, vae
+    return _config(folder, "unet"), _config(folder, "vae")
 
 
-def _config(config: dict[str, Any]) -> _Config:
-    # Configs of asymmetric and tiny VAEs may lack the widths that diffusers takes from their decoders'.
+def _config(folder: Path, component: str) -> _Config:
+    values = check_config(component, read_json(folder / component / "config.json"))
+    # Of asymmetric and tiny VAEs diffusers takes the decoder's widths for both.
     spellings = ("block_out_channels", "up_block_out_channels", "decoder_block_out_channels")
-    widths = next((config[name] for name in spellings if name in config), ())
-    known = {key: value for key, value in config.items() if key in _FIELDS}
+    widths = next((values[name] for name in spellings if name in values), ())
+    known = {key: value for key, value in values.items() if key in _FIELDS}
     return _Config(**known | {"block_out_channels": widths})
 
 

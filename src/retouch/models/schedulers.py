@@ -7,18 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
-from typing import Any
-
-import diffusers
-from diffusers.schedulers import KarrasDiffusionSchedulers
+from typing import TYPE_CHECKING, Any
 
 from retouch.errors import InvalidField, MissingExtra
-from retouch.models.bundle import ModelBundle
 from retouch.models.scheduler_names import CLASSES, look_up, unknown
 
+if TYPE_CHECKING:
+    from retouch.models.bundle import ModelBundle
+
 _SIGMAS = frozenset({"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"})
-# What a checkpoint may bring: the classes that have names here, and what diffusers declares fit.
-_OWN = frozenset((*CLASSES, *KarrasDiffusionSchedulers.__members__)) - {"DPMSolverSDEScheduler"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +47,16 @@ class SchedulerSpec:
         return copy.deepcopy(_built(self))
 
 
-def resolve_scheduler(name: str | None, bundle: ModelBundle, *, exact: bool = False) -> SchedulerSpec:
+def check_name(name: str) -> None:
+    """Refuse a name that `resolve_scheduler` would not find with any checkpoint; nothing heavy is imported.
+
+    Raises:
+        InvalidField: no scheduler has this name.
+    """
+    look_up(name)
+
+
+def resolve_scheduler(name: str | None, bundle: "ModelBundle", *, exact: bool = False) -> SchedulerSpec:
     """Find the scheduler that a caller named, made from the checkpoint's original config.
 
     Args:
@@ -63,7 +69,7 @@ def resolve_scheduler(name: str | None, bundle: ModelBundle, *, exact: bool = Fa
         MissingExtra: it needs SciPy, which is not installed.
     """
     class_name, options, schedule = (bundle.scheduler_class, {}, {}) if name is None else look_up(name)
-    if name is None and class_name not in _OWN:
+    if name is None and class_name not in _own_classes():
         raise InvalidField(
             "scheduler",
             f"the checkpoint's own is {class_name}, which does not step Stable Diffusion models here",
@@ -91,10 +97,12 @@ def _as_json(value: Any) -> Any:
 
 @lru_cache(maxsize=32)
 def _built(spec: SchedulerSpec) -> Any:
+    import diffusers
+
     return getattr(diffusers, spec.class_name)(**spec.config)
 
 
-def _patched(bundle: ModelBundle, class_name: str) -> dict[str, Any]:
+def _patched(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
     """Return the original config with what Stable Diffusion takes for granted.
 
     `steps_offset` 1 and `skip_prk_steps` are what diffusers' own pipeline sets on a checkpoint that lacks them
@@ -108,7 +116,7 @@ def _patched(bundle: ModelBundle, class_name: str) -> dict[str, Any]:
     return config
 
 
-def _as_in_pipeline(bundle: ModelBundle, class_name: str) -> dict[str, Any]:
+def _as_in_pipeline(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
     """Return the config that the scheduler has in a diffusers pipeline of the same checkpoint.
 
     One that was handed over in memory is taken as it is. One from disk went through the pipeline's constructor,
@@ -129,7 +137,17 @@ def _public(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @cache
+def _own_classes() -> frozenset[str]:
+    """Return what a checkpoint may bring: the classes that have names here, and what diffusers declares fit."""
+    from diffusers.schedulers import KarrasDiffusionSchedulers
+
+    return frozenset((*CLASSES, *KarrasDiffusionSchedulers.__members__)) - {"DPMSolverSDEScheduler"}
+
+
+@cache
 def _accepted(class_name: str) -> frozenset[str]:
+    import diffusers
+
     cls = getattr(diffusers, class_name, None)
     # The name may come from a checkpoint's config: no other class is built because a file says so.
     if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):

@@ -1,20 +1,25 @@
 """Loading of single-file checkpoints in the original Stable Diffusion layout, without the network."""
 
 from collections.abc import Mapping
-from importlib.resources import files
+from importlib.resources import files as files_of
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from retouch.errors import ModelError, ModelUnsupported
+from retouch.models.build import build, outline
 from retouch.models.checks import read_weights
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.components import Components, read_notes
-from retouch.models.folder import check_config, has_tokenizer, load_tokenizer, read_scheduler, vae_class
-from retouch.models.hashing import hash_files
+from retouch.models.folder import read_scheduler
+from retouch.models.guarded import guarded
+from retouch.models.hashing import hash_files, identities
 from retouch.models.layout import read_json
 from retouch.models.options import LoadOptions
+from retouch.models.schemas import check_config
+from retouch.models.tokenizer import has_tokenizer, load_tokenizer
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 _VAE = "first_stage_model."
@@ -34,11 +39,10 @@ def load_single_file(path: Path, options: LoadOptions) -> Components:
         ModelUnsupported: it is of another family.
         ModelError: weights are missing.
     """
+    files = identities([path])
     weights = _normalise(read_weights(path, allow_pickle=options.allow_pickle))
     family = detect_family(weights, path.name)
-    home = _config_home(path, options) or Path(str(files("retouch.models") / "configs" / family))
-    for component in ("unet", "vae", "text_encoder"):
-        check_config(component, read_json(home / component / "config.json"))
+    home = _config_home(path, options) or Path(str(files_of("retouch.models") / "configs" / family))
     unet = _model("unet", weights, home, in_channels=int(weights[CONV_IN].shape[1]))
     scheduler = read_scheduler(home)
     if options.prediction_type is not None:
@@ -47,14 +51,18 @@ def load_single_file(path: Path, options: LoadOptions) -> Components:
         scheduler["prediction_type"] = "epsilon" if predicts_noise(unet) else "v_prediction"
     if family == "sd2" and scheduler.get("prediction_type") == "v_prediction" and unet.config.sample_size == 64:
         unet.register_to_config(sample_size=96)  # Stable Diffusion 2 predicts v in its 768 px version only
+    text_encoder = _model("text_encoder", weights, home)
     return Components(
         unet=unet,
-        vae=_vae(weights, home, path.name) if options.vae is None else _without_weights(home),
-        text_encoder=_text_encoder(weights, home),
-        tokenizer=_tokenizer(home),
+        vae=_vae(weights, home, path.name)
+        if options.vae is None
+        else outline("vae", read_json(home / "vae" / "config.json")),
+        text_encoder=text_encoder,
+        tokenizer=_tokenizer(home, rows=text_encoder.config.vocab_size),
         scheduler_config=scheduler,
         content_hash=hash_files([("checkpoint", path)]),
         notes=read_notes(home),
+        files=files,
     )
 
 
@@ -102,31 +110,28 @@ def detect_family(weights: Mapping[str, torch.Tensor], name: str) -> str:
 
 
 def _normalise(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Return the weights in float32, with the text encoder's names as Stable Diffusion 1.5 has them."""
+    """Return the weights with the text encoder's names as Stable Diffusion 1.5 has them, without averaged ones."""
     result = {}
     for key, tensor in weights.items():
         if key.startswith(_TEXT_1) and not key.startswith(_TEXT_1 + "text_model."):
             key = _TEXT_1 + "text_model." + key.removeprefix(_TEXT_1)
         if not key.startswith("model_ema."):
-            result[key] = tensor.float() if tensor.is_floating_point() else tensor
+            result[key] = tensor
     return result
 
 
-def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overrides: Any) -> Any:
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-
-    model_class = UNet2DConditionModel if component == "unet" else AutoencoderKL
+def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overrides: int) -> Any:
+    config = {**read_json(home / component / "config.json"), **overrides}
+    values = check_config(component, config)
     try:
-        model = model_class.from_single_file(
-            weights, config=str(home), subfolder=component, local_files_only=True, **overrides
-        )
-    except Exception as error:
-        # diffusers' converters fail in many classes, KeyError and its own among them.
-        raise ModelError(
-            f"the {component} of this file does not fit its config: {str(error).partition(chr(10))[0][:200]}",
+        with guarded("its weights have other names or shapes"):
+            renamed = converted(component, weights, values)
+        return build(component, config, renamed)
+    except ModelError as error:
+        raise type(error)(
+            f"the {component} of this file does not fit its config: {error}",
             hint="an unusual shape needs its configs: put a diffusers folder of the file's name beside it",
         ) from error
-    return _whole(component, model)
 
 
 def _vae(weights: dict[str, torch.Tensor], home: Path, name: str) -> Any:
@@ -138,38 +143,27 @@ def _vae(weights: dict[str, torch.Tensor], home: Path, name: str) -> Any:
     return _model("vae", weights, home)
 
 
-def _without_weights(home: Path) -> Any:
-    """Return the VAE that the configs describe, to be replaced by one from another file."""
-    config = read_json(home / "vae" / "config.json")
-    with torch.device("meta"):
-        return vae_class(config).from_config(config)
+def converted(
+    component: str, weights: dict[str, torch.Tensor], config: dict[str, Any]
+) -> Mapping[str, torch.Tensor]:
+    """Return one component's weights under diffusers' names; its converters go by the names in the file."""
+    from diffusers.loaders import single_file_utils as converters
+
+    if component == "unet":
+        found = converters.convert_ldm_unet_checkpoint(weights, config)
+    elif component == "vae":
+        found = converters.convert_ldm_vae_checkpoint(weights, config)
+    elif any(key.startswith(_TEXT_2) for key in weights):
+        outline = SimpleNamespace(config=SimpleNamespace(**config))
+        found = converters.convert_open_clip_checkpoint(outline, weights, prefix=_TEXT_2)
+    else:
+        found = converters.convert_ldm_clip_checkpoint(weights)
+    return dict(found)
 
 
-def _text_encoder(weights: dict[str, torch.Tensor], home: Path) -> Any:
-    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
-    from transformers import CLIPTextModel
-
-    try:
-        model = create_diffusers_clip_model_from_ldm(
-            CLIPTextModel, weights, subfolder="text_encoder", config=str(home), local_files_only=True
-        )
-    except Exception as error:
-        raise ModelError(
-            f"the text encoder of this file does not fit its config: {str(error).partition(chr(10))[0][:200]}"
-        ) from error
-    return _whole("text_encoder", model)
-
-
-def _whole(component: str, model: Any) -> Any:
-    missing = [name for name, weight in model.named_parameters() if weight.device.type == "meta"]
-    if missing:
-        raise ModelError(f"the file lacks {len(missing)} weights of the {component}, such as {missing[0]}")
-    return model.float()
-
-
-def _tokenizer(home: Path) -> Any:
+def _tokenizer(home: Path, *, rows: int) -> Any:
     if has_tokenizer(home / "tokenizer"):
-        return load_tokenizer(home / "tokenizer")
+        return load_tokenizer(home / "tokenizer", rows=rows)
     path = home / "tokenizer" / "tokenizer_config.json"
     pad = read_json(path).get("pad_token") if path.is_file() else None
     return clip_tokenizer(pad) if isinstance(pad, str) else clip_tokenizer()

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from retouch.errors import InvalidField, ModelUnsupported
-from retouch.models.checks import read_pickle, read_weights, weight_format
+from retouch.models.checks import read_weights, weight_format
 from retouch.models.components import Components
+from retouch.models.pickles import load_pickle
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def _read(path: Path, *, allow_pickle: bool) -> tuple[str | None, torch.Tensor]:
     if key not in _NAMELESS:
         name = key  # diffusers' form: the token is the key
     elif weight_format(path) == "pickle":
-        name = read_pickle(path, allow_pickle=allow_pickle).get("name")  # A1111's
+        name = load_pickle(path, allow_pickle=allow_pickle).get("name")  # A1111's
     return (name if isinstance(name, str) and _can_be_token(name) else None), vectors
 
 

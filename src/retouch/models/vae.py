@@ -1,5 +1,6 @@
 """A VAE of its own, from a file or a folder, in the place of the checkpoint's."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -7,16 +8,17 @@ from typing import Any
 
 import torch
 
-from retouch.errors import ModelNotFound, ModelUnsupported
+from retouch.errors import ModelError, ModelNotFound, ModelUnsupported
+from retouch.models.build import build
 from retouch.models.checks import read_weights
 from retouch.models.components import Components
-from retouch.models.folder import check_config, vae_class
-from retouch.models.hashing import hash_files
+from retouch.models.guarded import guarded
+from retouch.models.hashing import hash_files, identities
 from retouch.models.layout import WEIGHTED, read_json
 from retouch.models.options import LoadOptions
+from retouch.models.schemas import check_config
+from retouch.models.single_file import converted
 
-# What diffusers called an attention's layers before version 0.17; the best-known VAEs were saved then.
-_OLD_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 _IN_CHECKPOINT = "first_stage_model."
 
 
@@ -36,42 +38,39 @@ def replace_vae(components: Components, options: LoadOptions) -> Components:
     file = _weight_file(path, options) if path.is_dir() else path
     if not file.is_file():
         raise ModelNotFound(f"there is no VAE at {path}", hint="give a weight file or a diffusers folder")
+    files = identities([file])
     beside = file.with_name("config.json")
-    config: Mapping[str, Any] = read_json(beside) if beside.is_file() else _own_config(components.vae)
-    check_config("vae", dict(config))
-    vae = build_vae(read_weights(file, allow_pickle=options.allow_pickle), config, name=path.name)
+    config = read_json(beside) if beside.is_file() else _own_config(components.vae)
+    vae = _built(read_weights(file, allow_pickle=options.allow_pickle), config, name=path.name)
     label = f"vae={path.name}@{hash_files([('vae', file)])[:12]}"
-    return replace(components, vae=vae, adapters=(label, *components.adapters))
+    return replace(
+        components,
+        vae=vae,
+        adapters=(label, *components.adapters),
+        files={**components.files, **files},
+    )
 
 
-def build_vae(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any], *, name: str) -> Any:
-    """Return a VAE of a config with weights in diffusers' names or those of the original layout, in float32.
-
-    Raises:
-        ModelUnsupported: they do not make this VAE.
-    """
-    from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
-
-    cls = vae_class(config)
+def _built(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any], *, name: str) -> Any:
+    values = check_config("vae", config)
     of_vae = [key for key in weights if key.startswith(_IN_CHECKPOINT)] or list(weights)
-    weights = {key: weights[key].float() for key in of_vae if "loss." not in key}
+    weights = {key: weights[key] for key in of_vae if "loss." not in key}  # what it was trained with
     try:
         if any(".mid.attn_1." in key for key in weights):
-            weights = convert_ldm_vae_checkpoint(weights, config)
-        with torch.device("meta"):
-            vae = cls.from_config(dict(config))
-        vae.load_state_dict({_renamed(key): tensor for key, tensor in weights.items()}, assign=True)
-    except (AttributeError, KeyError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[:2][-1].strip()
+            with guarded("its weights have other names or shapes"):
+                weights = converted("vae", dict(weights), values)
+        return build("vae", config, weights)
+    except ModelError as error:
         raise ModelUnsupported(
-            f"{name} is no {cls.__name__} of the checkpoint's shape: {reason[:200]}",
+            f"{name} is no VAE of the checkpoint's shape: {error}",
             hint="put the VAE's config.json beside its weights, if it has another shape",
         ) from error
-    return vae
 
 
 def _own_config(vae: Any) -> dict[str, Any]:
-    return {**vae.config, "_class_name": type(vae).__name__}
+    # As it would stand in a file: diffusers holds some lists as tuples.
+    config: dict[str, Any] = json.loads(vae.to_json_string())
+    return config
 
 
 def _weight_file(folder: Path, options: LoadOptions) -> Path:
@@ -86,10 +85,3 @@ def _weight_file(folder: Path, options: LoadOptions) -> Path:
     if found is None:
         raise ModelNotFound(f"the VAE in {home} has no weights", hint=f"looked for {', '.join(names)}")
     return found
-
-
-def _renamed(key: str) -> str:
-    head, _, layer = key.removesuffix(".weight").removesuffix(".bias").rpartition(".")
-    if ".attentions." not in key or layer not in _OLD_NAMES:
-        return key
-    return f"{head}.{_OLD_NAMES[layer]}{key[len(head) + 1 + len(layer) :]}"

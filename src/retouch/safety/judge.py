@@ -1,4 +1,4 @@
-"""The verdict on a finished picture: checked in all its views, closed where the check fails."""
+"""The verdict on a finished picture: every checker must let it pass, and a check that fails lets nothing pass."""
 
 import logging
 import math
@@ -10,76 +10,49 @@ from retouch.errors import NonFinite
 from retouch.imaging.picture import Picture
 from retouch.request import SafetyPolicy
 from retouch.safety.checkers import ImageChecker
-from retouch.safety.policy import Bucket, Finding, Verdict, enforce
-from retouch.safety.views import Box, View, views_of
+from retouch.safety.policy import Check, Finding, Verdict, enforce
+from retouch.safety.views import Exhibit
 
 logger = logging.getLogger(__name__)
 
 
-def verdict(
-    picture: Picture, checker: ImageChecker | None, policy: SafetyPolicy, *, focus: Box | None = None
-) -> tuple[Verdict, Picture]:
+def verdict(exhibit: Exhibit, checkers: Sequence[ImageChecker], policy: SafetyPolicy) -> tuple[Verdict, Picture]:
     """Judge what is about to be handed out, and return it with the verdict, or its stand-in.
 
     Call it after compositing, with the picture at full size, off the engine's thread.
 
     Args:
-        checker: None under any policy but `off` counts as a check that failed.
-        focus: the box of the repainted part.
+        checkers: none under any policy but `off` counts as a check that failed.
     Raises:
         Blocked: the picture was refused, or could not be checked, and the policy is `error`.
         NonFinite: the pixels are no integers; a failed generation is never taken for an unsafe picture.
     """
-    if not np.issubdtype(picture.pixels.dtype, np.integer):
+    if not np.issubdtype(exhibit.picture.pixels.dtype, np.integer):
         raise NonFinite("the picture to be judged was never quantised")
-    outcome = Verdict("off", policy) if policy == "off" else inspect(picture, checker, policy, focus=focus)
-    return outcome, enforce(picture, outcome)
+    outcome = Verdict("off", policy) if policy == "off" else inspect(exhibit, checkers, policy)
+    return outcome, enforce(exhibit.picture, outcome)
 
 
-def inspect(
-    picture: Picture, checker: ImageChecker | None, policy: SafetyPolicy, *, focus: Box | None = None
-) -> Verdict:
+def inspect(exhibit: Exhibit, checkers: Sequence[ImageChecker], policy: SafetyPolicy) -> Verdict:
     """Check a picture without acting on it; a check that fails is a `failed` verdict."""
-    if checker is None:
-        return Verdict("failed", policy, findings=(Finding("check_failed"),))
+    checks = tuple(_check(exhibit, checker) for checker in checkers)
+    findings = tuple(finding for check in checks for finding in check.findings())
+    if not checks:
+        findings = (Finding("", "check_failed"),)
+    if any(finding.category != "check_failed" for finding in findings):
+        return Verdict("flag", policy, checks, findings)
+    return Verdict("failed" if findings else "pass", policy, checks, findings)
+
+
+def _check(exhibit: Exhibit, checker: ImageChecker) -> Check:
     try:
-        views = views_of(picture, focus)
-        scores = _checked(checker.scores([view.pixels for view in views]), len(views))
+        scores = tuple(checker.check(exhibit))
+        if not scores:
+            raise ValueError("nothing was scored")
+        if not all(math.isfinite(score.value) for score in scores):
+            raise ValueError("a score is not finite")
+        return Check(checker.name, checker.version, scores)
     except Exception:
         # Whatever went wrong inside a checker, the picture was not checked.
         logger.exception("the safety checker %s failed", checker.name)
-        return Verdict("failed", policy, checker=checker.name, findings=(Finding("check_failed"),))
-    return _decide(checker, policy, views, scores)
-
-
-def _decide(
-    checker: ImageChecker, policy: SafetyPolicy, views: Sequence[View], scores: tuple[float, ...]
-) -> Verdict:
-    findings = tuple(
-        Finding("nsfw", view.name, "high") for view, score in zip(views, scores) if score >= checker.threshold
-    )
-    return Verdict(
-        decision="flag" if findings else "pass",
-        policy=policy,
-        checker=checker.name,
-        checker_version=checker.version,
-        threshold=checker.threshold,
-        bucket=_bucket(max(scores), checker),
-        findings=findings,
-        scores=scores,
-    )
-
-
-def _checked(scores: Sequence[float], count: int) -> tuple[float, ...]:
-    if len(scores) != count:
-        raise ValueError(f"{count} views, {len(scores)} scores")
-    result = tuple(float(score) for score in scores)
-    if not all(math.isfinite(score) for score in result):
-        raise ValueError("a score is not finite")
-    return result
-
-
-def _bucket(score: float, checker: ImageChecker) -> Bucket:
-    if score >= checker.threshold:
-        return "high"
-    return "near" if score >= checker.near else "low"
+        return Check(checker.name, "")

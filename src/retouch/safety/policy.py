@@ -1,7 +1,7 @@
 """What a check found, what follows from it, and what is done to a refused picture."""
 
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from retouch.request import SafetyPolicy
 Decision = Literal["pass", "flag", "failed", "off"]
 Bucket = Literal["low", "near", "high"]
 
+_BUCKETS = get_args(Bucket)
 _BLUR_CELLS = 8
 
 
@@ -21,36 +22,86 @@ class Finding:
     """One reason against a picture.
 
     Attributes:
-        category: what the checker looks for (`nsfw`), or `check_failed`.
-        view: which part it saw: `whole`, `tile 2/3`, `focus`; empty where none was seen.
+        checker: who found it; empty where there was no checker.
+        category: what the checker looks for (`nsfw`, `violence`, ...), or `check_failed`.
+        view: which part it saw: `whole`, `tile 2/3`, `focus on black`; empty where none was seen.
         bucket: how sure it was.
     """
 
+    checker: str
     category: str
     view: str = ""
     bucket: Bucket = "high"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The outcome of one check of one picture.
+class Score:
+    """How much of a category a checker saw in a view, on its own scale.
 
     Attributes:
-        decision: `pass`; `flag` (unsafe); `failed` (the check could not be made, which counts as unsafe); `off`.
-        bucket: the highest bucket over all views; None where none was scored.
-        threshold: the score at which the checker flags.
-        scores: one raw score a view. For the operator's own statistics: `as_dict` leaves them out, because
-            whoever reads scores can search for pictures just below the threshold.
+        threshold: at it or above the picture is refused.
+        near: from it on the value is close to that.
+    """
+
+    category: str
+    view: str
+    value: float
+    threshold: float
+    near: float
+
+    @property
+    def bucket(self) -> Bucket:
+        if self.value >= self.threshold:
+            return "high"
+        return "near" if self.value >= self.near else "low"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one checker said of one picture; no scores: it failed, which counts as unsafe.
+
+    Attributes:
+        scores: for the operator's own statistics: `as_dict` leaves them out, because whoever reads scores can
+            search for pictures just below a threshold.
+    """
+
+    checker: str
+    version: str
+    scores: tuple[Score, ...] = ()
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """The highest bucket over all views and categories; None where nothing was scored."""
+        return max((score.bucket for score in self.scores), key=_BUCKETS.index, default=None)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what speaks against the picture."""
+        if not self.scores:
+            return (Finding(self.checker, "check_failed"),)
+        return tuple(Finding(self.checker, s.category, s.view) for s in self.scores if s.bucket == "high")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what clients and metadata may hold."""
+        return {
+            "checker": self.checker,
+            "version": self.version,
+            "thresholds": {score.category: score.threshold for score in self.scores},
+            "bucket": self.bucket,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of checking one picture, by one checker or several.
+
+    Attributes:
+        decision: `pass`; `flag` (unsafe); `failed` (a check could not be made, which counts as unsafe); `off`.
     """
 
     decision: Decision
     policy: SafetyPolicy
-    checker: str = ""
-    checker_version: str = ""
-    threshold: float | None = None
-    bucket: Bucket | None = None
+    checks: tuple[Check, ...] = ()
     findings: tuple[Finding, ...] = ()
-    scores: tuple[float, ...] = ()
 
     @property
     def nsfw_content_detected(self) -> bool | None:
@@ -64,11 +115,8 @@ class Verdict:
         return {
             "decision": self.decision,
             "policy": self.policy,
-            "checker": self.checker,
-            "checker_version": self.checker_version,
-            "threshold": self.threshold,
-            "bucket": self.bucket,
-            "findings": [{"category": f.category, "view": f.view, "bucket": f.bucket} for f in self.findings],
+            "checks": [check.as_dict() for check in self.checks],
+            "findings": [asdict(finding) for finding in self.findings],
         }
 
 
@@ -83,10 +131,14 @@ def enforce(picture: Picture, verdict: Verdict) -> Picture:
     if verdict.policy == "error":
         what = "was refused by" if verdict.decision == "flag" else "could not be checked by"
         raise Blocked(
-            f"the picture {what} the safety checker {verdict.checker or '(none)'}",
+            f"the picture {what} the safety checker {_names(verdict)}",
             hint="another prompt or seed; the operator sets the policy (black, blur, error, off)",
         )
     return blurred(picture) if verdict.policy == "blur" else blackened(picture)
+
+
+def _names(verdict: Verdict) -> str:
+    return ", ".join(dict.fromkeys(finding.checker for finding in verdict.findings)) or "(none)"
 
 
 def blackened(picture: Picture) -> Picture:

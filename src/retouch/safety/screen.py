@@ -1,36 +1,24 @@
-"""The prompt screen: weighted terms by category, read through disguises, harmless contexts taken out first.
+"""The prompt screen: weighted terms by category, read through disguises, harmless contexts left out.
 
 A first line and nothing more: it knows English words, no meanings. It blocks only what is plain; what it lets
 pass is judged as a picture (`retouch.safety.judge`), and a deployer puts a moderation service behind it.
 """
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Literal
 
 from retouch.errors import Blocked
 from retouch.request import SafetyPolicy
-from retouch.safety.normalise import fold, readings
+from retouch.safety.ages import ages_of_minors
+from retouch.safety.normalise import Word, readings
+from retouch.safety.rules import ALWAYS, CATEGORIES, MINORS, Rules, default_rules
 
-VERSION = "1"
-ALWAYS = frozenset({"sexual_minors"})
-CATEGORIES = ALWAYS | {"sexual", "violence", "hate", "self_harm"}
+VERSION = "2"
 BLOCK_AT = 1.0
+_HINT = "word it differently; the safety policy `off` screens for sexual content with minors alone"
 
 # With a word for a minor, a single faint sexual term is enough.
 _MINOR_AT = 0.3
-_AGE = re.compile(r"\b(?:[1-9]|1[0-7]) ?(?:yo|y o|yr old|yrs old|year old|years old|years of age)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Compiled terms and contexts: one pattern for each (category, weight)."""
-
-    terms: tuple[tuple[str, float, re.Pattern[str]], ...]
-    contexts: re.Pattern[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +53,7 @@ class ScreenResult:
         """
         if self.decision == "block":
             names = ", ".join(finding.category.replace("_", " ") for finding in self.findings)
-            raise Blocked(f"the prompt is refused: {names}", hint="word it differently; harmless use is not meant")
+            raise Blocked(f"the prompt is refused: {names}", hint=_HINT)
 
 
 def categories_for(policy: SafetyPolicy) -> frozenset[str]:
@@ -83,8 +71,8 @@ def screen_prompt(text: str, policy: SafetyPolicy = "black", *, rules: Rules | N
     rules = rules or default_rules()
     weighed: dict[str, dict[str, float]] = {}
     for reading in readings(text):
-        for category, hits in _weigh(reading, rules).items():
-            weighed.setdefault(category, {}).update(hits)
+        for category, terms in _weigh(reading, rules).items():
+            weighed.setdefault(category, {}).update(terms)
     blocked = [
         ScreenFinding(category, tuple(sorted(weighed[category])))
         for category in sorted(categories_for(policy) & weighed.keys())
@@ -93,47 +81,12 @@ def screen_prompt(text: str, policy: SafetyPolicy = "black", *, rules: Rules | N
     return ScreenResult("block" if blocked else "pass", tuple(blocked))
 
 
-@lru_cache(maxsize=1)
-def default_rules() -> Rules:
-    """Return the package's own rules, read once."""
-    home = files("retouch.safety")
-    return compile_rules(
-        (home / "terms.tsv").read_text(encoding="utf-8").splitlines(),
-        (home / "contexts.txt").read_text(encoding="utf-8").splitlines(),
-    )
-
-
-def compile_rules(terms: Iterable[str], contexts: Iterable[str]) -> Rules:
-    """Compile rules from lines: `category <tab> weight <tab> term`, and one harmless phrase a line.
-
-    A term matches whole words and their plural; `*` ends a stem. Lines that start with `#` are comments.
-    """
-    groups: dict[tuple[str, float], list[str]] = {}
-    for line in terms:
-        if line.strip() and not line.startswith("#"):
-            category, weight, term = line.split("\t")
-            groups.setdefault((category, float(weight)), []).append(_term_pattern(term))
-    phrases = [fold(line) for line in contexts if line.strip() and not line.startswith("#")]
-    longest_first = sorted(phrases, key=len, reverse=True)
-    return Rules(
-        terms=tuple((*key, re.compile(rf"\b(?:{'|'.join(parts)})\b")) for key, parts in groups.items()),
-        contexts=re.compile(rf"\b(?:{'|'.join(longest_first) or '(?!)'})s?\b"),
-    )
-
-
-def _term_pattern(term: str) -> str:
-    stem = fold(term)
-    return stem + ("[a-z]*" if term.endswith("*") else "(?:s|es)?")
-
-
-def _weigh(reading: str, rules: Rules) -> dict[str, dict[str, float]]:
-    """Return category -> matched term -> weight; the same word counts once."""
-    text = rules.contexts.sub(" ", reading)
-    weighed: dict[str, dict[str, float]] = {}
-    for category, weight, pattern in rules.terms:
-        for match in pattern.finditer(text):
-            weighed.setdefault(category, {})[match[0]] = weight
-    minors = {**weighed.pop("minors", {}), **{match[0]: 1.0 for match in _AGE.finditer(text)}}
-    if minors and sum(weighed.get("sexual", {}).values()) >= _MINOR_AT:
-        weighed.setdefault("sexual_minors", {}).update(dict.fromkeys(minors, BLOCK_AT))
+def _weigh(words: tuple[Word, ...], rules: Rules) -> dict[str, dict[str, float]]:
+    """Return category -> term -> weight; the same term counts once."""
+    weighed = rules.weigh(words)
+    minors = {**weighed.pop(MINORS, {}), **dict.fromkeys(ages_of_minors(words), BLOCK_AT)}
+    if minors:
+        strict = rules.weigh(words, beside_minors=True).get("sexual", {})
+        if sum(strict.values()) >= _MINOR_AT:
+            weighed.setdefault("sexual_minors", {}).update(dict.fromkeys(minors, BLOCK_AT))
     return weighed

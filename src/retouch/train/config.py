@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from retouch.data.mixture import MixtureName
 from retouch.errors import InvalidField
 
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -51,6 +52,9 @@ class ModelConfig(Section):
     train_text_encoder: bool = False
     gradient_checkpointing: bool = False
     compile: bool = False
+    widen_first: bool = False
+    """Widen the UNet's input before the first phase instead of between the phases. The weights come out the same;
+    a compiled model is compiled once."""
     lora: LoraConfig | None = None
 
     @model_validator(mode="after")
@@ -58,6 +62,15 @@ class ModelConfig(Section):
         if self.pretrained is None and (self.unet is None or self.vae is None or self.tokenizer is None):
             raise ValueError("without `pretrained`, give `unet`, `vae` and `tokenizer`")
         return self
+
+
+class PoolConfig(Section):
+    """Examples that are kept on the device while worker processes bring new ones for the oldest."""
+
+    slots: Count = 16_384
+    ready: Count = 2048
+    """So many are there before the first step."""
+    workers: Count = 1
 
 
 class DataConfig(Section):
@@ -70,6 +83,10 @@ class DataConfig(Section):
     kind: Literal["latents", "shards", "scenes"]
     folder: Path
     size: Count = 512
+    mixture: MixtureName = "full"
+    """What `scenes` are made of."""
+    pool: PoolConfig | None = None
+    """Keep encoded examples of `scenes` or `shards` on the device, instead of encoding each for one row."""
     validation: Path | None = None
     """A latent cache of held-out scenes, whose loss is logged at each checkpoint."""
 
@@ -81,6 +98,8 @@ class PhaseConfig(Section):
     task: Literal["text2image", "inpaint"]
     data: DataConfig
     steps: Count
+    time_limit_s: Annotated[float, Field(gt=0.0)] | None = None
+    """The phase ends, and its rate falls, by whichever comes first: its last step or so many seconds of them."""
     global_batch: Count
     micro_batch: Count
     learning_rate: Annotated[float, Field(gt=0.0)]

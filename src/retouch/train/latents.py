@@ -14,7 +14,8 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import MIXTURES, MixtureName, Scene, SceneComposer, Split
+from retouch.data.compose import Scene, SceneComposer, Split
+from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.errors import ModelError
 from retouch.train.text import MAX_TOKENS, encode_captions
 
@@ -35,6 +36,8 @@ class LatentSpec:
     split: Split = "train"
     seed: int = 0
     mixture: MixtureName = "full"
+    words: frozenset[str] | None = None
+    """Only objects that these can name; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ class LatentBatch:
 def masked_image(images: Tensor, mask: Tensor) -> Tensor:
     """images (B, 3, H, W) in [-1, 1] with 0 where mask (B, 1, H, W) says repaint, as the SD recipe has it."""
     return images * (mask < 0.5)
+
+
+def to_unit_range(pictures: Tensor) -> Tensor:
+    """(B, H, W, 3) bytes to (B, 3, H, W) in [-1, 1], channels last."""
+    return (pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
 
 
 def open_maps(
@@ -93,8 +101,7 @@ class SceneEncoder:
 
     def encode(self, scenes: list[Scene]) -> Tensor:
         """(B, 2, 2, 4, h, w): picture and masked picture; mean and deviation. Scaled to unit deviation."""
-        pixels = torch.from_numpy(np.stack([scene.image for scene in scenes])).permute(0, 3, 1, 2).float()
-        images = pixels / 127.5 - 1.0
+        images = to_unit_range(torch.from_numpy(np.stack([scene.image for scene in scenes])))
         mask = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None].float()
         partly = (mask.mean(dim=(1, 2, 3)) < 1.0).nonzero()[:, 0]
         found = self._posteriors(torch.cat([images, masked_image(images, mask)[partly]]))
@@ -116,7 +123,9 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture])
+    composer = SceneComposer.open(
+        spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture], words=spec.words
+    )
     encoder = SceneEncoder(vae, size=spec.size)
     factor = 2 ** (len(vae.config.block_out_channels) - 1)
     if (spec.folder / "filled.npy").exists():
@@ -160,7 +169,7 @@ class LatentCache:
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
         """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
-        slots = (pick * len(self)).long().numpy()
+        slots, posterior_noise = (pick.cpu() * len(self)).long().numpy(), posterior_noise.cpu()
         posteriors = torch.from_numpy(self._maps["posteriors"][slots]).float()
         mean, deviation = posteriors[:, :, 0], posteriors[:, :, 1]  # (B, 2, 4, h, w)
         drawn = mean + deviation * posterior_noise

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -24,27 +25,30 @@ from retouch.train.rows import Place
 from retouch.train.schedule import check_factors, rate_factor, rate_of
 from retouch.train.sketch import SketchHead
 from retouch.train.storage import load_state, save_atomically
-from retouch.train.surgery import widen_input
+from retouch.train.surgery import INPAINT_CHANNELS, widen_input
 
 logger = logging.getLogger(__name__)
 
+Scalar = float | Tensor
+"""A value of a step's log; a tensor is read when the log is written, not in the step, which would wait for it."""
 SURGERY_ROWS = 256
 """Examples that a surgery learns from."""
 
 
 @dataclass(slots=True)
 class Position:
-    """How far the run is: `step` optimiser steps of phase `phase` are done. Changed by the loop alone."""
+    """How far the run is: `step` steps of phase `phase`, in so many seconds. The loop alone changes it."""
 
     phase: int = 0
     step: int = 0
+    elapsed_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What the loop calls; none of it may change the weights."""
 
-    on_step: Callable[["Trainer", dict[str, float]], None] = lambda _trainer, _values: None
+    on_step: Callable[["Trainer", dict[str, Scalar]], None] = lambda _trainer, _values: None
     on_save: Callable[["Trainer"], None] = lambda _trainer: None
 
 
@@ -73,12 +77,14 @@ class Trainer:
         self.denoiser = denoiser
         self.accelerator = accelerator
         self.position = Position()
-        self.empty_tokens = empty_tokens
-        self._noise = NoiseSchedule.scaled_linear()
+        self.empty_tokens = empty_tokens.to(accelerator.device)
+        self._noise = NoiseSchedule.scaled_linear().to(accelerator.device)
         self._resumed_optimiser: dict[str, Any] | None = None
         self._prepare_input()
         denoiser.to(accelerator.device)  # before the averages, which live where the weights do
         self.ema = Ema(denoiser, config.ema.decay)
+        if config.model.compile:
+            denoiser.unet.compile()  # in place: its parameters keep their names
         self._run: Run | None = None
 
     @property
@@ -86,8 +92,8 @@ class Trainer:
         return self.config.phases[self.position.phase]
 
     def _prepare_input(self) -> None:
-        """The surgery, where the phase at hand inpaints."""
-        if self.phase.task == "inpaint":
+        """The surgery, where the phase at hand inpaints, or a later one shall find the UNet as it is."""
+        if self.phase.task == "inpaint" or self.config.model.widen_first:
             widen_input(self.denoiser.unet)
 
     def _optimiser(self) -> torch.optim.AdamW:
@@ -111,7 +117,13 @@ class Trainer:
 
     def _start_phase(self, source: RowSource) -> Run:
         accelerator = self.accelerator
-        recipe = Recipe(self.phase, self._noise, self.config.model.prediction_type, self.empty_tokens)
+        recipe = Recipe(
+            self.phase,
+            self._noise,
+            self.config.model.prediction_type,
+            self.empty_tokens,
+            is_widened=self.denoiser.unet.config.in_channels == INPAINT_CHANNELS,
+        )
         if self.position.step == 0:
             self._read_sketches(recipe, source)
         optimiser = self._optimiser()
@@ -122,8 +134,6 @@ class Trainer:
         self.denoiser.unet.train()
         self.denoiser.text_encoder.train(self.denoiser.train_text)
         model, prepared = accelerator.prepare(self.denoiser, optimiser)
-        if self.config.model.compile:
-            model = torch.compile(model)
         return Run(recipe, source, model, prepared, peaks)
 
     def _read_sketches(self, recipe: Recipe, source: RowSource) -> None:
@@ -151,14 +161,28 @@ class Trainer:
         """Go through the rest of all phases, or until `stop()` after a step."""
         while self.position.phase < len(self.config.phases):
             self._run = self._start_phase(sources(self.phase))
-            while self.position.step < self.phase.steps:
+            while not self._is_over:
+                started = time.monotonic()
                 hooks.on_step(self, self._step(self._run))
+                self.position.elapsed_s += time.monotonic() - started
                 if stop():
                     return
             hooks.on_save(self)
             if self.position.phase + 1 == len(self.config.phases):
                 return
             self._next_phase()
+
+    @property
+    def _progress(self) -> float:
+        """The share of the phase that is done: of its steps or of its time, whichever is more."""
+        limit = self.phase.time_limit_s
+        return max(
+            self.position.step / self.phase.steps, 0.0 if limit is None else self.position.elapsed_s / limit
+        )
+
+    @property
+    def _is_over(self) -> bool:
+        return self._progress >= 1.0
 
     def _next_phase(self) -> None:
         self._run = None  # with its optimiser: the next phase begins with fresh moments
@@ -178,16 +202,16 @@ class Trainer:
         size, phase = self.phase.micro_batch, self.position.phase
         return [Place(self.config.seed, phase, step, micro * size + row) for row in range(size)]
 
-    def _step(self, run: Run) -> dict[str, float]:
+    def _step(self, run: Run) -> dict[str, Scalar]:
         """One optimiser step over the global batch."""
         accelerator, phase = self.accelerator, self.phase
         accumulate, rest = divmod(phase.global_batch, phase.micro_batch * accelerator.num_processes)
         if rest:
             raise InvalidField("global_batch", f"{accelerator.num_processes} processes cannot share it evenly")
-        factor = rate_factor(self.position.step, phase)
+        factor = rate_factor(self.position.step, phase, progress=self._progress)
         for group, peak in zip(run.optimiser.param_groups, run.peaks, strict=True):
             group["lr"] = peak * factor
-        totals = torch.zeros(2)
+        totals = torch.zeros(2, device=accelerator.device)
         for turn in range(accumulate):
             micro = turn * accelerator.num_processes + accelerator.process_index
             places = self._places(self.position.step, micro)
@@ -199,13 +223,13 @@ class Trainer:
                     prediction = run.model(example.unet_input, example.timesteps, example.tokens)
                 loss, hole = run.recipe.loss(prediction, example)
                 accelerator.backward(loss / accumulate)
-            totals += torch.stack([loss.detach(), hole]).cpu() / accumulate  # the step's one sync for the log
+            totals += torch.stack([loss.detach(), hole]) / accumulate
         norm = accelerator.clip_grad_norm_(self.denoiser.parameters(), self.config.optimiser.max_grad_norm)
         run.optimiser.step()
         run.optimiser.zero_grad()
         self.ema.update(self.denoiser)
         self.position.step += 1
-        return {"loss": float(totals[0]), "hole": float(totals[1]), "grad_norm": float(norm), "lr_factor": factor}
+        return {"loss": totals[0], "hole": totals[1], "grad_norm": norm, "lr_factor": factor}
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs; plain containers and tensors."""
@@ -218,6 +242,7 @@ class Trainer:
             "optimiser": optimiser,
             "phase": self.position.phase,
             "step": self.position.step,
+            "elapsed_s": self.position.elapsed_s,
             "seed": self.config.seed,
         }
 
@@ -229,7 +254,7 @@ class Trainer:
     def resume(self, path: Path) -> None:
         """Take over a checkpoint. Draws depend on positions alone, so this is all there is to restore."""
         state = load_state(path)
-        self.position = Position(state["phase"], state["step"])
+        self.position = Position(state["phase"], state["step"], state.get("elapsed_s", 0.0))
         self._prepare_input()
         self.denoiser.load_state_dict(state["model"])
         self.ema = Ema(self.denoiser, self.config.ema.decay)

@@ -24,6 +24,10 @@ class NoiseSchedule:
         betas = torch.linspace(BETA_START**0.5, BETA_END**0.5, TIMESTEPS, dtype=torch.float64) ** 2
         return cls(torch.cumprod(1.0 - betas, dim=0).float())
 
+    def to(self, device: torch.device) -> "NoiseSchedule":
+        """The same schedule on a device, so that steps there need not wait for a transfer."""
+        return NoiseSchedule(self.alphas_cumprod.to(device))
+
     def scales(self, timesteps: Tensor) -> tuple[Tensor, Tensor]:
         """Factors of signal and noise at timesteps (B,), each (B, 1, 1, 1)."""
         alpha = self.alphas_cumprod.to(timesteps.device)[timesteps].view(-1, 1, 1, 1)

@@ -10,7 +10,8 @@ from retouch.train.config import PhaseConfig
 from retouch.train.latents import LatentBatch, latent_mask
 from retouch.train.losses import hole_errors, min_snr_weights, row_errors
 from retouch.train.noise import NoiseSchedule, Prediction
-from retouch.train.rows import Draws, Place, draw_rows
+from retouch.train.rows import Draws, Place, draw_on_device, draw_rows
+from retouch.train.surgery import INPAINT_CHANNELS
 
 
 class RowSource(Protocol):
@@ -21,7 +22,10 @@ class RowSource(Protocol):
         """Latent cells along one side."""
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
-        """Examples at `pick` (B,) in [0, 1), latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
+        """Examples at `pick` (B,) in [0, 1), latents drawn with `posterior_noise` (B, 2, 4, h, w).
+
+        The arguments may be on any device; so may the result be.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,35 +55,41 @@ class Recipe:
     noise: NoiseSchedule
     prediction_type: Prediction
     empty_tokens: Tensor
+    is_widened: bool = False
+    """Whether the UNet has the inpainting channels already, in a phase that does not use them."""
 
-    def draw(self, places: list[Place], cells: int) -> Draws:
-        """The random numbers of these rows."""
+    def draw(self, places: list[Place], cells: int, device: torch.device | None = None) -> Draws:
+        """The random numbers of these rows, by row on the CPU, or together on another device."""
         phase = self.phase
-        return draw_rows(
-            places, cells=cells, text_drop_rate=phase.text_drop_rate, high_noise_share=phase.high_noise_share
-        )
+        rates = {"text_drop_rate": phase.text_drop_rate, "high_noise_share": phase.high_noise_share}
+        if device is None or device.type == "cpu":
+            return draw_rows(places, cells=cells, **rates)
+        return draw_on_device(places[0], len(places), device, cells=cells, **rates)
 
     def example_at(self, places: list[Place], source: RowSource, device: torch.device) -> Example:
         """The rows of these places, drawn from `source`."""
-        draws = self.draw(places, source.cells)
+        draws = self.draw(places, source.cells, device)
         return self.example(source.batch(draws.pick, draws.posterior), draws, device)
 
     def example(self, batch: LatentBatch, draws: Draws, device: torch.device) -> Example:
         """Noise the latents, drop texts, and lay out the channels: latents, mask, masked image."""
-        cells = batch.latents.shape[-1]
-        noisy = self.noise.add_noise(batch.latents, draws.noise, draws.timesteps)
+        latents, noise, timesteps = (x.to(device) for x in (batch.latents, draws.noise, draws.timesteps))
+        noisy = self.noise.add_noise(latents, noise, timesteps)
         hole = torch.ones_like(noisy[:, :1])
-        unet_input = noisy
+        channels = [noisy]
         if self.phase.task == "inpaint":
-            hole = latent_mask(batch.mask, cells, rule=self.phase.latent_mask)
-            unet_input = torch.cat([noisy, hole, batch.masked_image_latents], dim=1)
-        tokens = torch.where(draws.drop_text[:, None], self.empty_tokens, batch.tokens)
+            hole = latent_mask(batch.mask, latents.shape[-1], rule=self.phase.latent_mask).to(device)
+            channels = [noisy, hole, batch.masked_image_latents.to(device)]
+        elif self.is_widened:
+            # Where the new channels are 0 their weights have no gradient: they stay 0 until they are used.
+            channels = [noisy, noisy.new_zeros(len(noisy), INPAINT_CHANNELS - 4, *noisy.shape[2:])]
+        empty, drop = self.empty_tokens.to(device), draws.drop_text.to(device)
         return Example(
-            unet_input=unet_input.to(device).contiguous(memory_format=torch.channels_last),
-            timesteps=draws.timesteps.to(device),
-            tokens=tokens.to(device),
-            target=self.noise.target(self.prediction_type, batch.latents, draws.noise, draws.timesteps).to(device),
-            hole=hole.to(device),
+            unet_input=torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last),
+            timesteps=timesteps,
+            tokens=torch.where(drop[:, None], empty, batch.tokens.to(device)),
+            target=self.noise.target(self.prediction_type, latents, noise, timesteps),
+            hole=hole,
         )
 
     def loss(self, prediction: Tensor, example: Example) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from retouch.data import masks
 from retouch.data.compose import SceneComposer
+from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.pixels import TRAINING_LIMITS, rgb_pixels
 from retouch.data.shards import PICTURES, expand
 from retouch.errors import ImageError, ModelError
-from retouch.train.latents import LatentBatch, masked_image
+from retouch.train.latents import LatentBatch, masked_image, to_unit_range
 from retouch.train.text import encode_captions
 
 logger = logging.getLogger(__name__)
@@ -49,8 +50,8 @@ def _rng(pick: float) -> np.random.Generator:
 class SceneReader:
     """Composed scenes; the composer brings its own masks."""
 
-    def __init__(self, folder: Path, *, size: int) -> None:
-        self._composer = SceneComposer.open(folder, size=size, split="train")
+    def __init__(self, folder: Path, *, size: int, mixture: MixtureName = "full") -> None:
+        self._composer = SceneComposer.open(folder, size=size, split="train", mixture=MIXTURES[mixture])
 
     def read(self, pick: float) -> MaskedPicture:
         scene = self._composer.scene(_rng(pick))
@@ -158,14 +159,15 @@ class EncodedPictures:
     @torch.inference_mode()
     def _encode(self, images: Tensor, noise: Tensor) -> Tensor:
         posterior = self._vae.encode(images.to(self._vae.device)).latent_dist
-        latents: Tensor = (posterior.mean.cpu() + posterior.std.cpu() * noise) * self._vae.config.scaling_factor
+        latents: Tensor = (
+            posterior.mean.cpu() + posterior.std.cpu() * noise.cpu()
+        ) * self._vae.config.scaling_factor
         return latents
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
         """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
         found = [self._reader.read(number) for number in pick.tolist()]
-        pixels = torch.from_numpy(np.stack([picture.image for picture in found])).permute(0, 3, 1, 2)
-        images = pixels.float() / 127.5 - 1.0
+        images = to_unit_range(torch.from_numpy(np.stack([picture.image for picture in found])))
         mask = torch.from_numpy(np.stack([picture.mask for picture in found]))[:, None].float()
         return LatentBatch(
             latents=self._encode(images, posterior_noise[:, 0]).clone(),

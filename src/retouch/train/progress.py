@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor
+
 
 class RunLog:
     """Appends JSON lines to a file; the owner's thread only.
@@ -16,13 +18,13 @@ class RunLog:
         self._path = path
         self._total = total
         self._clock = clock
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, float | Tensor] = {}
         self._counts: dict[str, int] = {}
         self._started: tuple[float, int] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
 
-    def note(self, **values: float) -> None:
-        """Add values (losses, a learning rate) to the running means."""
+    def note(self, **values: float | Tensor) -> None:
+        """Add values (losses, a learning rate) to the running means; tensors stay where they are."""
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
             self._counts[name] = self._counts.get(name, 0) + 1
@@ -31,7 +33,7 @@ class RunLog:
         """Write and return the line for `step`; `samples` counts from the beginning of the run."""
         now = self._clock()
         line: dict[str, float] = {"step": step, "samples": samples}
-        line |= {name: round(total / self._counts[name], 6) for name, total in self._sums.items()}
+        line |= {name: round(float(total) / self._counts[name], 6) for name, total in self._sums.items()}
         if self._started is not None and now > self._started[0]:
             rate = (samples - self._started[1]) / (now - self._started[0])
             line["rate"] = round(rate, 2)

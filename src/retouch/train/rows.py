@@ -1,7 +1,9 @@
 """Every random draw of training, as a pure function of (seed, phase, step, row).
 
-A row draws the same numbers whichever process handles it, however the batch is cut and however often the run was
-interrupted: that is what makes resuming exact, and two processes equal to one.
+On CPUs a row draws the same numbers whichever process handles it, however the batch is cut and however often the
+run was interrupted: that is what makes resuming exact, and two processes equal to one. An accelerator would starve
+on draws of the host, one row at a time: there a micro-batch draws as a whole, on the device, from its first row's
+place.
 """
 
 from collections.abc import Sequence
@@ -25,15 +27,15 @@ class Place:
     step: int
     row: int
 
-    def generator(self) -> torch.Generator:
-        """A CPU generator of this row's own."""
+    def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
+        """A generator of this row's own."""
         words = np.random.SeedSequence((self.seed, self.phase, self.step, self.row)).generate_state(2, np.uint32)
-        return torch.Generator().manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+        return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """The draws of some rows; all on the CPU.
+    """The draws of some rows, on one device.
 
     Attributes:
         pick: (B,) in [0, 1): which example of the data.
@@ -51,14 +53,16 @@ class Draws:
 
 
 def pick_timestep(uniform: Tensor, high_noise_share: float) -> Tensor:
-    """A timestep from a uniform number in [0, 1): uniform, or with this share among the noisiest fifth.
+    """Timesteps from uniform numbers in [0, 1): uniform, or with this share among the noisiest fifth.
 
     On small latents a tenth of the timesteps alone hide from the model what it is asked to paint; at the others it
     reads the object from the noisy latents, and learns nothing from the text.
     """
-    if uniform < high_noise_share:
-        return (HIGH_NOISE_FROM + uniform / high_noise_share * (TIMESTEPS - HIGH_NOISE_FROM)).long()
-    return ((uniform - high_noise_share) / (1.0 - high_noise_share) * TIMESTEPS).long()
+    anywhere = ((uniform - high_noise_share) / (1.0 - high_noise_share) * TIMESTEPS).long()
+    if high_noise_share == 0.0:
+        return anywhere
+    noisy = (HIGH_NOISE_FROM + uniform / high_noise_share * (TIMESTEPS - HIGH_NOISE_FROM)).long()
+    return torch.where(uniform < high_noise_share, noisy, anywhere)
 
 
 def draw_rows(
@@ -81,4 +85,26 @@ def draw_rows(
         noise=torch.stack(noise),
         posterior=torch.stack(posterior),
         drop_text=torch.stack(drop),
+    )
+
+
+def draw_on_device(
+    first: Place,
+    count: int,
+    device: torch.device,
+    *,
+    cells: int,
+    text_drop_rate: float,
+    high_noise_share: float = 0.0,
+) -> Draws:
+    """Draw for `count` rows at once, on `device`, from the place of the first."""
+    generator = first.generator(device)
+    uniform = torch.rand(3, count, generator=generator, dtype=torch.float64, device=device)
+    normal = torch.randn(3, count, 4, cells, cells, generator=generator, device=device)
+    return Draws(
+        pick=uniform[0],
+        timesteps=pick_timestep(uniform[1], high_noise_share),
+        noise=normal[0],
+        posterior=normal[1:].transpose(0, 1),
+        drop_text=uniform[2] < text_drop_rate,
     )

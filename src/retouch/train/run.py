@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -15,10 +16,12 @@ from PIL import Image
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
 from retouch.train.export import Parts, known_words, write_folder
+from retouch.train.feed import FeedSpec, read_ahead
 from retouch.train.latents import LatentCache
-from retouch.train.loop import Hooks, Trainer
+from retouch.train.loop import Hooks, Scalar, Trainer
 from retouch.train.phase import RowSource
 from retouch.train.pictures import EncodedPictures, PictureReader, SceneReader, ShardPictures
+from retouch.train.pool import Incoming, LatentPool
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_samples, held_out_places, make_grid
 from retouch.train.storage import publish_folder
@@ -66,7 +69,7 @@ class RunKeeper:
         done = sum(phase.steps * phase.global_batch for phase in before)
         return done + trainer.position.step * trainer.phase.global_batch
 
-    def on_step(self, trainer: Trainer, values: dict[str, float]) -> None:
+    def on_step(self, trainer: Trainer, values: dict[str, Scalar]) -> None:
         settings = self._config.log
         self._log.note(**values)
         step = trainer.position.step
@@ -95,7 +98,8 @@ class RunKeeper:
         is_drawing_due = self._saved_at - self._drawn_at >= settings.samples_every_s
         if not (is_drawing_due or settings.publish or trainer.phase.data.validation):
             return
-        with trainer.ema.swapped_in(trainer.denoiser):
+        # A compiled model would be compiled again for the few rows of these.
+        with trainer.ema.swapped_in(trainer.denoiser), torch.compiler.set_stance("force_eager"):
             trainer.denoiser.eval()
             if trainer.phase.data.validation is not None:
                 self._validate(trainer, trainer.phase.data.validation, samples)
@@ -134,12 +138,22 @@ def open_source(phase: PhaseConfig, parts: Parts, device: torch.device) -> RowSo
     data = phase.data
     if data.kind == "latents":
         return LatentCache(data.folder)
-    reader: PictureReader
+    open_reader: Callable[[], PictureReader]
     if data.kind == "shards":
-        reader = ShardPictures(data.folder, size=data.size, full_mask_rate=phase.full_mask_rate)
+        open_reader = partial(ShardPictures, data.folder, size=data.size, full_mask_rate=phase.full_mask_rate)
     else:
-        reader = SceneReader(data.folder, size=data.size)
-    return EncodedPictures(reader, parts.vae.to(device), parts.tokenizer, size=data.size)
+        open_reader = partial(SceneReader, data.folder, size=data.size, mixture=data.mixture)
+    if data.pool is None:
+        return EncodedPictures(open_reader(), parts.vae.to(device), parts.tokenizer, size=data.size)
+    feed = FeedSpec(open_reader, parts.tokenizer, workers=data.pool.workers)
+    return LatentPool(
+        Incoming(read_ahead(feed, pin_memory=device.type == "cuda")),
+        parts.vae,
+        size=data.size,
+        slots=data.pool.slots,
+        ready=data.pool.ready,
+        device=device,
+    )
 
 
 def start(options: RunOptions) -> tuple[Trainer, Parts]:
@@ -189,8 +203,15 @@ def run_training(options: RunOptions) -> Trainer:
     stop = stop_when_asked(options.max_steps)
     device = trainer.accelerator.device
 
+    opened: dict[str, RowSource] = {}
+
     def sources(phase: PhaseConfig) -> RowSource:
-        return open_source(phase, parts, device)
+        # Phases that read the same share one source: its readers are at work, and a pool is full.
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in opened:
+            opened.clear()
+            opened[key] = open_source(phase, parts, device)
+        return opened[key]
 
     if not trainer.accelerator.is_main_process:
         trainer.train(sources, Hooks(), stop=stop)

@@ -7,26 +7,29 @@ from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig
 
 
-def rate_factor(step: int, phase: PhaseConfig) -> float:
+def rate_factor(step: int, phase: PhaseConfig, *, progress: float | None = None) -> float:
     """Factor in [0, 1] for `step` (from 0): linear warm-up, then constant, cosine to 0, or a last fall.
+
+    `progress` in [0, 1] is the share of the phase that is done; by its steps, where nothing else is said.
 
     `wsd` is warmup-stable-decay (Hu et al. 2024, arXiv:2404.06395).
     """
     if step < phase.warmup_steps:
         return (step + 1) / phase.warmup_steps
+    progress = step / phase.steps if progress is None else progress
     if phase.schedule == "constant":
         return 1.0
     if phase.schedule == "cosine":
-        progress = (step - phase.warmup_steps) / max(phase.steps - phase.warmup_steps, 1)
-        return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
-    return falling(step, phase.steps, decay_share=phase.decay_share)
+        start = phase.warmup_steps / phase.steps
+        done = (progress - start) / max(1.0 - start, 1e-9)
+        return 0.5 * (1.0 + math.cos(math.pi * min(max(done, 0.0), 1.0)))
+    return falling(progress, decay_share=phase.decay_share)
 
 
-def falling(step: int, steps: int, *, decay_share: float) -> float:
-    """1, and over the last `decay_share` of the steps a fall to 0 along 1 - sqrt (arXiv:2405.18392)."""
-    decay_steps = max(1, round(decay_share * steps))
-    progress = (step - (steps - decay_steps)) / decay_steps
-    return 1.0 if progress <= 0.0 else max(0.0, 1.0 - math.sqrt(min(progress, 1.0)))
+def falling(progress: float, *, decay_share: float) -> float:
+    """1, and over the last `decay_share` of the way from 0 to 1 a fall to 0 along 1 - sqrt (arXiv:2405.18392)."""
+    left = round((1.0 - progress) / max(decay_share, 1e-9), 9)  # so that the fall begins and ends where it should
+    return 1.0 if left >= 1.0 else 1.0 - math.sqrt(1.0 - max(left, 0.0))
 
 
 def rate_of(name: str, phase: PhaseConfig) -> float:

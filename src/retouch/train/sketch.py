@@ -25,10 +25,10 @@ from retouch.data.captions import Naming, describe, describe_place
 from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import PLACES, Concept
+from retouch.train.latents import to_unit_range
 from retouch.train.progress import RunLog
 from retouch.train.schedule import falling
 from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
-from retouch.train.vae import to_unit_range
 
 HEAD_FILE = "sketch.safetensors"
 """Beside the text encoder: what turns its sketch tokens into latents and places."""
@@ -144,7 +144,7 @@ def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float) -
 
 
 def _encode(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:
-    mean: Tensor = vae.encode(to_unit_range(pictures)).latent_dist.mean
+    mean: Tensor = vae.encode(to_unit_range(torch.from_numpy(pictures))).latent_dist.mean
     return mean * float(vae.config.scaling_factor)
 
 
@@ -249,7 +249,7 @@ def train_text(recipe: SketchRecipe) -> Path:
     log = RunLog(recipe.output / "log.jsonl", total=recipe.steps * recipe.batch)
     for step in range(recipe.steps):
         rise = min(1.0, (step + 1) / WARMUP_STEPS)
-        rate = recipe.learning_rate * rise * falling(step, recipe.steps, decay_share=recipe.decay_share)
+        rate = recipe.learning_rate * rise * falling(step / recipe.steps, decay_share=recipe.decay_share)
         log.note(**teacher.step(rate))
         if (step + 1) % recipe.report_every == 0:
             log.report(step=step + 1, samples=(step + 1) * recipe.batch)

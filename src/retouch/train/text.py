@@ -32,7 +32,7 @@ def split_words(captions: Iterable[str]) -> Iterator[list[str]]:
         yield WORDS.findall(caption.lower())
 
 
-def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
+def write_tokenizer(captions: Iterable[str], folder: Path, *, length: int = MAX_TOKENS) -> CLIPTokenizer:
     """Learn a byte-level BPE until every word of the captions is one token; save it as a CLIPTokenizer.
 
     Any other text still has tokens, down to single bytes.
@@ -40,6 +40,7 @@ def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
     Args:
         captions: at least one that holds each word.
         folder: gets vocab.json, merges.txt, the tokenizer's configuration and the words.
+        length: tokens of a prompt, the two around it included; sketches need `MAX_TOKENS`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     words = sorted({word for pieces in split_words(captions) for word in pieces})
@@ -67,7 +68,7 @@ def write_tokenizer(captions: Iterable[str], folder: Path) -> CLIPTokenizer:
         bos_token=BOS,
         eos_token=EOS,
         pad_token=EOS,
-        model_max_length=MAX_TOKENS,
+        model_max_length=length,
     )
     tokenizer.save_pretrained(folder)
     (folder / WORDS_FILE).write_text(json.dumps([word for word in words if word.isalpha()]), encoding="utf-8")

@@ -4,6 +4,7 @@ import copy
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,13 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.data.compose import SceneComposer
+from retouch.data.mixture import MIXTURES, MixtureName
+from retouch.train.feed import FeedSpec, read_ahead
+from retouch.train.latents import to_unit_range
 from retouch.train.perceptual import PerceptualDistance
+from retouch.train.pictures import SceneReader
+from retouch.train.pool import Incoming, PicturePool
 from retouch.train.progress import RunLog
-from retouch.train.ring import RingSpec, SceneRing
 from retouch.train.storage import load_state, save_atomically
 
 
@@ -27,6 +32,9 @@ class VaeRecipe:
     data_dir: Path
     run_dir: Path
     channels: tuple[int, ...] = (16, 32, 64)
+    size: int = 128
+    """Side of the scenes in pixels."""
+    mixture: MixtureName = "full"
     steps: int = 2500
     batch: int = 24
     crop: int = 64
@@ -40,13 +48,19 @@ class VaeRecipe:
     seed: int = 0
     time_limit_s: float = math.inf
     """Wall-clock budget: the learning rate falls to 0 by whichever comes first, the last step or this."""
+    workers: int = 1
+    """Processes that compose scenes."""
+    slots: int = 4096
+    """Scenes that crops are drawn from, at once."""
+    device: str = "cpu"
+    compile: bool = False
     train_decoder_only: bool = False
     start_from: Path | None = None
     save_every: int = 100
     log_every: int = 20
 
 
-def build_vae(channels: tuple[int, ...]) -> AutoencoderKL:
+def build_vae(channels: tuple[int, ...], *, size: int = 128) -> AutoencoderKL:
     """A VAE of four latent channels that halves the sides once per level after the first."""
     levels = len(channels)
     return AutoencoderKL(
@@ -60,7 +74,7 @@ def build_vae(channels: tuple[int, ...]) -> AutoencoderKL:
         norm_num_groups=8,
         mid_block_add_attention=False,
         scaling_factor=1.0,
-        sample_size=128,
+        sample_size=size,
     )
 
 
@@ -96,15 +110,18 @@ def vae_loss(
     vae: AutoencoderKL, images: Tensor, perceptual: PerceptualDistance, recipe: VaeRecipe
 ) -> dict[str, Tensor]:
     """The terms of the loss, unweighted, and their weighted sum under `loss`. images: (B, 3, H, W) in [-1, 1]."""
-    posterior = vae.encode(images).latent_dist
-    decoded = vae.decode(posterior.sample()).sample
+    # The modules, not `encode` and `decode`: what those wrap around the tensors cannot be compiled.
+    means, log_variances = vae.quant_conv(vae.encoder(images)).float().chunk(2, dim=1)
+    log_variances = log_variances.clamp(-30.0, 20.0)  # diffusers' bounds
+    latents = means + (0.5 * log_variances).exp() * torch.randn_like(means)
+    decoded = vae.decoder(vae.post_quant_conv(latents)).float()
     terms = {
         "l1": F.l1_loss(decoded, images),
         "gradient": gradient_loss(decoded, images),
         "perceptual": perceptual(decoded, images),
         "colour": colour_loss(decoded, images),
-        "anchor": anchor_loss(posterior.mean, images),
-        "kl": 0.5 * (posterior.mean.square() + posterior.var - 1.0 - posterior.logvar).mean(),
+        "anchor": anchor_loss(means, images),
+        "kl": 0.5 * (means.square() + log_variances.exp() - 1.0 - log_variances).mean(),
     }
     terms["loss"] = (
         terms["l1"]
@@ -123,12 +140,6 @@ def cosine_rate(peak: float, progress: float, *, warmup: float = 0.02) -> float:
     return peak * 0.5 * (1.0 + math.cos(math.pi * min((progress - warmup) / (1.0 - warmup), 1.0)))
 
 
-def to_unit_range(pictures: np.ndarray[Any, Any]) -> Tensor:
-    """(B, H, W, 3) bytes to (B, 3, H, W) in [-1, 1], channels last."""
-    tensor = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-    return tensor.contiguous(memory_format=torch.channels_last)
-
-
 class VaeTrainer:
     """The model, its optimiser and its place in the run; changed by the training thread alone."""
 
@@ -136,8 +147,11 @@ class VaeTrainer:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         start = recipe.start_from
-        self.vae = AutoencoderKL.from_pretrained(start) if start is not None else build_vae(recipe.channels)
-        self.vae.to(memory_format=torch.channels_last)
+        fresh = build_vae(recipe.channels, size=recipe.size) if start is None else None
+        self.vae = fresh or AutoencoderKL.from_pretrained(start)
+        self.vae.to(device=recipe.device, memory_format=torch.channels_last)
+        self._loss = torch.compile(vae_loss) if recipe.compile else vae_loss
+        self._autocast = torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.device != "cpu")
         if recipe.train_decoder_only:
             self.vae.encoder.requires_grad_(False)
             self.vae.quant_conv.requires_grad_(False)
@@ -163,20 +177,22 @@ class VaeTrainer:
     def progress(self) -> float:
         return max(self.step / self.recipe.steps, self.elapsed_s / self.recipe.time_limit_s)
 
-    def train_step(self, images: Tensor, perceptual: PerceptualDistance) -> dict[str, float]:
+    def train_step(self, images: Tensor, perceptual: PerceptualDistance) -> dict[str, Tensor]:
         """One optimiser step on images (B, 3, H, W) in [-1, 1]."""
         started = time.monotonic()
         for group in self.optimiser.param_groups:
             group["lr"] = cosine_rate(self.recipe.learning_rate, self.progress)
-        terms = vae_loss(self.vae, images, perceptual, self.recipe)
+        with self._autocast:
+            terms = self._loss(self.vae, images, perceptual, self.recipe)
         lead = max(0.0, 1.0 - self.progress / self.recipe.anchor_share)
         torch.autograd.backward(terms["loss"] + lead * terms["anchor"])
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad()
+        if self.step > 0:  # the first step may compile for a minute, which is none of the run's progress
+            self.elapsed_s += time.monotonic() - started
         self.step += 1
-        self.elapsed_s += time.monotonic() - started
-        return {name: float(term.detach()) for name, term in terms.items()}
+        return {name: term.detach() for name, term in terms.items()}
 
 
 def train_vae(recipe: VaeRecipe) -> Path:
@@ -185,21 +201,36 @@ def train_vae(recipe: VaeRecipe) -> Path:
     checkpoint = recipe.run_dir / "checkpoint.pt"
     if checkpoint.exists():
         trainer.load(load_state(checkpoint))
-    perceptual = PerceptualDistance()
+    perceptual = PerceptualDistance().to(recipe.device)
     log = RunLog(recipe.run_dir / "log.jsonl", total=recipe.steps * recipe.batch)
-    spec = RingSpec(data_dir=recipe.data_dir, folder=recipe.run_dir / "ring", seed=recipe.seed + trainer.step)
-    with SceneRing(spec) as ring:
-        ring.wait_for(256)
-        while trainer.progress < 1.0:
-            rng = np.random.default_rng((recipe.seed, trainer.step))
-            images = to_unit_range(ring.crops(rng, count=recipe.batch, side=recipe.crop))
-            log.note(**trainer.train_step(images, perceptual))
-            if trainer.step % recipe.log_every == 0:
-                log.report(step=trainer.step, samples=trainer.step * recipe.batch)
-            if trainer.step % recipe.save_every == 0:
-                save_atomically(trainer.state(), checkpoint)
+    pool = _open_pool(recipe, seed=recipe.seed + trainer.step)
+    generator = torch.Generator(recipe.device)
+    while trainer.progress < 1.0:
+        pool.renew()
+        generator.manual_seed(recipe.seed * 2**32 + trainer.step)
+        images = pool.crops(generator, count=recipe.batch, side=recipe.crop)
+        log.note(**trainer.train_step(images, perceptual))
+        if trainer.step % recipe.log_every == 0:
+            log.report(step=trainer.step, samples=trainer.step * recipe.batch)
+        if trainer.step % recipe.save_every == 0:
+            save_atomically(trainer.state(), checkpoint)
     save_atomically(trainer.state(), checkpoint)
     return finish_vae(trainer.vae, recipe)
+
+
+def _open_pool(recipe: VaeRecipe, *, seed: int) -> PicturePool:
+    """The scenes that the run reads, when the first of them are there."""
+    feed = FeedSpec(
+        partial(SceneReader, recipe.data_dir, size=recipe.size, mixture=recipe.mixture),
+        tokenizer=None,
+        workers=recipe.workers,
+        seed=seed,
+    )
+    incoming = Incoming(read_ahead(feed, pin_memory=recipe.device != "cpu"))
+    pool = PicturePool(incoming, slots=recipe.slots, device=torch.device(recipe.device))
+    while pool.made < min(256, recipe.slots):
+        pool.renew(wait=True)
+    return pool
 
 
 @torch.no_grad()
@@ -226,9 +257,9 @@ def finish_vae(vae: AutoencoderKL, recipe: VaeRecipe, *, scenes: int = 256) -> P
 
     A VAE whose encoder was left alone keeps its latents.
     """
-    finished = copy.deepcopy(vae).eval()
+    finished = copy.deepcopy(vae).cpu().eval()
     if not recipe.train_decoder_only:
-        latents = sample_latents(finished, recipe.data_dir, scenes=scenes)
+        latents = sample_latents(finished, recipe, scenes=scenes)
         standardise_latents(finished, latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3)))
         finished.register_to_config(scaling_factor=1.0)
     folder = recipe.run_dir / "vae"
@@ -237,11 +268,12 @@ def finish_vae(vae: AutoencoderKL, recipe: VaeRecipe, *, scenes: int = 256) -> P
 
 
 @torch.no_grad()
-def sample_latents(vae: AutoencoderKL, data_dir: Path, *, scenes: int) -> Tensor:
+def sample_latents(vae: AutoencoderKL, recipe: VaeRecipe, *, scenes: int) -> Tensor:
     """Posterior means of composed training scenes, as the VAE gives them: (scenes, 4, h, w)."""
-    composer = SceneComposer.open(data_dir, size=128, split="train")
+    mixture = MIXTURES[recipe.mixture]
+    composer = SceneComposer.open(recipe.data_dir, size=recipe.size, split="train", mixture=mixture)
     latents = []
     for start in range(0, scenes, 16):
         batch = [composer.scene(np.random.default_rng((1, index))).image for index in range(start, start + 16)]
-        latents.append(vae.encode(to_unit_range(np.stack(batch))).latent_dist.mean)
+        latents.append(vae.encode(to_unit_range(torch.from_numpy(np.stack(batch)))).latent_dist.mean)
     return torch.cat(latents)

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import torch
 
-from retouch.engine.sampler import Course, Sampler, SchedulerSampler
+from retouch.engine.sampler import Course
+from retouch.engine.samplers.stepped import SchedulerSampler
 from retouch.models.schedulers import SchedulerSpec
 
 _PROBES = 4  # channels of random numbers that check each step of a table against the scheduler
@@ -91,19 +92,9 @@ class TableSampler:
         return self._table.levels[index]
 
 
-def make_sampler(spec: SchedulerSpec, course: Course) -> Sampler:
-    """Return a sampler of its own for one trajectory.
-
-    The reference steps diffusers' scheduler itself; otherwise deterministic schedulers run from a table.
-    """
-    if course.exact_reference:
-        return SchedulerSampler(spec, course)
-    table = _cached_table(spec, course)
-    return SchedulerSampler(spec, course) if table is None else TableSampler(table)
-
-
 @lru_cache(maxsize=256)
-def _cached_table(spec: SchedulerSpec, course: Course) -> Table | None:
+def table_of(spec: SchedulerSpec, course: Course) -> Table | None:
+    """Return the table of a scheduler, compiled once; None where it has none."""
     return compile_table(spec, course)
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from retouch.engine.sampler import Course, SchedulerSampler
-from retouch.engine.table import TableSampler, compile_table, make_sampler
+from retouch.engine.sampler import Course
+from retouch.engine.samplers import of_scheduler
+from retouch.engine.samplers.stepped import SchedulerSampler
+from retouch.engine.samplers.table import TableSampler, compile_table
 from retouch.models.bundle import ModelBundle
 from retouch.models.schedulers import SchedulerSpec, resolve_scheduler
 
@@ -60,7 +62,7 @@ def test_table_walks_as_the_scheduler_does(
 def test_a_scheduler_that_draws_noise_has_no_table(name: str, bundle: ModelBundle) -> None:
     spec, course = resolve_scheduler(name, bundle), Course(6, 1.0)
     assert compile_table(spec, course) is None
-    assert isinstance(make_sampler(spec, course), SchedulerSampler)
+    assert isinstance(of_scheduler(spec, course), SchedulerSampler)
 
 
 def test_a_scheduler_that_clips_has_no_table() -> None:
@@ -69,15 +71,15 @@ def test_a_scheduler_that_clips_has_no_table() -> None:
 
 def test_the_reference_steps_diffusers_itself(bundle: ModelBundle) -> None:
     spec = resolve_scheduler("DDIM", bundle)
-    assert isinstance(make_sampler(spec, Course(4, 1.0, exact_reference=True)), SchedulerSampler)
-    assert isinstance(make_sampler(spec, Course(4, 1.0)), TableSampler)
+    assert isinstance(of_scheduler(spec, Course(4, 1.0, exact_reference=True)), SchedulerSampler)
+    assert isinstance(of_scheduler(spec, Course(4, 1.0)), TableSampler)
 
 
 def test_samplers_of_one_table_share_no_history(bundle: ModelBundle) -> None:
     spec, course = resolve_scheduler("DPM++ 2M", bundle), Course(4, 1.0)
-    one, other = make_sampler(spec, course), make_sampler(spec, course)
+    one, other = of_scheduler(spec, course), of_scheduler(spec, course)
     x, generator = torch.ones(1, 1, 1, 1), torch.Generator()
     one.step(x, x, 0, generator)
     one.step(5 * x, x, 1, generator)
     first = other.step(x, x, 0, generator)
-    assert torch.equal(first, make_sampler(spec, course).step(x, x, 0, generator))
+    assert torch.equal(first, of_scheduler(spec, course).step(x, x, 0, generator))

@@ -1,0 +1,65 @@
+"""What a person should know of a request that can be run, but will hardly give what was meant."""
+
+import re
+
+import numpy as np
+
+from retouch.imaging.morphology import Mask, bounding_box
+from retouch.models.bundle import ModelBundle
+from retouch.models.vocabulary import prompt_warnings
+from retouch.request import InpaintRequest
+
+_WEIGHT = re.compile(r"\([^()]+:\s*\d*\.?\d+\s*\)")
+_RAGGED = 0.4
+"""Share of the square around a hole below which it is no place for one object: a box of 5 to 2 fills as much."""
+
+
+def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tuple[str, ...]:
+    """Return what is likely to disappoint, as sentences.
+
+    Args:
+        request: a settled one.
+        mask: (H, W), True = repaint.
+    """
+    return (*_about_words(request, bundle), *_about_place(request, mask, bundle))
+
+
+def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...]:
+    found = list(
+        prompt_warnings(
+            request.prompt, bundle.tokenizer, bundle.vocabulary, prompt_tokens=bundle.recommended.prompt_tokens
+        )
+    )
+    # A small model whose words include the empty one was taught what to do without any.
+    if not request.prompt.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
+        found.append(
+            "the prompt is empty, and this model cannot remove things: it paints something of its own; "
+            "say what shall be there, or use a checkpoint that learnt to fill with the surroundings"
+        )
+    if weight := _WEIGHT.search(f"{request.prompt} {request.negative_prompt}"):
+        found.append(f"weights of words have no effect: {weight[0]!r} is read as it stands, brackets and all")
+    return tuple(found)
+
+
+def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tuple[str, ...]:
+    """Warn models that learnt holes in the middle of their pictures of what lies elsewhere, or is no such hole."""
+    if bundle.recommended.context is None:
+        return ()
+    found = []
+    if request.region == "whole":
+        found.append(
+            "this model wants a crop around the hole: with `region=whole` it will hardly know what to paint"
+        )
+    share = _share_of_square(mask)
+    if share < _RAGGED:
+        found.append(
+            f"the hole is long or ragged: it fills {share:.0%} of the square around it, where this model paints "
+            "one object in the middle; a hole of the object's shape, or one for each part, gives a clearer one"
+        )
+    return tuple(found)
+
+
+def _share_of_square(mask: Mask) -> float:
+    box = bounding_box(mask)
+    assert box is not None
+    return float(np.count_nonzero(mask)) / max(box[2] - box[0], box[3] - box[1]) ** 2

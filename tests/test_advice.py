@@ -1,0 +1,71 @@
+"""Requests that can be run, but will hardly give what was meant, are told so."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from retouch.advice import request_warnings
+from retouch.imaging.morphology import Mask
+from retouch.inpainter import Inpainter
+from retouch.models.bundle import ModelBundle, Recommended
+from retouch.request import InpaintRequest
+
+
+@pytest.fixture
+def small(inpainter: Inpainter) -> ModelBundle:
+    """A small model that learnt holes in the middle of its pictures."""
+    words = frozenset({"cat", "red"})
+    return replace(inpainter.bundle, vocabulary=words, recommended=Recommended(context=0.4))
+
+
+def box(height: int, width: int) -> Mask:
+    mask = np.zeros((100, 120), np.bool_)
+    mask[10 : 10 + height, 20 : 20 + width] = True
+    return mask
+
+
+def told(bundle: ModelBundle, mask: Mask | None = None, **fields: Any) -> str:
+    request = InpaintRequest("a red cat", b"").with_fields(**fields)
+    return "\n".join(request_warnings(request, box(40, 40) if mask is None else mask, bundle))
+
+
+def test_an_ordinary_request_needs_no_warning(small: ModelBundle, inpainter: Inpainter) -> None:
+    assert told(small) == ""
+    assert told(inpainter.bundle, box(4, 90), region="whole", prompt="") == ""
+
+
+@pytest.mark.parametrize("prompt", ["", "  "])
+def test_an_empty_prompt_to_a_model_that_cannot_remove(small: ModelBundle, prompt: str) -> None:
+    assert "cannot remove" in told(small, prompt=prompt)
+    taught = replace(small, vocabulary=frozenset({"cat", ""}))
+    assert told(taught, prompt=prompt) == ""
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"prompt": "a (red:1.4) cat"}, True),
+        ({"negative_prompt": "(dog: .5)"}, True),
+        ({"prompt": "a (red) cat"}, False),
+        ({"prompt": "a cat: red"}, False),
+    ],
+)
+def test_weights_of_words_have_no_effect(fields: dict[str, str], found: bool, inpainter: Inpainter) -> None:
+    assert ("weights of words" in told(inpainter.bundle, **fields)) == found
+
+
+def test_the_whole_picture_is_not_what_a_model_of_crops_wants(small: ModelBundle) -> None:
+    assert "`region=whole`" in told(small, region="whole")
+
+
+@pytest.mark.parametrize(("height", "width", "found"), [(40, 40, False), (30, 60, False), (20, 80, True)])
+def test_a_long_hole_is_no_place_for_one_object(height: int, width: int, found: bool, small: ModelBundle) -> None:
+    assert ("long or ragged" in told(small, box(height, width))) == found
+
+
+def test_a_brush_stroke_is_no_place_for_one_object_and_a_disc_is(small: ModelBundle) -> None:
+    y, x = np.mgrid[:100, :120]
+    assert "long or ragged" in told(small, np.abs(y - x) < 8)
+    assert told(small, (y - 50) ** 2 + (x - 60) ** 2 < 900) == ""
