@@ -86,8 +86,8 @@ def components_of(folder: Path) -> frozenset[str]:
     """
     if folder.is_dir() and not (folder / "model_index.json").is_file():
         raise ModelNotFound(
-            f"the folder {str(folder)!r} holds no checkpoint",
-            hint="name the folder that holds model_index.json, or the checkpoint's .safetensors file",
+            f"the folder {str(folder)!r} holds no checkpoint: model_index.json is missing",
+            hint="name the folder that holds it, or the checkpoint's .safetensors file",
         )
     index = read_json(folder / "model_index.json")
     name = index.get("_class_name")
