@@ -1,12 +1,19 @@
 """Tiny random checkpoints, complete and in diffusers' folder format, for tests that need a real model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-from diffusers import AutoencoderKL, StableDiffusionInpaintPipeline, UNet2DConditionModel
+from diffusers import (
+    AsymmetricAutoencoderKL,
+    AutoencoderKL,
+    AutoencoderTiny,
+    StableDiffusionInpaintPipeline,
+    UNet2DConditionModel,
+)
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
@@ -26,6 +33,7 @@ def make_checkpoint(
     in_channels: int = 9,
     prediction_type: str = "epsilon",
     scheduler: str = "DDIM",
+    vae: str = "kl",
     vae_factor: int = 4,
     latent_channels: int = 4,
     sample_size: int = 8,
@@ -38,14 +46,14 @@ def make_checkpoint(
     """Save a random Stable Diffusion checkpoint of about 0.3 million parameters; return its folder.
 
     The weights depend on `seed` alone. The UNet halves its latents once, so image sides must divide by
-    `2 * vae_factor`; the native size is `sample_size * vae_factor`. `variant` names the files as the hub does
-    (`fp16` also stores them in half precision).
+    `2 * vae_factor`; the native size is `sample_size * vae_factor`. `vae` is one of `TINY_VAES`. `variant` names
+    the files as the hub does (`fp16` also stores them in half precision).
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         components: dict[str, Any] = {
             "unet": tiny_unet(in_channels=in_channels, latent_channels=latent_channels, sample_size=sample_size),
-            "vae": tiny_vae(vae_factor=vae_factor, latent_channels=latent_channels),
+            "vae": TINY_VAES[vae](vae_factor=vae_factor, latent_channels=latent_channels),
             "tokenizer": (tokenizer := tiny_tokenizer(folder / "tokenizer", words, max_tokens=max_tokens)),
             "text_encoder": tiny_text_encoder(len(tokenizer), max_tokens=max_tokens),
             "safety_checker": tiny_safety_checker() if safety_checker else None,
@@ -99,6 +107,41 @@ def tiny_vae(*, vae_factor: int = 4, latent_channels: int = 4) -> AutoencoderKL:
         norm_num_groups=4,
         sample_size=8 * vae_factor,
     )
+
+
+def tiny_asymmetric_vae(*, vae_factor: int = 4, latent_channels: int = 4) -> AsymmetricAutoencoderKL:
+    """Return a random VAE whose decoder looks at the kept pixels, and is larger than its encoder."""
+    levels = vae_factor.bit_length()
+    return AsymmetricAutoencoderKL(
+        down_block_out_channels=(8,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        layers_per_down_block=1,
+        up_block_out_channels=(12,) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        layers_per_up_block=2,
+        latent_channels=latent_channels,
+        norm_num_groups=4,
+        sample_size=8 * vae_factor,
+    )
+
+
+def tiny_tiny_vae(*, vae_factor: int = 4, latent_channels: int = 4) -> AutoencoderTiny:
+    """Return a random `AutoencoderTiny`, which has latents and no posterior."""
+    levels = vae_factor.bit_length()
+    return AutoencoderTiny(
+        encoder_block_out_channels=(8,) * levels,
+        decoder_block_out_channels=(8,) * levels,
+        num_encoder_blocks=(1,) * levels,
+        num_decoder_blocks=(1,) * levels,
+        latent_channels=latent_channels,
+    )
+
+
+TINY_VAES: dict[str, Callable[..., Any]] = {
+    "kl": tiny_vae,
+    "asymmetric": tiny_asymmetric_vae,
+    "tiny": tiny_tiny_vae,
+}
 
 
 def tiny_text_encoder(vocab_size: int, *, max_tokens: int = 16) -> CLIPTextModel:

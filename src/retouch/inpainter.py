@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -130,16 +131,24 @@ class Inpainter:
 
     @classmethod
     def load(
-        cls, model: str | PathLike[str] | None = None, *, options: LoadOptions = DEFAULT_OPTIONS, **kwargs: Any
+        cls,
+        model: str | PathLike[str] | None = None,
+        *,
+        vae: str | PathLike[str] | None = None,
+        options: LoadOptions = DEFAULT_OPTIONS,
+        **kwargs: Any,
     ) -> Self:
         """Load a checkpoint by name: nothing for the embedded model, a folder, a single file or a hub id.
 
         Args:
+            vae: a VAE file or folder in the place of the checkpoint's own; short for `LoadOptions.vae`.
             options: device, precision, adapters, and what a checkpoint may hold.
             kwargs: `settings`, `limits` and `checkers` of the constructor.
         Raises:
             ModelError: the checkpoint is not there, not whole, not safe, or not of a family that runs.
         """
+        if vae is not None:
+            options = replace(options, vae=Path(vae))
         name = model if model is None or isinstance(model, str) else Path(model)
         return cls(load_model(name, options), **kwargs)
 

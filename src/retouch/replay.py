@@ -163,7 +163,7 @@ def _notes(record: Record, inpainter: Inpainter) -> tuple[str, ...]:
         notes.append(f"made with other weights: {record.model} {record.model_hash[:10]}")
     if record.adapters != inpainter.bundle.adapters:
         made_with, has = (", ".join(names) or "none" for names in (record.adapters, inpainter.bundle.adapters))
-        notes.append(f"made with other LoRAs or embeddings: {made_with}; now: {has}")
+        notes.append(f"made with another VAE, other LoRAs or embeddings: {made_with}; now: {has}")
     rows = inpainter.settings.rows_per_call
     if record.rows_per_call != rows:
         notes.append(f"rows_per_call was {record.rows_per_call}, is {rows}")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from retouch.equivalents import equivalent
 from retouch.errors import InvalidField
 from retouch.imaging import choices
 from retouch.imaging.limits import DecodeLimits
@@ -103,7 +104,7 @@ class InpaintRequest:
     deadline_s: float | None = None
 
     def with_fields(self, **changes: Any) -> Self:
-        """Return a copy with some fields replaced; an unknown name is an error.
+        """Return a copy with some fields replaced; an unknown name is an error, which says what it is called here.
 
         Raises:
             InvalidField: a name is not a field of a request.
@@ -111,7 +112,8 @@ class InpaintRequest:
         known = {one.name for one in fields(self)}
         for name in changes:
             if name not in known:
-                raise InvalidField(name, "is not a field of a request", hint=f"known: {', '.join(sorted(known))}")
+                hints = [equivalent(name, known), f"known: {', '.join(sorted(known))}"]
+                raise InvalidField(name, "is not a field of a request", hint="; ".join(filter(None, hints)))
         return replace(self, **changes)
 
 

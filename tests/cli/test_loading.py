@@ -24,6 +24,7 @@ def test_rows_reach_the_engine_and_the_result(checkpoint: Path) -> None:
     [
         ({"device": "abacus"}, InvalidField),
         ({"lora": ["missing.safetensors:0.5"]}, ModelNotFound),
+        ({"vae": Path("missing.safetensors")}, ModelNotFound),
         ({"embedding": ["<cat>=missing.safetensors"]}, ModelNotFound),
         ({"model": "no/such", "offline": True}, ModelNotFound),
         ({"config_from": Path("elsewhere")}, InvalidField),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from tests.cli.conftest import FILL
 from typer.testing import CliRunner
 
 import retouch.cli
@@ -82,6 +83,22 @@ def test_bad_usage_exits_with_2(args: list[str]) -> None:
     done = RUNNER.invoke(app, args)
     assert done.exit_code == 2
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("flag", "flags"),
+    [("--generator", "--seed"), ("--padding-mask-crop", "--region and --padding"), ("--mask-blur", "--feather")],
+)
+def test_the_command_line_answers_in_its_own_words(flag: str, flags: str) -> None:
+    done = RUNNER.invoke(app, ["inpaint", *FILL, "--output", "out.png", flag, "1"])
+    assert done.exit_code == 2
+    assert f"Here it is {flags}." in " ".join(done.output.split())
+
+
+def test_an_option_that_nobody_knows_gets_clicks_own_answer() -> None:
+    done = RUNNER.invoke(app, ["inpaint", *FILL, "--frobnicate", "1"])
+    assert done.exit_code == 2
+    assert "Here it is" not in done.output
 
 
 @pytest.mark.parametrize(

@@ -86,9 +86,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Checkp
     """Make a tiny checkpoint by its traits, each combination once."""
 
     @cache
-    def make(*, in_channels: int = 9, prediction_type: str = "epsilon", scheduler: str = "DDIM") -> Checkpoint:
+    def make(
+        *, in_channels: int = 9, prediction_type: str = "epsilon", scheduler: str = "DDIM", vae: str = "kl"
+    ) -> Checkpoint:
         folder = tmp_path_factory.mktemp("tiny")
-        make_checkpoint(folder, in_channels=in_channels, prediction_type=prediction_type, scheduler=scheduler)
+        make_checkpoint(
+            folder, in_channels=in_channels, prediction_type=prediction_type, scheduler=scheduler, vae=vae
+        )
         return Checkpoint(folder)
 
     return make

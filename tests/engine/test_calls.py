@@ -8,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.factories import tiny_asymmetric_vae
 
 from retouch.engine.calls import Contexts, ModelCalls, UnetRow, chunks, finite_rows
 from retouch.engine.conditioning import Conditioning
@@ -117,6 +118,22 @@ def test_only_a_known_vae_lets_its_blocks_add_in_place(kind: type[AutoencoderKL]
     assert not any(
         getattr(module, "tuning", None) and module.tuning.owns_residuals for module in calls._unet.modules()
     )
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("settings", [EngineSettings(), EngineSettings(rows_per_call=4, vae_rows=2)])
+def test_a_decoder_that_looks_at_kept_pixels_is_given_each_rows_own(
+    settings: EngineSettings, bundle: ModelBundle
+) -> None:
+    vae = tiny_asymmetric_vae().eval()
+    generator = torch.Generator().manual_seed(0)
+    latents = list(torch.randn(3, 4, 8, 8, generator=generator))
+    kept = list(zip(torch.rand(3, 3, 32, 32), (torch.rand(3, 1, 32, 32) > 0.5).float()))
+    decoded = ModelCalls(replace(bundle, vae=vae), settings).decode(latents, kept)
+    for row, (image, mask), ours in zip(latents, kept, decoded):
+        unscaled = row[None] / bundle.scaling_factor
+        theirs = vae.decode(unscaled, image=image[None], mask=mask[None]).sample[0]
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def text(*numbers: float) -> list[Conditioning]:

@@ -125,6 +125,17 @@ def test_pictures_that_are_not_square_equal_the_pipeline(
 
 
 @pytest.mark.filterwarnings("ignore:Passing `image` as torch tensor")
+@pytest.mark.parametrize("strength", [0.6, 1.0])
+@pytest.mark.parametrize("in_channels", [9, 4])
+@pytest.mark.parametrize("vae", ["asymmetric", "tiny"])
+def test_other_vaes_equal_the_pipeline(vae: str, in_channels: int, strength: float, parts: Fixtures) -> None:
+    checkpoint, reference, run_alone = parts
+    tiny = checkpoint(in_channels=in_channels, vae=vae)
+    job = reference(strength=strength, scheduler="EulerAncestralDiscreteScheduler", height=32, width=48)
+    assert_equal(theirs(tiny, job, "EulerAncestralDiscreteScheduler"), run_alone(tiny.bundle(), job))
+
+
+@pytest.mark.filterwarnings("ignore:Passing `image` as torch tensor")
 @pytest.mark.parametrize("scheduler", ["DDIM", "PNDM", "Euler", "EulerAncestral", "DPM++"])
 def test_unnamed_scheduler_is_the_checkpoints_own(scheduler: str, parts: Fixtures) -> None:
     checkpoint, reference, run_alone = parts

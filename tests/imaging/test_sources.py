@@ -61,10 +61,10 @@ def test_what_a_path_is_instead_of_a_file_is_told(tmp_path: Path) -> None:
             read_bytes(source, 9)
         return f"{caught.value} ({caught.value.hint})"
 
-    assert told(".").startswith("'.' is a folder")
+    assert told(local(".")).startswith("'.' is a folder")
     assert told(tmp_path).startswith(f"{tmp_path.name!r} is a folder")
-    assert told("https://example.org/cat.png").startswith("addresses are not fetched")
-    assert told("data:image/png;base64,AAAA").startswith("addresses are not fetched")
+    assert told(local("https://example.org/cat.png")).startswith("addresses are not fetched")
+    assert told(local("data:image/png;base64,AAAA")).startswith("addresses are not fetched")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
         assert "'pipe' is a pipe" in told(tmp_path / "pipe")

@@ -1,17 +1,20 @@
 """Names of schedulers, and what they are built from."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import diffusers
+import numpy as np
 import pytest
 from tests.factories import make_checkpoint
 
-from retouch.errors import InvalidField
+from retouch.errors import InvalidField, MissingExtra
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
-from retouch.models.schedulers import known_schedulers, resolve_scheduler
+from retouch.models.scheduler_names import known_schedulers
+from retouch.models.schedulers import SchedulerSpec, resolve_scheduler
 
 SD_CONFIG: Mapping[str, Any] = {
     "_class_name": "PNDMScheduler",
@@ -40,7 +43,23 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
     [
         ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True, "solver_order": 2}),
         ("dpm++ 2m sde karras", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-        ("DPM++ SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("DPM++ SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "dpmsolver++"}),
+        ("DPM++ 2S a Karras", "DPMSolverSinglestepScheduler", {"use_karras_sigmas": True, "solver_order": 2}),
+        ("DPM++ 2S SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        (
+            "DPM++ 3M SDE Exponential",
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "sde-dpmsolver++", "solver_order": 3, "use_exponential_sigmas": True},
+        ),
+        (
+            "DPM++ 2M SDE Heun",
+            "DPMSolverMultistepScheduler",
+            {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "solver_type": "heun"},
+        ),
+        ("DPM++ SDE Beta", "DPMSolverSinglestepScheduler", {"use_beta_sigmas": True}),
+        ("Euler beta", "EulerDiscreteScheduler", {"use_beta_sigmas": True, "timestep_spacing": "linspace"}),
+        ("DPM++ 2M Simple", "DPMSolverMultistepScheduler", {"timestep_spacing": "trailing"}),
+        ("Euler_DDIM", "EulerDiscreteScheduler", {"timestep_spacing": "leading", "steps_offset": 1}),
         ("Euler a", "EulerAncestralDiscreteScheduler", {}),
         ("EULER_A", "EulerAncestralDiscreteScheduler", {}),
         ("euler", "EulerDiscreteScheduler", {"use_karras_sigmas": False}),
@@ -63,6 +82,67 @@ def test_names_of_both_worlds_are_found(
     scheduler = resolve_scheduler(name, bundle).build()
     assert type(scheduler).__name__ == class_name
     assert {key: scheduler.config[key] for key in options} == options
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("DPM adaptive", "no such sampler"),
+        ("dpm fast karras", "no such sampler"),
+        ("Restart", "no such sampler"),
+        ("HeunPP2", "no such sampler"),
+        ("DDIM CFG++", "no such sampler"),
+        ("DPMSolverSDE", "not from the request's seed"),
+        ("Euler Polyexponential", "Polyexponential: diffusers has no such schedule"),
+        ("DPM++ 2M KL Optimal", "KL Optimal: diffusers has no such schedule"),
+        ("Euler Align Your Steps", "no such schedule"),
+        ("DPM++ 2M Automatic", "name the one you want"),
+    ],
+)
+def test_a_name_that_is_known_but_not_offered_says_why(name: str, reason: str, bundle: ModelBundle) -> None:
+    with pytest.raises(InvalidField, match=re.escape(reason)) as error:
+        resolve_scheduler(name, bundle)
+    assert name in str(error.value)
+    assert "DPM++ 2M" in error.value.hint
+
+
+def test_a_named_schedule_takes_the_place_of_the_checkpoints_own(bundle: ModelBundle) -> None:
+    own = {**SD_CONFIG, "_class_name": "EulerDiscreteScheduler", "use_karras_sigmas": True}
+    karras = replace(bundle, scheduler_class="EulerDiscreteScheduler", scheduler_config=own)
+    assert resolve_scheduler("Euler", karras).build().config.use_karras_sigmas is True
+    beta = resolve_scheduler("Euler Exponential", karras).build().config
+    assert (beta.use_karras_sigmas, beta.use_exponential_sigmas) == (False, True)
+    assert resolve_scheduler("Euler Uniform", karras).build().config.use_karras_sigmas is False
+
+
+@pytest.mark.parametrize("name", ["IPNDMScheduler", "FlowMatchEulerDiscreteScheduler", "DPMSolverSDEScheduler"])
+def test_a_checkpoint_with_a_scheduler_of_other_models_is_told_so(name: str, bundle: ModelBundle) -> None:
+    other = replace(bundle, scheduler_class=name, scheduler_config={"_class_name": name})
+    with pytest.raises(InvalidField, match=f"the checkpoint's own is {name}") as error:
+        resolve_scheduler(None, other)
+    assert "DDIM" in error.value.hint
+
+
+@pytest.mark.parametrize("name", ["LMS", "LMSDiscreteScheduler", "Euler Beta"])
+def test_what_needs_scipy_says_so_where_it_is_missing(
+    name: str, bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retouch.models.schedulers.find_spec", lambda _name: None)
+    with pytest.raises(MissingExtra, match="SciPy"):
+        resolve_scheduler(name, bundle)
+
+
+def test_exact_means_the_config_that_the_pipeline_runs_with(bundle: ModelBundle) -> None:
+    bare = {"_class_name": "DDIMScheduler", "steps_offset": 0, "beta_schedule": "scaled_linear"}
+    own = replace(bundle, scheduler_class="DDIMScheduler", scheduler_config=bare)
+    # The pipeline's constructor corrects the offset of a checkpoint, and leaves the clipping to the class.
+    exact = resolve_scheduler(None, own, exact=True).build().config
+    assert (exact.steps_offset, exact.clip_sample) == (1, True)
+    assert resolve_scheduler(None, own).build().config.clip_sample is False
+    # A scheduler that was handed over in memory is none of a constructor's business.
+    handed = replace(own, scheduler_as_is={**diffusers.DDIMScheduler(set_alpha_to_one=False).config})
+    exact = resolve_scheduler(None, handed, exact=True).build().config
+    assert (exact.steps_offset, exact.clip_sample, exact.set_alpha_to_one) == (0, True, False)
 
 
 @pytest.mark.parametrize("name", known_schedulers())
@@ -107,9 +187,18 @@ def test_specs_of_equal_schedulers_have_equal_keys(bundle: ModelBundle) -> None:
     assert resolve_scheduler("Euler", bundle).key != resolve_scheduler("Euler Karras", bundle).key
 
 
+def test_specs_of_betas_that_differ_in_little_have_other_keys() -> None:
+    betas = np.linspace(0.001, 0.01, 1001)
+    one, other = (SchedulerSpec("DDIMScheduler", {"trained_betas": changed}) for changed in (betas, betas + 1e-9))
+    assert one != other
+
+
 def test_every_spec_builds_a_scheduler_of_its_own(bundle: ModelBundle) -> None:
     spec = resolve_scheduler("LMS", bundle)
-    assert spec.build() is not spec.build()
+    one = spec.build()
+    one.set_timesteps(3)
+    assert spec.build() is not one
+    assert len(spec.build().timesteps) == len(resolve_scheduler("LMS", bundle).build().timesteps) == 1000
 
 
 @pytest.mark.parametrize("name", ["DiffusionPipeline", "UNet2DConditionModel", "utils", "NoSuchScheduler"])

@@ -13,7 +13,7 @@ from tests.factories import make_checkpoint, tiny_feature_extractor
 from retouch.errors import ModelUnsafe, ModelUnsupported
 from retouch.models.layout import read_json
 from retouch.models.rules import Schema
-from retouch.models.schedulers import known_schedulers
+from retouch.models.scheduler_names import known_schedulers
 from retouch.models.schemas import SCHEMAS, check_config, check_feature_extractor, check_scheduler
 
 PACKAGED = sorted(Path(str(files("retouch.models"))).glob("**/config.json"))

@@ -47,6 +47,7 @@ def inpaint(
     match_colors: options.MatchColors = None,
     model: options.Model = None,
     device: options.Device = "auto",
+    vae: options.Vae = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,

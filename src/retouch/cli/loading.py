@@ -21,6 +21,7 @@ class Checkpoint:
     Attributes:
         model: a folder, a file or a hub id; None is the embedded model.
         device: a device, or `auto`.
+        vae: a VAE file or folder in the place of the checkpoint's own.
         lora: LoRA files as `path` or `path:scale`.
         embedding: textual inversions as `path` or `token=path`.
         allow_pickle: also read pickled weights.
@@ -33,6 +34,7 @@ class Checkpoint:
 
     model: str | None = None
     device: str = "auto"
+    vae: Path | None = None
     lora: Sequence[str] | None = None
     embedding: Sequence[str] | None = None
     allow_pickle: bool = False
@@ -74,6 +76,7 @@ class Checkpoint:
             offload=self.offload,
             config_from=self.config_from,
             prediction_type=self.prediction_type,
+            vae=self.vae,
             loras=tuple(self.lora or ()),
             embeddings=tuple(self.embedding or ()),
         )

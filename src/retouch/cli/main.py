@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from retouch.cli.failures import Session, explain
 from retouch.cli.logs import keep_quiet
+from retouch.equivalents import fields_for
 from retouch.errors import Cancelled
 
 COMMANDS = {
@@ -38,6 +39,14 @@ class LazyGroup(TyperGroup):
         name, stand_in, rest = super().resolve_command(ctx, args)
         return name, load(name) if name in COMMANDS else stand_in, rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; of an option that it does not have, tell what it is called here."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            _name_equivalent(error)
+            raise
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; every failure ends here, as a message and an exit code."""
         words = args[0] if args else extra.get("args")
@@ -56,6 +65,17 @@ class LazyGroup(TyperGroup):
         if is_standalone:
             sys.exit(code)
         return code
+
+
+def _name_equivalent(error: Any) -> None:
+    """Add to click's complaint about an unknown option the options that do what it does in other tools."""
+    if not hasattr(error, "possibilities") or not hasattr(error, "option_name") or error.ctx is None:
+        return
+    flags = {param.name: param.opts[0] for param in error.ctx.command.params}
+    wanted = fields_for(error.option_name.lstrip("-").replace("-", "_"))
+    if wanted and all(field in flags for field in wanted):
+        error.message += f". Here it is {' and '.join(flags[field] for field in wanted)}."
+        error.possibilities = None
 
 
 def load(name: str) -> Any:

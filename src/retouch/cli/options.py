@@ -169,6 +169,10 @@ PredictionTypeOption = Annotated[
     PredictionType | None,
     typer.Option("--prediction-type", help="What the UNet predicts.  [default: its config's, or found out]"),
 ]
+Vae = Annotated[
+    Path | None,
+    typer.Option("--vae", help="A VAE file or folder in the place of the checkpoint's own."),
+]
 Lora = Annotated[
     list[str] | None,
     typer.Option("--lora", metavar="PATH[:SCALE]", help="A LoRA and how strongly it acts; may be repeated."),

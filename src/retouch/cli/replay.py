@@ -33,6 +33,7 @@ def replay(
     output: NewFile = None,
     model: options.Model = None,
     device: options.Device = "auto",
+    vae: options.Vae = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,

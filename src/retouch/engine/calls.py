@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Protocol, Self, TypeVar
 
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
 
 from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.scratch import Scratch
@@ -18,6 +18,9 @@ from retouch.engine.settings import EngineSettings
 from retouch.engine.text_stack import TextStack
 from retouch.engine.tune import tuned
 from retouch.models.bundle import ModelBundle
+
+Kept = tuple[torch.Tensor, torch.Tensor]
+"""A picture, (3, H, W) in [-1, 1], and its mask, (1, H, W), 1 = repaint: its kept pixels are the rest."""
 
 
 class _Rows(Protocol):
@@ -84,13 +87,17 @@ class ModelCalls:
     def encode(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the posterior's (rows, 2 C, h, w) fp32: mean, then log variance, unscaled.
 
+        Of a VAE without a posterior (`AutoencoderTiny`) it is the latents alone, (rows, C, h, w).
+
         Args:
             pictures: (3, H, W) in [-1, 1].
         """
 
         def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
-            posterior = self._vae.encode(self._pack(rows, self._bundle.vae_dtype)).latent_dist
-            found: torch.Tensor = posterior.parameters
+            encoded = self._vae.encode(self._pack(rows, self._bundle.vae_dtype))
+            found: torch.Tensor = (
+                encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.parameters
+            )
             return found.float()
 
         return _joined(self._in_calls(Stage.PICTURES, pictures, call))
@@ -114,20 +121,25 @@ class ModelCalls:
         size = self.sizes.most_rows(Stage.STEP, is_guided=is_guided)
         return _joined(self._in_calls(Stage.STEP, rows, call, size=size))
 
-    def decode(self, latents: Sequence[torch.Tensor]) -> torch.Tensor:
+    def decode(self, latents: Sequence[torch.Tensor], kept: Sequence[Kept] = ()) -> torch.Tensor:
         """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
 
         Args:
             latents: (C, h, w), scaled as the UNet knows them.
+            kept: image and mask of each row, for a VAE whose decoder looks at the kept pixels.
         """
-        bundle = self._bundle
+        bundle, dtype = self._bundle, self._bundle.vae_dtype
+        sees_kept = isinstance(self._vae, AsymmetricAutoencoderKL)
 
-        def call(rows: Sequence[torch.Tensor]) -> torch.Tensor:
-            unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row in rows]
-            image: torch.Tensor = self._vae.decode(self._pack(unscaled, bundle.vae_dtype), return_dict=False)[0]
+        def call(rows: Sequence[tuple[torch.Tensor, Kept | None]]) -> torch.Tensor:
+            unscaled = [row / bundle.scaling_factor + bundle.shift_factor for row, _ in rows]
+            looked_at = zip(*(seen for _, seen in rows if seen is not None))
+            condition = {name: self._pack(part, dtype) for name, part in zip(("image", "mask"), looked_at)}
+            image: torch.Tensor = self._vae.decode(self._pack(unscaled, dtype), return_dict=False, **condition)[0]
             return image.float()
 
-        return _joined(self._in_calls(Stage.DECODE, latents, call))
+        seen = kept if sees_kept and kept else [None] * len(latents)
+        return _joined(self._in_calls(Stage.DECODE, list(zip(latents, seen)), call))
 
     def rest(self) -> None:
         """Give back the memory that only the next call of the same rows would use."""

@@ -132,7 +132,8 @@ class Stages:
             start = part.stop
 
     def _decode(self, group: Sequence[Trajectory]) -> None:
-        images = self._calls.decode([one.final_latents() for one in group])
+        kept = [(one.plan.image, one.plan.mask) for one in group]
+        images = self._calls.decode([one.final_latents() for one in group], kept)
         for one, image, finite in zip(group, images, finite_rows(images)):
             take = partial(one.take_image, image, rows_per_call=self._rows_per_call)
             self._apply(one, [finite], take)

@@ -117,7 +117,7 @@ class Trajectory:
         return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
     def take_posteriors(self, posteriors: torch.Tensor) -> None:
-        """Take (pictures, 2 C, h, w) posteriors of `pictures`; make the first latents.
+        """Take (pictures, 2 C, h, w) posteriors of `pictures`, or their latents; make the first latents.
 
         The draws are diffusers' own order in the reference mode (image, noise, masked image, sampler). Else only
         the noise is drawn, so that strength and checkpoint do not change the noise of a seed.
@@ -129,7 +129,7 @@ class Trajectory:
         self._noise = self._draw()
         if bundle.kind == "concat":
             self._extra = torch.cat([self._cells, self._latents_of(posteriors[-1:])], dim=1)
-        elif plan.reference:
+        elif plan.reference and self._is_posterior(posteriors):
             self._draw()  # diffusers samples the masked image for a 4-channel UNet, too, and never uses it
         if self._needs_image and plan.masked_content in ("noise", "zeros"):
             content = self._draw() if plan.masked_content == "noise" else torch.zeros_like(self._noise)
@@ -193,10 +193,13 @@ class Trajectory:
 
     def _latents_of(self, posteriors: torch.Tensor) -> torch.Tensor:
         """Return scaled latents of one posterior: its mean, or a sample where the reference is wanted."""
-        mean, log_variance = posteriors.chunk(2, dim=1)
-        if self.plan.reference:
+        mean, log_variance = posteriors[:, : self._shape[1]], posteriors[:, self._shape[1] :]
+        if self.plan.reference and self._is_posterior(posteriors):
             mean = mean + torch.exp(0.5 * log_variance.clamp(-30.0, 20.0)) * self._draw()
         return (mean - self._bundle.shift_factor) * self._bundle.scaling_factor
+
+    def _is_posterior(self, encoded: torch.Tensor) -> bool:
+        return encoded.shape[1] > self._shape[1]
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:

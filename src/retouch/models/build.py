@@ -20,7 +20,11 @@ from retouch.models.schemas import check_config, class_of
 # Files of CLIP hold more at times: positions, the last layer of Stable Diffusion 2's encoder, which is not used.
 _WHOLE = ("unet", "vae")
 _HINT = "config and weights are of different models, or a download broke off"
-_DEPTHS = ("layers_per_block", "transformer_layers_per_block", "num_hidden_layers")
+_WIDTHS = ("block_out_channels", "up_block_out_channels", "decoder_block_out_channels")
+_DEPTHS = (
+    *("layers_per_block", "transformer_layers_per_block", "num_hidden_layers"),
+    *("layers_per_up_block", "num_decoder_blocks"),
+)
 # Attention in VAEs had other names in older diffusers, and has in the published Stable Diffusion 1.5.
 _FORMER_NAMES = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 _FORMER = re.compile(r"(\.attentions\.\d+\.)(query|key|value|proj_attn)\.")
@@ -37,19 +41,27 @@ def build(component: str, config: Mapping[str, Any], weights: Mapping[str, torch
         ModelUnsafe, ModelUnsupported: the config is beyond its schema, or claims more than the weights hold.
         ModelError: weights are missing, superfluous or of other shapes.
     """
-    values = check_config(component, config)
-    _check_depth(component, values, len(weights))
-    with guarded(f"{component}/config.json describes no model"), torch.device("meta"):
-        model = _outline(class_of(component, config), values)
+    _check_depth(component, check_config(component, config), len(weights))
+    model = outline(component, config)
     with guarded(f"{component} cannot be loaded"):
         model.load_state_dict(_fitting(component, model, weights), assign=True)
         _remake_positions(component, model)
     return model.eval()
 
 
+def outline(component: str, config: Mapping[str, Any]) -> Any:
+    """Return a component without weights, whose config can be asked.
+
+    Raises:
+        ModelUnsafe, ModelUnsupported: the config is beyond its schema.
+    """
+    with guarded(f"{component}/config.json describes no model"), torch.device("meta"):
+        return _outline(class_of(component, config), check_config(component, config))
+
+
 def _check_depth(component: str, values: Mapping[str, Any], tensors: int) -> None:
     """Every layer has weights: an outline of more layers than there are tensors would only take memory."""
-    layers = len(values.get("block_out_channels", ()))
+    layers = max(len(values.get(key, ())) for key in _WIDTHS)
     for holder in (values, values.get("vision_config", {})):
         for key in _DEPTHS:
             depth = holder.get(key, 1)

@@ -47,6 +47,7 @@ class ModelBundle:
         prediction_type: what the UNet predicts.
         scheduler_class: class name of the checkpoint's own scheduler.
         scheduler_config: its original config as it stands on disk; every sampler is made from it.
+        scheduler_as_is: the whole config of a scheduler that was handed over in memory, for the reference mode.
         preview_matrix: returns (latent_channels + 1, 3) fp32, latents (and 1) to RGB in [-1, 1]; the first call
             fits it.
         content_hash: SHA-256 over the weight files, hexadecimal.
@@ -84,3 +85,4 @@ class ModelBundle:
     recommended: Recommended = field(default_factory=Recommended)
     adapters: tuple[str, ...] = ()
     licence: str = ""
+    scheduler_as_is: Mapping[str, Any] | None = None

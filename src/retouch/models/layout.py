@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retouch.errors import ModelNotFound, ModelUnsafe, ModelUnsupported
+from retouch.models.schemas import SCHEMAS
 
 MAX_CONFIG_BYTES = 4 * 2**20
 # A library would apply it to the weights, silently: what is loaded would not be what is hashed.
@@ -20,7 +21,7 @@ PIPELINES = frozenset(
 # Component -> library and classes that its entry in model_index.json may name.
 ALLOWED: dict[str, tuple[str, frozenset[str]]] = {
     "unet": ("diffusers", frozenset({"UNet2DConditionModel"})),
-    "vae": ("diffusers", frozenset({"AutoencoderKL"})),
+    "vae": ("diffusers", frozenset(SCHEMAS["vae"])),
     "text_encoder": ("transformers", frozenset({"CLIPTextModel"})),
     "tokenizer": ("transformers", frozenset({"CLIPTokenizer", "CLIPTokenizerFast"})),
     "safety_checker": ("stable_diffusion", frozenset({"StableDiffusionSafetyChecker"})),

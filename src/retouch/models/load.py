@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from retouch.errors import InvalidField, ModelError, ModelUnsafe
+from retouch.errors import InvalidField, MissingExtra, ModelError, ModelUnsafe
 from retouch.models.adapters import attach
 from retouch.models.assemble import assemble
 from retouch.models.bundle import ModelBundle
@@ -18,6 +18,7 @@ from retouch.models.offload import enable_offload
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 from retouch.models.schedulers import resolve_scheduler
 from retouch.models.single_file import load_single_file
+from retouch.models.vae import replace_vae
 from retouch.request import DEFAULT_NUM_INFERENCE_STEPS
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,10 @@ def load_model(name: str | Path | None = None, options: LoadOptions = DEFAULT_OP
     source = locate(name, options)
     with guarded(f"{source.path.name} cannot be loaded"), quiet_loading():
         load = load_single_file if source.is_file else load_folder
-        components = attach(load(source.path, options), options)
+        components = load(source.path, options)
+        if options.vae is not None:
+            components = replace_vae(components, options)
+        components = attach(components, options)
         bundle = assemble(components, placement, name=source.name, path=source.path)
         if identities(components.files) != components.files:
             raise ModelError(f"{source.path.name} changed while it was loaded", hint="load it again")
@@ -56,8 +60,8 @@ def _check_scheduler(bundle: ModelBundle) -> None:
     with guarded(f"the checkpoint's {bundle.scheduler_class} cannot be used", hint="see scheduler_config.json"):
         try:
             spec = resolve_scheduler(None, bundle)
-        except InvalidField:
-            return  # of a class that is not known here; requests can name another
+        except (InvalidField, MissingExtra):
+            return  # of a class that does not run here; requests can name another
         scheduler = spec.build()
         scheduler.set_timesteps(DEFAULT_NUM_INFERENCE_STEPS)
         for name in ("alphas_cumprod", "sigmas", "timesteps"):

@@ -22,6 +22,7 @@ class LoadOptions:
         cache_dir: the hub's cache; None is the hub's own (`HF_HOME`).
         config_from: a diffusers folder whose configs and tokenizer describe a single-file checkpoint.
         prediction_type: what the UNet predicts; None is its config's, or found out.
+        vae: a VAE file or folder, which takes the place of the checkpoint's own.
         loras: LoRA files as `path` or `path:scale`, fused in this order.
         embeddings: textual inversions as `path` or `token=path`.
         offload: keep on the device only the component that works; slow, for small GPUs.
@@ -36,6 +37,7 @@ class LoadOptions:
     cache_dir: Path | None = None
     config_from: Path | None = None
     prediction_type: PredictionType | None = None
+    vae: Path | None = None
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     offload: bool = False

@@ -32,12 +32,25 @@ _REFUSED = frozenset(
 
 
 def read_pickle(path: Path, *, allow_pickle: bool) -> dict[str, torch.Tensor]:
-    """Load the tensors of a PyTorch checkpoint, with the unpickler that builds nothing but tensors.
+    """Load the tensors of a PyTorch checkpoint, as `load_pickle` reads it.
+
+    Raises:
+        ModelUnsafe: as `load_pickle`, or its tensors claim more than the file holds.
+        ModelError: it does not hold a table of weights.
+    """
+    weights = _table(path, load_pickle(path, allow_pickle=allow_pickle))
+    # Strides of 0, and views that overlap, claim more than the file holds.
+    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > path.stat().st_size:
+        raise ModelUnsafe(f"{path.name}: its tensors claim more bytes than the file has")
+    return weights
+
+
+def load_pickle(path: Path, *, allow_pickle: bool) -> Any:
+    """Load a PyTorch checkpoint, with the unpickler that builds nothing but tensors and plain values.
 
     Raises:
         ModelUnsafe: pickles are not allowed, torch is too old for them (CVE-2025-32434, CVE-2026-24747), or the
             file is no plain archive of weights and nothing else.
-        ModelError: it does not hold a table of weights.
     """
     _check_leave(path, allow_pickle=allow_pickle)
     hint = "convert it to safetensors on a machine that you can lose"
@@ -45,12 +58,7 @@ def read_pickle(path: Path, *, allow_pickle: bool) -> dict[str, torch.Tensor]:
         _check_archive(path)
         _check_program(path)
     with guarded(f"{path.name} holds more than weights, so it is not loaded", hint=hint, error=ModelUnsafe):
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    weights = _table(path, content)
-    # Strides of 0, and views that overlap, claim more than the file holds.
-    if sum(tensor.numel() * tensor.element_size() for tensor in weights.values()) > path.stat().st_size:
-        raise ModelUnsafe(f"{path.name}: its tensors claim more bytes than the file has")
-    return weights
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def torch_version() -> tuple[int, int]:

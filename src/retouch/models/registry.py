@@ -173,7 +173,11 @@ def _configs(folder: Path) -> tuple[_Config, _Config]:
 
 def _config(folder: Path, component: str) -> _Config:
     values = check_config(component, read_json(folder / component / "config.json"))
-    return _Config(**{key: value for key, value in values.items() if key in _FIELDS})
+    # Of asymmetric and tiny VAEs diffusers takes the decoder's widths for both.
+    spellings = ("block_out_channels", "up_block_out_channels", "decoder_block_out_channels")
+    widths = next((values[name] for name in spellings if name in values), ())
+    known = {key: value for key, value in values.items() if key in _FIELDS}
+    return _Config(**known | {"block_out_channels": widths})
 
 
 _FIELDS = frozenset(_Config.__dataclass_fields__)

@@ -1,51 +1,21 @@
-"""Names of schedulers, resolved to diffusers classes that are configured as the checkpoint demands."""
+"""Schedulers of diffusers, named by a caller and configured as the checkpoint demands."""
 
+import copy
 import inspect
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from retouch.errors import InvalidField
+from retouch.errors import InvalidField, MissingExtra
+from retouch.models.scheduler_names import CLASSES, look_up, unknown
 
 if TYPE_CHECKING:
     from retouch.models.bundle import ModelBundle
 
-# The names of A1111's menu (its repository: modules/sd_samplers_kdiffusion.py), as the diffusers documentation
-# maps them ("Schedulers", api/schedulers/overview). "DPM++ SDE" is the stochastic single-step solver there.
-_SINGLE_STEP: Mapping[str, Any] = {
-    "lower_order_final": True
-}  # what the class switches to by itself, with a warning
-_NAMES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "DDIM": ("DDIMScheduler", {}),
-    "DDPM": ("DDPMScheduler", {}),
-    "DEIS": ("DEISMultistepScheduler", {}),
-    "DPM++ 2M": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 2}),
-    "DPM++ 2M SDE": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}),
-    "DPM++ 3M": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "solver_order": 3}),
-    "DPM++ 2S": ("DPMSolverSinglestepScheduler", {**_SINGLE_STEP, "algorithm_type": "dpmsolver++"}),
-    "DPM++ SDE": ("DPMSolverSinglestepScheduler", {**_SINGLE_STEP, "algorithm_type": "sde-dpmsolver++"}),
-    "DPM2": ("KDPM2DiscreteScheduler", {}),
-    "DPM2 a": ("KDPM2AncestralDiscreteScheduler", {}),
-    "Euler": ("EulerDiscreteScheduler", {}),
-    "Euler a": ("EulerAncestralDiscreteScheduler", {}),
-    "Heun": ("HeunDiscreteScheduler", {}),
-    "LCM": ("LCMScheduler", {}),
-    "LMS": ("LMSDiscreteScheduler", {}),
-    "PLMS": ("PNDMScheduler", {}),
-    "PNDM": ("PNDMScheduler", {}),
-    "SA-Solver": ("SASolverScheduler", {}),
-    "TCD": ("TCDScheduler", {}),
-    "UniPC": ("UniPCMultistepScheduler", {}),
-}
-_SPACINGS: Mapping[str, Mapping[str, Any]] = {
-    "karras": {"use_karras_sigmas": True},
-    "exponential": {"use_exponential_sigmas": True},
-    "sgm uniform": {"timestep_spacing": "trailing"},
-}
-_CLASSES = tuple(sorted({class_name for class_name, _ in _NAMES.values()}))
+_SIGMAS = frozenset({"use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,18 +33,18 @@ class SchedulerSpec:
     @property
     def key(self) -> str:
         """Return text that is equal for specs that build equal schedulers."""
-        return f"{self.class_name} {json.dumps(dict(self.config), sort_keys=True, default=str)}"
+        return f"{self.class_name} {json.dumps(dict(self.config), sort_keys=True, default=_as_json)}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SchedulerSpec) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     def build(self) -> Any:
         """Return a new scheduler, whose state belongs to one trajectory."""
-        import diffusers
-
-        return getattr(diffusers, self.class_name)(**self.config)
-
-
-def known_schedulers() -> tuple[str, ...]:
-    """Return every name that `resolve_scheduler` takes, without the suffixes of the sigma spacings."""
-    return (*sorted(_NAMES), *_CLASSES)
+        # A copy of one that was never stepped: the constructor of KDPM2 alone takes a third of a second.
+        return copy.deepcopy(_built(self))
 
 
 def check_name(name: str) -> None:
@@ -83,28 +53,53 @@ def check_name(name: str) -> None:
     Raises:
         InvalidField: no scheduler has this name.
     """
-    _lookup(name)
+    look_up(name)
 
 
-def resolve_scheduler(name: str | None, bundle: "ModelBundle") -> SchedulerSpec:
+def resolve_scheduler(name: str | None, bundle: "ModelBundle", *, exact: bool = False) -> SchedulerSpec:
     """Find the scheduler that a caller named, made from the checkpoint's original config.
 
     Args:
-        name: a class name of diffusers or a name of A1111's menu, in any case, the latter with an optional
-            suffix `Karras`, `Exponential` or `SGM Uniform`; None is the checkpoint's own scheduler.
+        name: as `look_up` takes it; None is the checkpoint's own scheduler.
         bundle: whose `scheduler_config` is the config as it stands on disk.
+        exact: configure it as diffusers' pipeline has it, clipping included, for the reference mode.
     Raises:
-        InvalidField: no scheduler has this name, or it does not take the suffix.
+        InvalidField: no scheduler has this name, or it does not take the schedule type, or the checkpoint's own is
+            none for Stable Diffusion.
+        MissingExtra: it needs SciPy, which is not installed.
     """
-    class_name, overrides = _lookup(name) if name is not None else (bundle.scheduler_class, {})
-    if class_name not in _CLASSES and class_name != bundle.scheduler_class:
-        raise _unknown(name or class_name)
+    class_name, options, schedule = (bundle.scheduler_class, {}, {}) if name is None else look_up(name)
+    if name is None and class_name not in _own_classes():
+        raise InvalidField(
+            "scheduler",
+            f"the checkpoint's own is {class_name}, which does not step Stable Diffusion models here",
+            hint="name another one, such as DDIM or Euler a",
+        )
+    overrides = {**options, **schedule}
+    _check_scipy(name or class_name, class_name, overrides)
     accepted = _accepted(class_name)
+    if "timestep_spacing" not in accepted and overrides.get("timestep_spacing") == "linspace":
+        del overrides["timestep_spacing"]  # the single-step solver has no other
     refused = [key for key in overrides if key not in accepted]
     if refused:
         raise InvalidField("scheduler", f"{name!r} does not exist: {class_name} has no {refused[0]}")
-    config = {**_patched(bundle, class_name), **overrides, "prediction_type": bundle.prediction_type}
+    own = _as_in_pipeline(bundle, class_name) if exact else _patched(bundle, class_name)
+    if schedule:  # of the checkpoint's own schedule nothing stays; two at once are an error in diffusers
+        own |= dict.fromkeys(_SIGMAS & own.keys(), False)
+    config = {**own, **overrides, "prediction_type": bundle.prediction_type}
     return SchedulerSpec(class_name, {key: config[key] for key in config if key in accepted})
+
+
+def _as_json(value: Any) -> Any:
+    # Betas may be an array, of which `str` shows four digits of some.
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+@lru_cache(maxsize=32)
+def _built(spec: SchedulerSpec) -> Any:
+    import diffusers
+
+    return getattr(diffusers, spec.class_name)(**spec.config)
 
 
 def _patched(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
@@ -113,7 +108,7 @@ def _patched(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
     `steps_offset` 1 and `skip_prk_steps` are what diffusers' own pipeline sets on a checkpoint that lacks them
     (its constructor); clipping the predicted x0 to [-1, 1] is for pixels, and DDIM's class default all the same.
     """
-    config = {key: value for key, value in bundle.scheduler_config.items() if not key.startswith("_")}
+    config = _public(bundle.scheduler_config)
     if class_name == bundle.scheduler_class or "steps_offset" in config:
         config["steps_offset"] = 1
     config["skip_prk_steps"] = True
@@ -121,23 +116,32 @@ def _patched(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
     return config
 
 
-def _lookup(name: str) -> tuple[str, Mapping[str, Any]]:
-    plain = _normalise(name)
-    spacing: Mapping[str, Any] = {}
-    for suffix, overrides in _SPACINGS.items():
-        if plain.endswith(f" {suffix}"):
-            plain, spacing = plain.removesuffix(f" {suffix}"), overrides
-    for known, (class_name, overrides) in _NAMES.items():
-        if plain == _normalise(known):
-            return class_name, {**overrides, **spacing}
-    for class_name in _CLASSES:
-        if plain in (class_name.lower(), class_name.lower().removesuffix("scheduler")):
-            return class_name, spacing
-    raise _unknown(name)
+def _as_in_pipeline(bundle: "ModelBundle", class_name: str) -> dict[str, Any]:
+    """Return the config that the scheduler has in a diffusers pipeline of the same checkpoint.
+
+    One that was handed over in memory is taken as it is. One from disk went through the pipeline's constructor,
+    which corrects two values of the checkpoint's own; another class inherits what stands in the config alone.
+    """
+    is_own = class_name == bundle.scheduler_class
+    if bundle.scheduler_as_is is not None:
+        return _public(bundle.scheduler_as_is if is_own else bundle.scheduler_config)
+    config = _public(bundle.scheduler_config)
+    for key, value in (("steps_offset", 1), ("skip_prk_steps", True)):
+        if is_own or key in config:
+            config[key] = value
+    return config
 
 
-def _normalise(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().lower()
+def _public(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+@cache
+def _own_classes() -> frozenset[str]:
+    """Return what a checkpoint may bring: the classes that have names here, and what diffusers declares fit."""
+    from diffusers.schedulers import KarrasDiffusionSchedulers
+
+    return frozenset((*CLASSES, *KarrasDiffusionSchedulers.__members__)) - {"DPMSolverSDEScheduler"}
 
 
 @cache
@@ -147,9 +151,12 @@ def _accepted(class_name: str) -> frozenset[str]:
     cls = getattr(diffusers, class_name, None)
     # The name may come from a checkpoint's config: no other class is built because a file says so.
     if not (isinstance(cls, type) and issubclass(cls, diffusers.SchedulerMixin)):
-        raise _unknown(class_name)
+        raise unknown(class_name)
     return frozenset(inspect.signature(cls).parameters)
 
 
-def _unknown(name: str) -> InvalidField:
-    return InvalidField("scheduler", f"{name!r} is not known", hint=f"one of: {', '.join(known_schedulers())}")
+def _check_scipy(name: str, class_name: str, overrides: Mapping[str, Any]) -> None:
+    if class_name != "LMSDiscreteScheduler" and not overrides.get("use_beta_sigmas"):
+        return
+    if find_spec("scipy") is None:
+        raise MissingExtra(f"the scheduler {name!r} needs SciPy", hint="pip install scipy, or name another one")

@@ -106,6 +106,31 @@ VAE: Schema = {
     "use_post_quant_conv": FLAG,
     "mid_block_add_attention": FLAG,
 }
+_ASYMMETRIC = ("in_channels", "out_channels", "down_block_types", "up_block_types", "act_fn", "latent_channels",
+               "norm_num_groups", "sample_size", "scaling_factor")  # fmt: skip
+ASYMMETRIC_VAE: Schema = {
+    **{key: VAE[key] for key in _ASYMMETRIC},
+    "down_block_out_channels": each(_WIDTH),
+    "layers_per_down_block": _DEPTH,
+    "up_block_out_channels": each(_WIDTH),
+    "layers_per_up_block": _DEPTH,
+}
+TINY_VAE: Schema = {
+    **{
+        key: VAE[key]
+        for key in ("in_channels", "out_channels", "latent_channels", "scaling_factor", "force_upcast")
+    },
+    "encoder_block_out_channels": each(_WIDTH),
+    "decoder_block_out_channels": each(_WIDTH),
+    "num_encoder_blocks": each(_DEPTH),
+    "num_decoder_blocks": each(_DEPTH),
+    "act_fn": one_of("relu", "silu", "gelu"),
+    "upsample_fn": one_of("nearest", "bilinear", "bicubic"),
+    "upsampling_scaling_factor": one_of(2),
+    "latent_magnitude": number(1e-3, 1e3),
+    "latent_shift": number(-1e3, 1e3),
+    "shift_factor": number(-1e3, 1e3),
+}
 _CLIP: Schema = {
     "hidden_size": _WIDTH,
     "intermediate_size": count(65_536),
@@ -159,7 +184,7 @@ FEATURE_EXTRACTOR: Schema = {
 # Component -> the classes that its config may name in `_class_name`; the first where it names none.
 SCHEMAS: Mapping[str, Mapping[str, Schema]] = {
     "unet": {"UNet2DConditionModel": UNET},
-    "vae": {"AutoencoderKL": VAE},
+    "vae": {"AutoencoderKL": VAE, "AsymmetricAutoencoderKL": ASYMMETRIC_VAE, "AutoencoderTiny": TINY_VAE},
     "text_encoder": {"CLIPTextModel": TEXT_ENCODER},
     "safety_checker": {"StableDiffusionSafetyChecker": SAFETY_CHECKER},
 }

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from retouch.errors import ModelError, ModelUnsupported
-from retouch.models.build import build
+from retouch.models.build import build, outline
 from retouch.models.checks import read_weights
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.components import Components, read_notes
@@ -22,6 +22,7 @@ from retouch.models.schemas import check_config
 from retouch.models.tokenizer import has_tokenizer, load_tokenizer
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
+_VAE = "first_stage_model."
 _TEXT_1 = "cond_stage_model.transformer."
 _TEXT_2 = "cond_stage_model.model."
 
@@ -53,7 +54,9 @@ def load_single_file(path: Path, options: LoadOptions) -> Components:
     text_encoder = _model("text_encoder", weights, home)
     return Components(
         unet=unet,
-        vae=_model("vae", weights, home),
+        vae=_vae(weights, home, path.name)
+        if options.vae is None
+        else outline("vae", read_json(home / "vae" / "config.json")),
         text_encoder=text_encoder,
         tokenizer=_tokenizer(home, rows=text_encoder.config.vocab_size),
         scheduler_config=scheduler,
@@ -122,8 +125,8 @@ def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overr
     values = check_config(component, config)
     try:
         with guarded("its weights have other names or shapes"):
-            converted = _converted(component, weights, values)
-        return build(component, config, converted)
+            renamed = converted(component, weights, values)
+        return build(component, config, renamed)
     except ModelError as error:
         raise type(error)(
             f"the {component} of this file does not fit its config: {error}",
@@ -131,7 +134,16 @@ def _model(component: str, weights: dict[str, torch.Tensor], home: Path, **overr
         ) from error
 
 
-def _converted(
+def _vae(weights: dict[str, torch.Tensor], home: Path, name: str) -> Any:
+    if not any(key.startswith(_VAE) for key in weights):
+        raise ModelUnsupported(
+            f"{name} has no VAE",
+            hint="it was pruned: name one with --vae (vae= in Python), or use a whole checkpoint",
+        )
+    return _model("vae", weights, home)
+
+
+def converted(
     component: str, weights: dict[str, torch.Tensor], config: dict[str, Any]
 ) -> Mapping[str, torch.Tensor]:
     """Return one component's weights under diffusers' names; its converters go by the names in the file."""

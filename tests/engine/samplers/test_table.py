@@ -19,14 +19,16 @@ DETERMINISTIC = (
     "DPM++ 2M Karras",
     "DPM++ 3M",
     "DPM++ 2S",
+    "DPM++ SDE",
     "DPM2",
     "Euler",
     "Heun",
     "LMS",
     "PNDM",
+    "TCD",
     "UniPC",
 )
-STOCHASTIC = ("DDPM", "DPM++ 2M SDE", "DPM++ SDE", "DPM2 a", "Euler a", "LCM", "SA-Solver", "TCD")
+STOCHASTIC = ("DDPM", "DPM++ 2M SDE", "DPM++ 2S SDE", "DPM++ 3M SDE", "DPM2 a", "Euler a", "LCM", "SA-Solver")
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])

@@ -19,8 +19,10 @@ def resolve_sampler(name: str | None, bundle: ModelBundle) -> SamplerSpec:
     """
     if name is not None and (own := own_samplers().get(name.casefold())):
         return own
-    scheduler = resolve_scheduler(name, bundle)
-    return SamplerSpec(scheduler.class_name, lambda _, course: of_scheduler(scheduler, course))
+    return SamplerSpec(
+        resolve_scheduler(name, bundle).class_name,
+        lambda owner, course: of_scheduler(resolve_scheduler(name, owner, exact=course.exact_reference), course),
+    )
 
 
 def of_scheduler(scheduler: SchedulerSpec, course: Course) -> Sampler:

@@ -17,7 +17,10 @@ class SchedulerSampler:
     def __init__(self, spec: SchedulerSpec, course: Course) -> None:
         self._scheduler = spec.build()
         self._course = course
-        self._takes_generator = "generator" in inspect.signature(self._scheduler.step).parameters
+        takes = inspect.signature(self._scheduler.step).parameters
+        # As diffusers' pipeline calls it, whose `eta` is 0: TCD's own default draws noise at every step.
+        self._options: dict[str, Any] = {"eta": 0.0} if "eta" in takes else {}
+        self._takes_generator = "generator" in takes
         self._timesteps = _slice(self._scheduler, course)
         self._levels = noise_levels(self._scheduler, self._timesteps)
         # Python floats once, not a tensor read each step.
@@ -41,7 +44,7 @@ class SchedulerSampler:
     def step(
         self, prediction: torch.Tensor, latents: torch.Tensor, index: int, generator: torch.Generator
     ) -> torch.Tensor:
-        extra = {"generator": generator} if self._takes_generator else {}
+        extra = self._options | ({"generator": generator} if self._takes_generator else {})
         stepped = self._scheduler.step(prediction, self._timesteps[index], latents, return_dict=False, **extra)
         result: torch.Tensor = stepped[0]
         return result

@@ -92,27 +92,10 @@ class TableSampler:
         return self._table.levels[index]
 
 
+@lru_cache(maxsize=256)
 def table_of(spec: SchedulerSpec, course: Course) -> Table | None:
     """Return the table of a scheduler, compiled once; None where it has none."""
-    return _cached_table(_Probe(spec, course, spec.key))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Probe:
-    spec: SchedulerSpec
-    course: Course
-    key: str
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Probe) and (self.key, self.course) == (other.key, other.course)
-
-    def __hash__(self) -> int:
-        return hash((self.key, self.course))
-
-
-@lru_cache(maxsize=256)
-def _cached_table(probe: _Probe) -> Table | None:
-    return compile_table(probe.spec, probe.course)
+    return compile_table(spec, course)
 
 
 def compile_table(spec: SchedulerSpec, course: Course) -> Table | None:
