@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from retouch.data.compose import is_held_out
-from retouch.data.vocabulary import PLACES
 from retouch.errors import BadInput
 from retouch.evaluate.cases import HOLE_GREY, Quota, rows_by_group, standard_set
 from retouch.evaluate.colour_judge import is_neutral
@@ -29,7 +28,7 @@ def test_the_same_seed_gives_the_same_set_and_another_seed_another(data_folder):
 def test_held_out_cases_ask_for_combinations_that_training_never_shows(cases):
     for case in cases:
         if case.group in ("held-out", "seen"):
-            held = is_held_out(case.concept, case.colour, PLACES[case.place].group)
+            held = is_held_out(case.concept, case.colour)
             assert held == (case.group == "held-out")
             assert is_neutral(case.truth, case.mask)
 

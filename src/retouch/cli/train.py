@@ -125,6 +125,18 @@ def vae(
 
 
 @app.command()
+def grow(
+    vae_dir: VaeDir,
+    data_dir: DataDir,
+    output: Annotated[Path, typer.Option(help="Folder for the grown VAE.")],
+) -> None:
+    """Make a VAE of twice the factor that keeps the latents: for pictures of twice the side."""
+    from retouch.train.grow import grow_folder
+
+    typer.echo(f"error of the fit: {grow_folder(vae_dir, data_dir, output):.4f}", err=True)
+
+
+@app.command()
 def text(
     data_dir: DataDir,
     vae_dir: VaeDir,
