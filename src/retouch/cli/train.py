@@ -65,7 +65,7 @@ def run(
 def tokenizer(
     data_dir: DataDir,
     output: Annotated[Path, typer.Option(help="Folder for the tokenizer.")],
-    length: Annotated[int, typer.Option(help="Tokens of a prompt.")] = 32,
+    length: Annotated[int, typer.Option(help="Tokens of a prompt; sketches take 64 of 96.")] = 96,
 ) -> None:
     """Learn a tokenizer from the captions of composed scenes."""
     from retouch.data.compose import SceneComposer, all_caption_words
@@ -80,11 +80,11 @@ def vae(
     run_dir: RunDir,
     channels: Annotated[
         str, typer.Option(help="Widths of the levels, outermost first; each but the first halves the sides.")
-    ] = "24-48-96-128",
-    size: Annotated[int, typer.Option(help="Side of the scenes in pixels.")] = 256,
+    ] = "16-32-64",
+    size: Annotated[int, typer.Option(help="Side of the scenes in pixels.")] = 128,
     crop: Annotated[int, typer.Option(help="Side of the crops that are trained on.")] = 64,
     batch: Annotated[int, typer.Option(help="Crops a step.")] = 24,
-    mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "varied",
+    mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "full",
     workers: Annotated[int, typer.Option(help="Processes that compose scenes.")] = 1,
     slots: Annotated[int, typer.Option(help="Scenes that crops are drawn from at once.")] = 2048,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
