@@ -5,10 +5,10 @@ The surface u minimises, over the pixels p of the hole,
     sum over neighbours (u_p - u_q)²  +  sum over p (stiffness_p u_p² - 2 load_p u_p),
 
 so that it is harmonic inside, and held towards load / stiffness where the border is. Small holes are solved by
-V-cycles, in each of which every second pixel moves at a time (red and black Gauss-Seidel). Large ones are solved at
-half the size first; then only pixels near the border move, since what is far from it is as smooth as its interpolation
-(so too A. Agarwala, "Efficient gradient-domain compositing using quadtrees", 2007). Multigrid: A. Brandt,
-"Multi-level adaptive solutions to boundary-value problems" (1977).
+V-cycles, in each of which every second pixel moves at a time (red and black Gauss-Seidel). Large ones are solved
+at half the size first; then only pixels near the border move, as what is far from it is so smooth that it can be
+interpolated. Sources: A. Brandt, "Multi-level adaptive solutions to boundary-value problems" (1977); A. Agarwala,
+"Efficient gradient-domain compositing using quadtrees" (2007), for large holes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from retouch.imaging.morphology import Mask
+from retouch.imaging.morphology import Mask, crop
 
 F32 = NDArray[np.float32]
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -28,7 +28,7 @@ _SMALL = 1 << 15
 _CYCLES = 8
 _SWEEPS = 2
 _BAND_STEPS = (1, 3, 4)
-"""Together the width, 8 px, of the border in which every pixel moves; each step at most spans what is before it."""
+"""Their sum, 8 px, is the width of the border in which every pixel moves."""
 _BAND_SWEEPS = 6
 
 
@@ -43,13 +43,10 @@ def solve_laplace(hole: Mask, stiffness: F32, load: F32) -> F32:
         (C, H, W).
     """
     assert hole.shape == stiffness.shape == load.shape[1:]
-    grid = _Grid(
-        across=(hole[:, :-1] & hole[:, 1:]).astype(np.float32),
-        down=(hole[:-1] & hole[1:]).astype(np.float32),
-        stiffness=stiffness * hole,
-        load=load * hole,
-    )
-    return _solved(grid)
+    across, down = np.zeros((2, *hole.shape), np.float32)
+    across[:, :-1] = hole[:, :-1] & hole[:, 1:]
+    down[:-1] = hole[:-1] & hole[1:]
+    return _solved(_Grid(hole, across, down, stiffness, load))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,43 +54,42 @@ class _Grid:
     """The problem at one size.
 
     Attributes:
-        across: (H, W - 1), how strongly a cell is tied to the next one in its row.
-        down: (H - 1, W), to the next one in its column.
+        hole: (H, W).
+        across: (H, W), how strongly a cell is tied to the next one in its row; the last column is 0.
+        down: (H, W), to the next one in its column; the last row is 0.
         stiffness: (H, W).
         load: (C, H, W).
     """
 
+    hole: Mask
     across: F32
     down: F32
     stiffness: F32
     load: F32
 
-    @property
-    def diagonal(self) -> F32:
-        """(H, W), the sum of all ties of a cell; above 0 exactly in the hole."""
-        total = self.stiffness.copy()
-        total[:, :-1] += self.across
-        total[:, 1:] += self.across
-        total[:-1] += self.down
-        total[1:] += self.down
-        return total
-
     def halved(self) -> Self:
-        """Return the problem of cells of 2 x 2: what is summed is kept, and ties become as long as they are wide."""
+        """Return the problem of cells of 2 x 2: sums stay what they are, and ties become as long as wide."""
         return type(self)(
-            across=_summed(self.across[:, 1::2], axes=(-2,)) / 2,
-            down=_summed(self.down[1::2], axes=(-1,)) / 2,
+            hole=_summed(self.hole),
+            across=_behind(_summed(self.across, axes=(-2,)), axis=-1) * np.float32(0.5),
+            down=_behind(_summed(self.down, axes=(-1,)), axis=-2) * np.float32(0.5),
             stiffness=_summed(self.stiffness),
             load=_summed(self.load),
         )
 
 
-def _summed(cells: F32, axes: tuple[int, ...] = (-2, -1)) -> F32:
-    """Add up pairs of neighbours along axes; the last one stands alone where the length is odd."""
+def _behind(cells: F32, axis: int) -> F32:
+    """Return every second cell of an axis, the latter of its pair; 0 for the last one where the length is odd."""
+    return _summed(cells, axes=(axis,)) - _sliced(cells, slice(0, None, 2), axis)
+
+
+def _summed(cells: NDArray[_Scalar], axes: tuple[int, ...] = (-2, -1)) -> NDArray[_Scalar]:
+    """Add up (of booleans, combine) pairs of neighbours along axes; the last one of an odd length stands alone."""
     for axis in axes:
         pairs = _sliced(cells, slice(0, None, 2), axis).copy()
         behind = _sliced(cells, slice(1, None, 2), axis)
-        _sliced(pairs, slice(0, behind.shape[axis]), axis)[...] += behind
+        first = _sliced(pairs, slice(0, behind.shape[axis]), axis)
+        np.add(first, behind, out=first)
         cells = pairs
     return cells
 
@@ -118,7 +114,7 @@ class _Cells:
         """Return (C, N), what the neighbours add to the cells' equations; `surface` is (C, H * W)."""
         total = np.zeros((len(surface), len(self.places)), np.float32)
         for tie, offset in zip(self.ties, self.offsets, strict=True):
-            total += tie * surface.take(self.places + offset, axis=1, mode="clip")
+            total += tie * surface.take(self.places + offset, axis=1, mode="wrap")
         return total
 
 
@@ -127,27 +123,29 @@ _Colours = tuple[_Cells, _Cells]
 
 def _cells_of(grid: _Grid, marked: Mask) -> _Colours:
     """Return the red and the black ones of the marked cells."""
-    diagonal = grid.diagonal
-    width = diagonal.shape[1]
+    width = marked.shape[1]
     row, column = np.nonzero(marked)
     is_red = (row + column) % 2 == 0
-    ties = (
-        np.pad(grid.across, ((0, 0), (1, 0))),
-        np.pad(grid.across, ((0, 0), (0, 1))),
-        np.pad(grid.down, ((1, 0), (0, 0))),
-        np.pad(grid.down, ((0, 1), (0, 0))),
-    )
     places = row * width + column
-    red, black = (
-        _Cells(
-            some,
-            (-1, 1, -width, width),
-            np.stack([tie.ravel()[some] for tie in ties]),
-            diagonal.ravel()[some],
-        )
-        for some in (places[is_red], places[~is_red])
-    )
+    offsets = (-1, 1, -width, width)
+    red, black = (_Cells(some, offsets, *_ties(grid, some)) for some in (places[is_red], places[~is_red]))
     return red, black
+
+
+def _ties(grid: _Grid, places: NDArray[np.intp]) -> tuple[F32, F32]:
+    """Return (4, N) and (N), the ties of cells and their sum with the stiffness."""
+    width = grid.hole.shape[1]
+    # Before the first cell comes, wrapped, the last one: the ties there are 0.
+    ties = np.stack(
+        [
+            grid.across.take(places - 1, mode="wrap"),
+            grid.across.take(places),
+            grid.down.take(places - width, mode="wrap"),
+            grid.down.take(places),
+        ]
+    )
+    diagonal = ties.sum(axis=0) + grid.stiffness.take(places)
+    return ties, np.maximum(diagonal, np.finfo(np.float32).tiny)  # a lone cell that nothing holds stays at 0
 
 
 def _sweep(surface: F32, load: F32, colours: _Colours, count: int) -> None:
@@ -159,18 +157,19 @@ def _sweep(surface: F32, load: F32, colours: _Colours, count: int) -> None:
 
 
 def _solved(grid: _Grid) -> F32:
-    hole = grid.diagonal > 0
-    if np.count_nonzero(hole) <= _SMALL:
+    if np.count_nonzero(grid.hole) <= _SMALL:
         return _solved_by_cycles(grid)
     coarse = grid.halved()
-    surface = _enlarged(_solved(coarse), coarse.diagonal > 0, hole)
-    _sweep(surface, grid.load, _cells_of(grid, hole & ~_deep(hole)), _BAND_SWEEPS)
+    surface = _enlarged(_solved(coarse), coarse.hole, grid.hole)
+    _sweep(surface, grid.load, _cells_of(grid, grid.hole & ~_deep(grid.hole)), _BAND_SWEEPS)
     return surface
 
 
 def _solved_by_cycles(grid: _Grid) -> F32:
     levels = list(_levels(grid))
-    surface = np.zeros_like(grid.load)
+    # From the mean on, cycles have differences to settle only: what is held to one value has it at once.
+    mean = grid.load.sum(axis=(1, 2)) / max(grid.stiffness.sum(), np.finfo(np.float32).tiny)
+    surface = mean.astype(np.float32)[:, None, None] * grid.hole
     for _ in range(_CYCLES):
         _cycle(levels, surface, grid.load)
     return surface
@@ -182,8 +181,7 @@ _Level = tuple[Mask, _Colours]
 def _levels(grid: _Grid) -> Iterator[_Level]:
     """Yield hole and cells, size by size, down to where no cell has a neighbour."""
     while True:
-        hole = grid.diagonal > 0
-        yield hole, _cells_of(grid, hole)
+        yield grid.hole, _cells_of(grid, grid.hole)
         if not (grid.across.any() or grid.down.any()):
             return
         grid = grid.halved()
@@ -207,9 +205,7 @@ def _residual(surface: F32, load: F32, colours: _Colours) -> F32:
     rest = np.zeros_like(surface)
     flat, loads, out = (array.reshape(len(array), -1) for array in (surface, load, rest))
     for cells in colours:
-        out[:, cells.places] = (
-            loads[:, cells.places] + cells.pull(flat) - cells.diagonal * flat[:, cells.places]
-        )
+        out[:, cells.places] = loads[:, cells.places] + cells.pull(flat) - cells.diagonal * flat[:, cells.places]
     return rest
 
 
@@ -222,9 +218,11 @@ def _enlarged(coarse: F32, coarse_hole: Mask, hole: Mask) -> F32:
     beside = _box_sum(weights)
     means = _box_sum(coarse) / np.maximum(beside, 1)
     filled = np.where(coarse_hole, coarse, means)
-    height, width = hole.shape
-    wide = _doubled(_doubled(filled, axis=-1), axis=-2)[:, :height, :width]
-    return np.asarray(wide * hole)
+    enlarged = np.empty((len(coarse), *hole.shape), np.float32)
+    for channel, plane in zip(enlarged, filled, strict=True):  # one by one: smaller arrays stay in memory's reach
+        wide = _doubled(_doubled(plane, axis=-1), axis=-2)
+        np.multiply(crop(wide, (0, 0, hole.shape[1], hole.shape[0])), hole, out=channel)
+    return enlarged
 
 
 def _box_sum(cells: F32) -> F32:

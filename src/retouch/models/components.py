@@ -5,9 +5,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from retouch.errors import ModelUnsupported
+from retouch.imaging.choices import SeamMode
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
 
@@ -73,8 +74,11 @@ def read_notes(folder: Path) -> Notes:
     scheduler = advice.get("scheduler")
     if not (scheduler is None or isinstance(scheduler, str)):
         raise ModelUnsupported(f"retouch.json: scheduler is {scheduler!r}")
+    seam = advice.get("seam")
+    if not (seam is None or seam in get_args(SeamMode)):
+        raise ModelUnsupported(f"retouch.json: seam is {seam!r}")
     return Notes(
-        recommended=Recommended(scheduler=scheduler, **counts, **numbers),
+        recommended=Recommended(scheduler=scheduler, seam=seam, **counts, **numbers),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )
@@ -90,6 +94,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
             "scheduler": advice.scheduler,
             "context": advice.context,
             "prompt_tokens": advice.prompt_tokens,
+            "seam": advice.seam,
         },
         "licence": notes.licence,
     }
