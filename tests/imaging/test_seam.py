@@ -70,7 +70,9 @@ def test_a_shift_of_what_was_rendered_is_undone_and_edges_along_the_border_stay(
     assert np.abs(corrected - original)[hole].max() < 0.01
 
 
-def test_an_object_at_the_border_keeps_more_of_its_colour_than_ground_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_at_the_border_keeps_more_of_its_colour_than_ground_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     original, hole = np.full((48, 48, 3), 0.5, np.float32), _scene()[1]
     fill = np.full_like(original, 0.4)
     fill[26:34, 18:30] = (1, 0, 0)  # it stands on the lower border
