@@ -1,12 +1,12 @@
 """Measures what the correction of seams does to fills of photographs whose truth is known.
 
-    python benchmarks/seam.py fills [--model DIR] [--picture OUT.png]    what a checkpoint paints, removals and objects
-    python benchmarks/seam.py round-trips [--model DIR]                  photographs through the checkpoint's VAE
-    python benchmarks/seam.py time [--megapixels 4]                      seconds of one correction
+    python benchmarks/seam.py fills [--model DIR] [--picture PNG]    what a checkpoint paints: removals and objects
+    python benchmarks/seam.py round-trips [--model DIR]              photographs through the checkpoint's VAE
+    python benchmarks/seam.py time [--megapixels 4]                  seconds of one correction
 
-The photographs are scikit-image's (`skimage.data`); crops and holes come from fixed seeds. Each fill is painted once
-and finished in every mode. PSNR and SSIM are those of the hole against the truth, and say nothing of objects; a seam
-ratio of 1 is no visible border. `--picture` writes some holes before and after.
+The photographs are scikit-image's (`skimage.data`); crops and holes come from fixed seeds. Each fill is painted
+once and finished in every mode. PSNR and SSIM are those of the hole against the truth, and say nothing of objects;
+a seam ratio of 1 is no visible border. `--picture` writes some holes before and after.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from skimage import data
 
 from retouch import models
 from retouch.evaluate.baselines import RoundTripPainter
+from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import psnr, seam_ratio, ssim
 from retouch.finish import finish
 from retouch.imaging.composite import composite
@@ -105,7 +106,8 @@ def painted(inpainter: Inpainter, hole: Hole) -> dict[SeamMode, U8]:
 
 def round_trip(painter: RoundTripPainter, hole: Hole) -> dict[SeamMode, U8]:
     """Return the truth with its hole from the VAE's picture of it, in every mode."""
-    decoded = painter._round_trip(hole.truth).astype(np.float32) / 255
+    whole = Case(0, hole.prompt, hole.truth, np.ones_like(hole.mask), hole.seed, "background")
+    decoded = painter.paint([whole])[0].astype(np.float32) / 255
     picture = Picture(hole.truth)
     height, width = hole.mask.shape
     pictures: dict[SeamMode, U8] = {}
@@ -138,7 +140,7 @@ def _scores(picture: U8, hole: Hole) -> tuple[float, float, float]:
     )
 
 
-def sheet(rows: list[tuple[Hole, dict[SeamMode, U8]]], path: Path, *, tile: int = 120) -> None:
+def sheet(rows: list[tuple[Hole, dict[SeamMode, U8]]], path: Path, *, tile: int = 96) -> None:
     """Write the surroundings of some holes: hidden, then each mode, one above the other."""
     canvas = Image.new("RGB", (tile * len(rows), tile * (1 + len(MODES))))
     for column, (hole, pictures) in enumerate(rows):
@@ -149,7 +151,8 @@ def sheet(rows: list[tuple[Hole, dict[SeamMode, U8]]], path: Path, *, tile: int 
         for row, picture in enumerate((hidden, *(pictures[mode] for mode in MODES))):
             shown = Image.fromarray(np.ascontiguousarray(crop(picture, part)))
             canvas.paste(shown.resize((tile, tile), Image.Resampling.BICUBIC), (column * tile, row * tile))
-    canvas.quantize(128).save(path, optimize=True)
+    few = canvas.quantize(255, Image.Quantize.MEDIANCUT)
+    canvas.quantize(palette=few, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
 
 
 def clock(megapixels: float) -> None:
@@ -190,7 +193,7 @@ def main() -> None:
         table("removals", removals)
         table("objects", objects)
         if given.picture is not None:
-            sheet([*removals[::4][:4], *objects[1::4][:4]], given.picture)
+            sheet([*removals[::8][:3], *objects[1::4][:3]], given.picture)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A surface over a hole: what its border holds, as smooth as can be, in steps that grow with the hole and no faster."""
+"""A surface over a hole is what its border holds, as smooth as can be, in steps that grow with the hole only."""
 
 import numpy as np
 import pytest
@@ -122,5 +122,5 @@ def test_moves_grow_with_the_pixels_and_no_faster(name: str, monkeypatch: pytest
         moved = 0
         hole = _holes(side)[name]
         solve_laplace(hole, *_held(hole, np.zeros((1, side, side), np.float32)))
-        # 8 cycles of 2 · 2 + 1 passes over the small one, 6 along the border of the others, and a third for coarser.
+        # 8 cycles of 2 · 2 + 1 passes over a small hole, 6 over a large one; a third more for coarser ones.
         assert moved < 4 / 3 * (6 * np.count_nonzero(hole) + 8 * 5 * 1500)

@@ -169,7 +169,7 @@ def _solved_by_cycles(grid: _Grid) -> F32:
     levels = list(_levels(grid))
     # From the mean on, cycles have differences to settle only: what is held to one value has it at once.
     mean = grid.load.sum(axis=(1, 2)) / max(grid.stiffness.sum(), np.finfo(np.float32).tiny)
-    surface = mean.astype(np.float32)[:, None, None] * grid.hole
+    surface: F32 = mean.astype(np.float32)[:, None, None] * grid.hole
     for _ in range(_CYCLES):
         _cycle(levels, surface, grid.load)
     return surface
