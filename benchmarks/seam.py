@@ -141,14 +141,14 @@ def _scores(picture: U8, hole: Hole) -> tuple[float, float, float]:
 
 
 def sheet(rows: list[tuple[Hole, dict[SeamMode, U8]]], path: Path, *, tile: int = 96) -> None:
-    """Write the surroundings of some holes: hidden, then each mode, one above the other."""
-    canvas = Image.new("RGB", (tile * len(rows), tile * (1 + len(MODES))))
+    """Write the surroundings of some holes: hidden, then uncorrected, then corrected (`harmonic`)."""
+    canvas = Image.new("RGB", (tile * len(rows), tile * 3))
     for column, (hole, pictures) in enumerate(rows):
         box = bounding_box(hole.mask)
         assert box is not None
         part = widen(box, (box[2] - box[0]) // 4, *hole.mask.shape)
         hidden = np.where(hole.mask[..., None], np.uint8(127), hole.truth)
-        for row, picture in enumerate((hidden, *(pictures[mode] for mode in MODES))):
+        for row, picture in enumerate((hidden, pictures["off"], pictures["harmonic"])):
             shown = Image.fromarray(np.ascontiguousarray(crop(picture, part)))
             canvas.paste(shown.resize((tile, tile), Image.Resampling.BICUBIC), (column * tile, row * tile))
     few = canvas.quantize(255, Image.Quantize.MEDIANCUT)
