@@ -3,6 +3,8 @@
 import time
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from retouch.errors import NonFinite
 from retouch.finish import finish
 from retouch.inpainter import Inpainter
 from retouch.prepare import Prepared, prepare, settle
-from retouch.request import DEFAULT_LIMITS, InpaintRequest
+from retouch.request import DEFAULT_LIMITS, InpaintRequest, SeamMode
+from retouch.result import InpaintResult
 from retouch.safety.checkers import ViewChecker
 
 
@@ -84,6 +87,7 @@ def test_finishing_a_large_picture_takes_memory_for_the_painted_part(inpainter: 
     mask = np.zeros((1500, 2000), np.uint8)
     mask[700:760, 900:980] = 255
     request = InpaintRequest("a cat", image, mask, seed=1, region="whole", match_colors=matched, safety="off")
+    request = replace(request, seam="off")  # a flat fill over flat ground would be corrected to nothing
     prepared = prepare(
         settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
     )
@@ -108,3 +112,35 @@ def test_a_feather_that_swallows_the_mask_is_told(inpainter: Inpainter) -> None:
     )
     result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
     assert any("too thin for a feather of 8 px" in warning for warning in result.warnings)
+
+
+def _shifted(inpainter: Inpainter, seam: SeamMode, **fields: Any) -> InpaintResult:
+    """Finish a fill of one level over a picture of another, as a model that darkens everything would paint it."""
+    mask = np.zeros((32, 32), np.uint8)
+    mask[8:20, 8:20] = 255
+    request = InpaintRequest(
+        "a cat", **({"image": np.full((32, 32, 3), 60, np.uint8)} | fields), seed=1, seam=seam
+    )
+    request = replace(request, mask_image=mask, region="whole", safety="off")
+    prepared = prepare(
+        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+    )
+    return finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
+
+
+@pytest.mark.parametrize(("seam", "level"), [("off", 51), ("harmonic", 60), ("rendered", 60)])
+def test_a_corrected_seam_ends_at_the_border_s_level_and_kept_pixels_stay(
+    inpainter: Inpainter, seam: SeamMode, level: int
+) -> None:
+    result = _shifted(inpainter, seam)
+    assert result.kept_pixels_identical
+    assert np.unique(result.fills[0].picture.pixels[8:20, 8:20]) == [level]
+    assert result.fills[0].metadata.record["request"]["seam"] == seam
+
+
+@pytest.mark.parametrize("seam", ["harmonic", "rendered"])
+def test_colours_under_full_transparency_are_not_spread(inpainter: Inpainter, seam: SeamMode) -> None:
+    image = np.full((32, 32, 4), (60, 60, 60, 255), np.uint8)
+    image[:8] = (255, 0, 255, 0)  # beside the hole, and nobody has seen it
+    result = _shifted(inpainter, seam, image=image)
+    assert np.unique(result.fills[0].picture.pixels[8:20, 8:20]) == [60]

@@ -10,7 +10,13 @@ from retouch.errors import ImageTooLarge, InvalidField, MaskError
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
 from retouch.prepare import prepare, settle
-from retouch.request import DEFAULT_GUIDANCE_SCALE, DEFAULT_LIMITS, DEFAULT_NUM_INFERENCE_STEPS, InpaintRequest
+from retouch.request import (
+    DEFAULT_GUIDANCE_SCALE,
+    DEFAULT_LIMITS,
+    DEFAULT_NUM_INFERENCE_STEPS,
+    DEFAULT_SEAM,
+    InpaintRequest,
+)
 
 
 def _request(**fields: Any) -> InpaintRequest:
@@ -45,6 +51,21 @@ def test_a_checkpoints_advice_stands_under_the_same_limits(inpainter: Inpainter,
 def test_an_unknown_scheduler_is_an_error_before_any_picture_is_read(inpainter: Inpainter) -> None:
     with pytest.raises(InvalidField, match="scheduler"):
         settle(_request(image=b"no picture", scheduler="Eulr"), inpainter.bundle, DEFAULT_LIMITS)
+
+
+def test_a_checkpoints_seam_comes_before_the_default_and_after_the_request(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=Recommended(seam="harmonic"))
+    assert settle(_request(), inpainter.bundle, DEFAULT_LIMITS).seam == DEFAULT_SEAM
+    assert settle(_request(), bundle, DEFAULT_LIMITS).seam == "harmonic"
+    assert settle(_request(seam="off"), bundle, DEFAULT_LIMITS).seam == "off"
+
+
+def test_the_reference_mode_never_corrects_the_seam(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=Recommended(seam="harmonic"))
+    assert settle(_request(reference=True), bundle, DEFAULT_LIMITS).seam == "off"
+    assert settle(_request(reference=True, seam="off"), bundle, DEFAULT_LIMITS).seam == "off"
+    with pytest.raises(InvalidField, match="seam"):
+        settle(_request(reference=True, seam="rendered"), bundle, DEFAULT_LIMITS)
 
 
 @pytest.mark.parametrize("field", ["grow_px", "feather_px", "fill_holes", "match_colors"])

@@ -29,7 +29,9 @@ def _saved(inpainter: Inpainter, path: Path, **fields: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("fields", [{}, {"grow_px": 4, "region": "masked"}, {"scheduler": "Euler a"}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"grow_px": 4, "region": "masked"}, {"scheduler": "Euler a"}, {"seam": "harmonic"}]
+)
 def test_a_result_replays_from_itself_alone(inpainter: Inpainter, tmp_path: Path, fields: dict[str, Any]) -> None:
     replayed = replay(remember(_saved(inpainter, tmp_path / "result.png", **fields)), inpainter)
     assert replayed.is_identical

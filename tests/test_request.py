@@ -48,6 +48,7 @@ def test_the_defaults_are_valid() -> None:
         ("region", "crop"),
         ("latent_mask", "bilinear"),
         ("masked_content", "telea"),
+        ("seam", "blend"),
         ("safety", "none"),
         ("reference", 1),
         ("fill_holes", "yes"),

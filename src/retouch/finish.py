@@ -10,8 +10,9 @@ from retouch.engine.ticket import Denoised
 from retouch.imaging.colors import RING_PX, match_colors
 from retouch.imaging.composite import composite
 from retouch.imaging.feather import feather_warnings, feather_weights
-from retouch.imaging.morphology import Box, bounding_box, crop
+from retouch.imaging.morphology import Box, Mask, bounding_box, crop
 from retouch.imaging.resample import Pixels
+from retouch.imaging.seam import correct_seam
 from retouch.models.bundle import ModelBundle
 from retouch.prepare import Prepared
 from retouch.record import SharedRecord, record_of
@@ -19,6 +20,9 @@ from retouch.result import Fill, InpaintResult
 from retouch.safety.checkers import ImageChecker
 from retouch.safety.judge import verdict
 from retouch.safety.views import Exhibit
+
+_BESIDE_PX = 1
+"""Around the mask, for the correction of its seam."""
 
 
 def finish(
@@ -108,19 +112,30 @@ class _Finish:
         prepared = self.prepared
         canvas = np.ascontiguousarray(denoised.image.permute(1, 2, 0).numpy())
         painted = prepared.region.undo(canvas, self.part)
-        if not prepared.request.match_colors:
+        seam = prepared.request.seam or "off"
+        if seam == "off" and not prepared.request.match_colors:
             return painted
-        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, self.part), alpha=None)
-        return match_colors(painted, shown.to_unit(), crop(prepared.mask.pixels, self.part))
+        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, self.part), alpha=None).to_unit()
+        hole = crop(prepared.mask.pixels, self.part)
+        if prepared.request.match_colors:
+            painted = match_colors(painted, shown, hole)
+        return painted if seam == "off" else correct_seam(painted, shown, hole, self._known() & ~hole, mode=seam)
+
+    def _known(self) -> Mask:
+        """Mark what anybody has seen of `part`: colours under full transparency are nobody's picture."""
+        alpha = self.prepared.picture.alpha
+        if alpha is None:
+            return np.ones_like(crop(self.prepared.mask.pixels, self.part))
+        return crop(alpha, self.part) > 0
 
 
 def _looked_at(prepared: Prepared) -> Box:
-    """Return the box of the mask inside the region, with the kept pixels that colours are matched to."""
+    """Return the box of the mask inside the region, with the kept pixels that the fill is matched to."""
     left, top, right, bottom = prepared.region.box
     marked = bounding_box(prepared.mask.pixels)
     if marked is None:
         return left, top, right, bottom
-    margin = RING_PX if prepared.request.match_colors else 0
+    margin = RING_PX if prepared.request.match_colors else _BESIDE_PX
     return (
         max(left, marked[0] - margin),
         max(top, marked[1] - margin),

@@ -21,6 +21,7 @@ from retouch.models.bundle import ModelBundle
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
+    DEFAULT_SEAM,
     MAX_SEED,
     InpaintRequest,
     Limits,
@@ -74,6 +75,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         or DEFAULT_NUM_INFERENCE_STEPS,
         guidance_scale=_first(request.guidance_scale, advice.guidance_scale, DEFAULT_GUIDANCE_SCALE),
         scheduler=request.scheduler or advice.scheduler,
+        seam=request.seam or ("off" if request.reference else advice.seam or DEFAULT_SEAM),
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
     )
     validate(request, limits)  # what a checkpoint advises stands under the same limits
@@ -139,6 +141,8 @@ def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
     for name in ("grow_px", "feather_px", "fill_holes", "match_colors"):
         if getattr(request, name):
             raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
+    if request.seam != "off":
+        raise InvalidField("seam", "has no counterpart in the reference mode", hint="leave it out, or reference")
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest", masked_content="original")

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 Polarity = choices.Polarity
 RegionMode = choices.RegionMode
 LatentMask = choices.LatentMask
+SeamMode = choices.SeamMode
 MaskedContent = Literal["original", "fill", "noise", "zeros"]
 SafetyPolicy = Literal["black", "blur", "error", "off"]
 
 MAX_SEED = 2**32 - 1
 DEFAULT_NUM_INFERENCE_STEPS = 30
 DEFAULT_GUIDANCE_SCALE = 7.5
+DEFAULT_SEAM: SeamMode = "rendered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class InpaintRequest:
         masked_content: what the hole holds before noise is added. Where the picture's own transparency is the
             mask, `original` is taken for `fill`: nobody has seen the colours under it (not so with `reference`).
         match_colors: shift the fill's colours so that it meets the kept pixels around it.
+        seam: `harmonic` spreads the step between kept pixels and the fill beside them inward, `rendered` what the
+            model made of the kept pixels, so that no border shows; `off` leaves the fill as it is. None is the
+            checkpoint's own recommendation, else `DEFAULT_SEAM`; the reference mode never corrects.
         safety: what happens to a picture that the checker refuses.
         reference: the numbers of diffusers' own pipeline (see the design of reference mode in the docs).
         deadline_s: seconds from submission after which the work is given up; None waits for ever.
@@ -99,6 +104,7 @@ class InpaintRequest:
     latent_mask: LatentMask = "cover"
     masked_content: MaskedContent = "original"
     match_colors: bool = False
+    seam: SeamMode | None = None
     safety: SafetyPolicy = "black"
     reference: bool = False
     deadline_s: float | None = None
@@ -140,6 +146,8 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
         _check_int("padding_px", request.padding_px, 0, limits.image_side)
     if request.deadline_s is not None:
         _check_float("deadline_s", request.deadline_s, 0.0, math.inf, above=True)
+    if request.seam is not None:
+        _check_choice("seam", request.seam, get_args(SeamMode))
     for name, kind in _CHOICES.items():
         _check_choice(name, getattr(request, name), get_args(kind))
     for name in ("fill_holes", "match_colors", "reference"):

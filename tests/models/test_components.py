@@ -20,6 +20,11 @@ def test_folder_without_notes_recommends_nothing(tmp_path: Path) -> None:
     assert read_notes(tmp_path) == Notes()
 
 
+def test_the_advised_seam_is_written_and_read(tmp_path: Path) -> None:
+    write_notes(tmp_path, Notes(recommended=Recommended(seam="harmonic")))
+    assert read_notes(tmp_path).recommended.seam == "harmonic"
+
+
 def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
     (tmp_path / "retouch.json").write_text(json.dumps({"vocabulary": ["Cat"]}))
     assert read_notes(tmp_path).vocabulary == {"cat"}
@@ -34,6 +39,8 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"num_inference_steps": 0}},
         {"recommended": {"guidance_scale": -1}},
         {"recommended": {"scheduler": 3}},
+        {"recommended": {"seam": "smooth"}},
+        {"recommended": {"seam": ["off"]}},
         {"recommended": {"context": -0.1}},
         {"recommended": {"context": 1e308}},
         {"recommended": {"guidance_scale": 10**400}},

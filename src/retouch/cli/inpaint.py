@@ -45,6 +45,7 @@ def inpaint(
     latent_mask: options.LatentMaskOption = None,
     masked_content: options.MaskedContentOption = None,
     match_colors: options.MatchColors = None,
+    seam: options.Seam = None,
     model: options.Model = None,
     device: options.Device = "auto",
     vae: options.Vae = None,

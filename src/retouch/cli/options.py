@@ -11,12 +11,14 @@ from retouch.models.options import PredictionType
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
+    DEFAULT_SEAM,
     InpaintRequest,
     LatentMask,
     MaskedContent,
     Polarity,
     RegionMode,
     SafetyPolicy,
+    SeamMode,
 )
 
 _DEFAULTS = {field.name: field.default for field in fields(InpaintRequest)}
@@ -142,6 +144,15 @@ MaskedContentOption = Annotated[
 MatchColors = Annotated[
     bool | None,
     _field("match_colors", "--match-colors", text="Shift the fill's colours to its surroundings."),
+]
+Seam = Annotated[
+    SeamMode | None,
+    _field(
+        "seam",
+        "--seam",
+        text="Spread inward what differs along the mask's border, or leave it.",
+        default=f"the checkpoint's advice, else {DEFAULT_SEAM}",
+    ),
 ]
 
 # Which checkpoint, and where it runs.

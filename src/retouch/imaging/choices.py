@@ -11,5 +11,9 @@ RegionMode = Literal["auto", "whole", "masked"]
 LatentMask = Literal["cover", "nearest"]
 """How a pixel mask becomes one of latent cells: any pixel of the cell, or its first."""
 
+SeamMode = Literal["off", "harmonic", "rendered"]
+"""What is spread inward from the mask's border: nothing, the step from kept pixels to the fill beside them, or
+what the model made of the kept pixels themselves."""
+
 FileFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "TIFF"]
 """The formats that can be written; BMP can be read, too."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from retouch.imaging.choices import SeamMode
 from retouch.models.options import PredictionType
 
 Kind = Literal["concat", "blend"]
@@ -19,6 +20,7 @@ class Recommended:
     `context` is for models that learnt holes in the middle of their pictures: what they want to see on each side
     of one, as a share of its longer side. Region `auto` is a crop for them. `prompt_tokens` is for text encoders
     that put something of their own behind a prompt: the most tokens, start and end included, that leave it whole.
+    `seam` is the correction that suits how the model meets the kept pixels.
     """
 
     num_inference_steps: int | None = None
@@ -26,6 +28,7 @@ class Recommended:
     scheduler: str | None = None
     context: float | None = None
     prompt_tokens: int | None = None
+    seam: SeamMode | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,12 +5,13 @@ import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from retouch.errors import ModelUnsupported
+from retouch.imaging.choices import SeamMode
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
-from retouch.models.rules import TEXT, count, number, optional
+from retouch.models.rules import TEXT, count, number, one_of, optional
 from retouch.request import DEFAULT_LIMITS
 
 _ADVICE = {
@@ -19,6 +20,7 @@ _ADVICE = {
     "scheduler": optional(TEXT),
     "context": optional(number(0, 4)),
     "prompt_tokens": optional(count(1_000, least=3)),
+    "seam": optional(one_of(*get_args(SeamMode))),
 }
 
 
@@ -96,6 +98,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
             "scheduler": advice.scheduler,
             "context": advice.context,
             "prompt_tokens": advice.prompt_tokens,
+            "seam": advice.seam,
         },
         "licence": notes.licence,
     }

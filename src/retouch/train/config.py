@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from retouch.data.mixture import MixtureName
 from retouch.errors import InvalidField
+from retouch.imaging.choices import SeamMode
 
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -170,6 +171,8 @@ class ExportConfig(Section):
     """What the scenes show on each side of a hole, as a share of its longer side, where they always do."""
     prompt_tokens: Count | None = None
     """The most tokens of a prompt that the text encoder follows well, where that is less than it takes."""
+    seam: SeamMode | None = None
+    """How the border of a fill is corrected."""
     licence: str = ""
 
 

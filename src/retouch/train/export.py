@@ -91,6 +91,7 @@ def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: fro
         scheduler="DDIMScheduler",
         context=export.context,
         prompt_tokens=export.prompt_tokens,
+        seam=export.seam,
     )
     write_notes(folder, Notes(recommended=advice, vocabulary=words, licence=export.licence))
 
@@ -125,7 +126,11 @@ def write_lora(unet: UNet2DConditionModel, folder: Path) -> None:
     from peft.utils import get_peft_model_state_dict
 
     layers = convert_state_dict_to_diffusers(get_peft_model_state_dict(unet))
-    StableDiffusionInpaintPipeline.save_lora_weights(folder, unet_lora_layers=layers)
+    # Its alpha says how strong it is: without it a reader takes it as strong as its rank.
+    metadata = unet.peft_config["default"].to_dict()
+    StableDiffusionInpaintPipeline.save_lora_weights(
+        folder, unet_lora_layers=layers, unet_lora_adapter_metadata=metadata
+    )
 
 
 def _half(module: Any) -> Any:

@@ -1,0 +1,276 @@
+"""Laplace's equation over a hole: the smoothest surface that its border holds, in time linear in its pixels.
+
+The surface u minimises, over the pixels p of the hole,
+
+    sum over neighbours (u_p - u_q)²  +  sum over p (stiffness_p u_p² - 2 load_p u_p),
+
+so that it is harmonic inside, and held towards load / stiffness where the border is. Small holes are solved by
+V-cycles, in each of which every second pixel moves at a time (red and black Gauss-Seidel). Large ones are solved
+at half the size first; then only pixels near the border move, as what is far from it is so smooth that it can be
+interpolated. Sources: A. Brandt, "Multi-level adaptive solutions to boundary-value problems" (1977); A. Agarwala,
+"Efficient gradient-domain compositing using quadtrees" (2007), for large holes.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retouch.imaging.morphology import Mask, crop
+
+F32 = NDArray[np.float32]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
+
+_SMALL = 1 << 15
+"""Pixels of a hole up to which every one of them moves on every level."""
+_CYCLES = 8
+_SWEEPS = 2
+_BAND_STEPS = (1, 3, 4)
+"""Their sum, 8 px, is the width of the border in which every pixel moves."""
+_BAND_SWEEPS = 6
+
+
+def solve_laplace(hole: Mask, stiffness: F32, load: F32) -> F32:
+    """Return the surface u, 0 outside the hole.
+
+    Args:
+        hole: (H, W).
+        stiffness: (H, W), 0 and above; each connected part of the hole has some.
+        load: (C, H, W), channel by channel what the border holds the surface to, times the stiffness.
+    Returns:
+        (C, H, W).
+    """
+    assert hole.shape == stiffness.shape == load.shape[1:]
+    across, down = np.zeros((2, *hole.shape), np.float32)
+    across[:, :-1] = hole[:, :-1] & hole[:, 1:]
+    down[:-1] = hole[:-1] & hole[1:]
+    return _solved(_Grid(hole, across, down, stiffness, load))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grid:
+    """The problem at one size.
+
+    Attributes:
+        hole: (H, W).
+        across: (H, W), how strongly a cell is tied to the next one in its row; the last column is 0.
+        down: (H, W), to the next one in its column; the last row is 0.
+        stiffness: (H, W).
+        load: (C, H, W).
+    """
+
+    hole: Mask
+    across: F32
+    down: F32
+    stiffness: F32
+    load: F32
+
+    def halved(self) -> Self:
+        """Return the problem of cells of 2 x 2: sums stay what they are, and ties become as long as wide."""
+        return type(self)(
+            hole=_summed(self.hole),
+            across=_behind(_summed(self.across, axes=(-2,)), axis=-1) * np.float32(0.5),
+            down=_behind(_summed(self.down, axes=(-1,)), axis=-2) * np.float32(0.5),
+            stiffness=_summed(self.stiffness),
+            load=_summed(self.load),
+        )
+
+
+def _behind(cells: F32, axis: int) -> F32:
+    """Return every second cell of an axis, the latter of its pair; 0 for the last one where the length is odd."""
+    return _summed(cells, axes=(axis,)) - _sliced(cells, slice(0, None, 2), axis)
+
+
+def _summed(cells: NDArray[_Scalar], axes: tuple[int, ...] = (-2, -1)) -> NDArray[_Scalar]:
+    """Add up (of booleans, combine) pairs of neighbours along axes; the last one of an odd length stands alone."""
+    for axis in axes:
+        pairs = _sliced(cells, slice(0, None, 2), axis).copy()
+        behind = _sliced(cells, slice(1, None, 2), axis)
+        first = _sliced(pairs, slice(0, behind.shape[axis]), axis)
+        np.add(first, behind, out=first)
+        cells = pairs
+    return cells
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cells:
+    """Some cells of a grid, none a neighbour of another: they can all move at once.
+
+    Attributes:
+        places: (N) flat indices.
+        offsets: to the cells before, behind, above and below.
+        ties: (4, N) to these cells; 0 where there is none.
+        diagonal: (N).
+    """
+
+    places: NDArray[np.intp]
+    offsets: tuple[int, int, int, int]
+    ties: F32
+    diagonal: F32
+
+    def pull(self, surface: F32) -> F32:
+        """Return (C, N), what the neighbours add to the cells' equations; `surface` is (C, H * W)."""
+        total = np.zeros((len(surface), len(self.places)), np.float32)
+        for tie, offset in zip(self.ties, self.offsets, strict=True):
+            total += tie * surface.take(self.places + offset, axis=1, mode="wrap")
+        return total
+
+
+_Colours = tuple[_Cells, _Cells]
+
+
+def _cells_of(grid: _Grid, marked: Mask) -> _Colours:
+    """Return the red and the black ones of the marked cells."""
+    width = marked.shape[1]
+    row, column = np.nonzero(marked)
+    is_red = (row + column) % 2 == 0
+    places = row * width + column
+    offsets = (-1, 1, -width, width)
+    red, black = (_Cells(some, offsets, *_ties(grid, some)) for some in (places[is_red], places[~is_red]))
+    return red, black
+
+
+def _ties(grid: _Grid, places: NDArray[np.intp]) -> tuple[F32, F32]:
+    """Return (4, N) and (N), the ties of cells and their sum with the stiffness."""
+    width = grid.hole.shape[1]
+    # Before the first cell comes, wrapped, the last one: the ties there are 0.
+    ties = np.stack(
+        [
+            grid.across.take(places - 1, mode="wrap"),
+            grid.across.take(places),
+            grid.down.take(places - width, mode="wrap"),
+            grid.down.take(places),
+        ]
+    )
+    diagonal = ties.sum(axis=0) + grid.stiffness.take(places)
+    return ties, np.maximum(diagonal, np.finfo(np.float32).tiny)  # a lone cell that nothing holds stays at 0
+
+
+def _sweep(surface: F32, load: F32, colours: _Colours, count: int) -> None:
+    """Let each cell meet its own equation, one colour after the other; `surface` and `load` are (C, H, W)."""
+    flat, loads = (array.reshape(len(array), -1) for array in (surface, load))
+    for _ in range(count):
+        for cells in colours:
+            flat[:, cells.places] = (loads[:, cells.places] + cells.pull(flat)) / cells.diagonal
+
+
+def _solved(grid: _Grid) -> F32:
+    if np.count_nonzero(grid.hole) <= _SMALL:
+        return _solved_by_cycles(grid)
+    coarse = grid.halved()
+    surface = _enlarged(_solved(coarse), coarse.hole, grid.hole)
+    _sweep(surface, grid.load, _cells_of(grid, grid.hole & ~_deep(grid.hole)), _BAND_SWEEPS)
+    return surface
+
+
+def _solved_by_cycles(grid: _Grid) -> F32:
+    levels = list(_levels(grid))
+    # From the mean on, cycles have differences to settle only: what is held to one value has it at once.
+    mean = grid.load.sum(axis=(1, 2)) / max(grid.stiffness.sum(), np.finfo(np.float32).tiny)
+    surface: F32 = mean.astype(np.float32)[:, None, None] * grid.hole
+    for _ in range(_CYCLES):
+        _cycle(levels, surface, grid.load)
+    return surface
+
+
+_Level = tuple[Mask, _Colours]
+
+
+def _levels(grid: _Grid) -> Iterator[_Level]:
+    """Yield hole and cells, size by size, down to where no cell has a neighbour."""
+    while True:
+        yield grid.hole, _cells_of(grid, grid.hole)
+        if not (grid.across.any() or grid.down.any()):
+            return
+        grid = grid.halved()
+
+
+def _cycle(levels: Sequence[_Level], surface: F32, load: F32) -> None:
+    """Improve a surface: the short waves of its error here, the long ones at half the size."""
+    (hole, colours), coarser = levels[0], levels[1:]
+    _sweep(surface, load, colours, _SWEEPS)
+    if not coarser:
+        return
+    rest = _summed(_residual(surface, load, colours))
+    correction = np.zeros_like(rest)
+    _cycle(coarser, correction, rest)
+    surface += _enlarged(correction, coarser[0][0], hole)
+    _sweep(surface, load, colours[::-1], _SWEEPS)
+
+
+def _residual(surface: F32, load: F32, colours: _Colours) -> F32:
+    """Return (C, H, W), by how much each cell misses its equation."""
+    rest = np.zeros_like(surface)
+    flat, loads, out = (array.reshape(len(array), -1) for array in (surface, load, rest))
+    for cells in colours:
+        out[:, cells.places] = loads[:, cells.places] + cells.pull(flat) - cells.diagonal * flat[:, cells.places]
+    return rest
+
+
+def _enlarged(coarse: F32, coarse_hole: Mask, hole: Mask) -> F32:
+    """Return a surface (C, h, w) at twice the size, interpolated inside the hole and 0 outside.
+
+    Cells beside the coarse hole take the mean of their neighbours in it first, so that nothing outside enters.
+    """
+    weights = np.asarray(coarse_hole, np.float32)
+    beside = _box_sum(weights)
+    means = _box_sum(coarse) / np.maximum(beside, 1)
+    filled = np.where(coarse_hole, coarse, means)
+    enlarged = np.empty((len(coarse), *hole.shape), np.float32)
+    for channel, plane in zip(enlarged, filled, strict=True):  # one by one: smaller arrays stay in memory's reach
+        wide = _doubled(_doubled(plane, axis=-1), axis=-2)
+        np.multiply(crop(wide, (0, 0, hole.shape[1], hole.shape[0])), hole, out=channel)
+    return enlarged
+
+
+def _box_sum(cells: F32) -> F32:
+    """Add up the 3 x 3 cells around each one."""
+    for axis in (-2, -1):
+        summed = cells.copy()
+        (first, last), (behind, before) = _apart(summed, 1, axis), _apart(cells, 1, axis)[::-1]
+        first += behind
+        last += before
+        cells = summed
+    return cells
+
+
+def _doubled(cells: F32, axis: int) -> F32:
+    """Double an axis by linear interpolation; beyond its ends the last cell goes on."""
+    shape = list(cells.shape)
+    shape[axis] *= 2
+    result = np.empty(shape, np.float32)
+    left, right = _sliced(result, slice(0, None, 2), axis), _sliced(result, slice(1, None, 2), axis)
+    # c + (neighbour - c) / 4, which is c, bit for bit, where all are the same
+    first, last = _apart(cells, 1, axis)
+    quarter = (last - first) * np.float32(0.25)
+    left[...] = cells
+    right[...] = cells
+    _apart(left, 1, axis)[1][...] -= quarter
+    _apart(right, 1, axis)[0][...] += quarter
+    return result
+
+
+def _deep(hole: Mask) -> Mask:
+    """Mark what is further than the band is wide, along both axes, from anything that is not the hole."""
+    deep = hole
+    for axis in (-2, -1):
+        for step in _BAND_STEPS:
+            both = deep.copy()
+            (first, last), (behind, before) = _apart(both, step, axis), _apart(deep, step, axis)[::-1]
+            first &= behind
+            last &= before
+            deep = both
+    return deep
+
+
+def _apart(cells: NDArray[_Scalar], step: int, axis: int) -> tuple[NDArray[_Scalar], NDArray[_Scalar]]:
+    """Return the views of all cells that have one `step` further on, and of those: pairs along an axis."""
+    length = max(0, cells.shape[axis] - step)
+    return _sliced(cells, slice(0, length), axis), _sliced(cells, slice(cells.shape[axis] - length, None), axis)
+
+
+def _sliced(cells: NDArray[_Scalar], part: slice, axis: int) -> NDArray[_Scalar]:
+    """Return the view of a part of one of the last two axes."""
+    return cells[..., part] if axis == -1 else cells[..., part, :]
