@@ -1,5 +1,6 @@
 """What a result remembers of its making, as plain JSON values: written into its file, read back by `replay`."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
@@ -14,11 +15,17 @@ from retouch.imaging.metadata import ResultMetadata, pixel_hash
 from retouch.imaging.morphology import Mask
 from retouch.imaging.parameters import format_parameters
 from retouch.models.bundle import ModelBundle
+from retouch.models.options import DtypeName
 from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
+_DTYPE_NAMES: Mapping[str, DtypeName] = {
+    "torch.float32": "fp32",
+    "torch.bfloat16": "bf16",
+    "torch.float16": "fp16",
+}
 _LIBRARIES = ("retouch", "torch", "diffusers", "transformers", "numpy")
 
 
@@ -66,7 +73,12 @@ def record_of(shared: SharedRecord, *, seed: int, rows_per_call: int) -> ResultM
 def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
     """Return what the last bits of a picture depend on beside the request: device and versions."""
     return {
-        "device": {"type": bundle.device.type, "dtype": str(bundle.dtype), "threads": torch.get_num_threads()},
+        "device": {
+            "type": bundle.device.type,
+            "dtype": str(bundle.dtype),
+            "vae_dtype": str(bundle.vae_dtype),
+            "threads": torch.get_num_threads(),
+        },
         "versions": {name: version(name) for name in _LIBRARIES},
     }
 
@@ -82,6 +94,7 @@ class Record:
         adapters: LoRAs and textual inversions that were in it, as `ModelBundle.adapters` names them.
         rows_per_call: as it was run.
         alpha_is_mask: the mask was the picture's own transparency.
+        device_type, dtype, vae_dtype, threads: where and in which precision it ran; None where the record is silent.
         is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
         input_hash: of the input's samples.
         surroundings: device and versions, which decide the last bits, too.
@@ -93,6 +106,10 @@ class Record:
     model_hash: str
     adapters: tuple[str, ...]
     rows_per_call: int
+    device_type: str | None
+    dtype: DtypeName | None
+    vae_dtype: DtypeName | None
+    threads: int | None
     alpha_is_mask: bool
     is_hole_hidden: bool
     input_hash: str
@@ -117,6 +134,7 @@ def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
             model_hash=str(record["model"]["hash"]),
             adapters=tuple(str(adapter) for adapter in record["model"]["adapters"]),
             rows_per_call=_count(record["rows_per_call"]),
+            **_place(record["device"]),
             alpha_is_mask=record["alpha_is_mask"] is True,
             is_hole_hidden=record["is_hole_hidden"] is True,
             input_hash=str(record["input_hash"]),
@@ -140,6 +158,17 @@ def _count(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= 1024:
         raise ValueError(value)
     return value
+
+
+def _place(device: Mapping[str, Any]) -> dict[str, Any]:
+    """Read where a picture was made; what an earlier version did not write, or nobody would, is None."""
+    kind, threads = device.get("type"), device.get("threads")
+    return {
+        "device_type": kind if isinstance(kind, str) else None,
+        "dtype": _DTYPE_NAMES.get(str(device.get("dtype"))),
+        "vae_dtype": _DTYPE_NAMES.get(str(device.get("vae_dtype"))),
+        "threads": threads if type(threads) is int and 1 <= threads <= (os.cpu_count() or 1) else None,
+    }
 
 
 def _public_name(bundle: ModelBundle) -> str:

@@ -47,6 +47,8 @@ def inpaint(
     match_colors: options.MatchColors = None,
     model: options.Model = None,
     device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from retouch.cli.limits import limits
 from retouch.models.locate import check_whole, locate
-from retouch.models.options import LoadOptions, PredictionType
+from retouch.models.options import DtypeName, LoadOptions, PredictionType
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
@@ -20,6 +20,9 @@ class Checkpoint:
     Attributes:
         model: a folder, a file or a hub id; None is the embedded model.
         device: a device, or `auto`.
+        dtype: precision of the UNet and the text encoder, or `auto`.
+        vae_dtype: precision of the VAE.
+        threads: threads of the CPU; None leaves PyTorch's choice.
         lora: LoRA files as `path` or `path:scale`.
         embedding: textual inversions as `path` or `token=path`.
         allow_pickle: also read pickled weights.
@@ -32,6 +35,9 @@ class Checkpoint:
 
     model: str | None = None
     device: str = "auto"
+    dtype: DtypeName = "auto"
+    vae_dtype: DtypeName = "auto"
+    threads: int | None = None
     lora: Sequence[str] | None = None
     embedding: Sequence[str] | None = None
     allow_pickle: bool = False
@@ -50,6 +56,9 @@ class Checkpoint:
         """Load it; this is where torch is imported, once it is known that there is a checkpoint."""
         options = LoadOptions(
             device=self.device,
+            dtype=self.dtype,
+            vae_dtype=self.vae_dtype,
+            threads=self.threads,
             allow_pickle=self.allow_pickle,
             local_files_only=self.offline,
             offload=self.offload,

@@ -33,6 +33,8 @@ def replay(
     output: NewFile = None,
     model: options.Model = None,
     device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,
@@ -68,9 +70,18 @@ def _replay(saved: Path, image: Path | None, checkpoint: Checkpoint) -> "Replaye
 
 
 def _as_recorded(checkpoint: Checkpoint, memory: "Memory") -> Checkpoint:
-    """Take rows and, unless one is named, the model from the record; a picture never makes us download one."""
+    """Take rows and, unless they are named, the model, the precision and the threads from the record.
+
+    A picture never makes us download a model. On another kind of device its precision would make nothing equal.
+    """
+    from retouch.models.devices import pick_device
+
     record = memory.record
-    checkpoint = replace(checkpoint, rows_per_call=record.rows_per_call)
+    checkpoint = replace(
+        checkpoint, rows_per_call=record.rows_per_call, threads=checkpoint.threads or record.threads
+    )
+    if checkpoint.dtype == "auto" and pick_device(checkpoint.device).type == record.device_type:
+        checkpoint = replace(checkpoint, dtype=record.dtype or "auto", vae_dtype=record.vae_dtype or "auto")
     return checkpoint if checkpoint.model else replace(checkpoint, model=record.model, offline=True)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from retouch.models.adapters import attach
 from retouch.models.assemble import assemble
 from retouch.models.bundle import ModelBundle
-from retouch.models.devices import place
+from retouch.models.devices import place, use_threads
 from retouch.models.folder import load_folder, quiet_loading
 from retouch.models.locate import locate
 from retouch.models.offload import enable_offload
@@ -27,8 +27,9 @@ def load_model(name: str | Path | None = None, options: LoadOptions = DEFAULT_OP
         ModelNotFound: it is not there or not whole.
         ModelUnsafe: a file would run code or lies about sizes.
         ModelUnsupported: it is of a family that retouch does not run.
-        InvalidField: the device is not there.
+        InvalidField: the device is not there, or an option is out of its range.
     """
+    use_threads(options.threads)
     placement = place(options)
     source = locate(name, options)
     with quiet_loading():
