@@ -94,7 +94,7 @@ class Record:
         adapters: LoRAs and textual inversions that were in it, as `ModelBundle.adapters` names them.
         rows_per_call: as it was run.
         alpha_is_mask: the mask was the picture's own transparency.
-        device_type, dtype, vae_dtype, threads: where and in which precision it ran; None where the record is silent.
+        device_type, dtype, vae_dtype, threads: where and in which precision it ran; None where that is not told.
         is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
         input_hash: of the input's samples.
         surroundings: device and versions, which decide the last bits, too.

@@ -1,17 +1,16 @@
 """How long OpenMP's threads spin for each other before they sleep: told to the runtime before PyTorch loads it.
 
-GNU's runtime, which PyTorch's wheels for Linux carry, lets a thread that waits for its team spin 300,000 times: 16 ms
-where `pause` takes 140 cycles. On a quiet machine the wait is over long before. Beside other work the thread that
-is waited for has lost its processor, and who spins keeps it from the one that he spins for: each of the thousands
-of small operations of a fill then costs a time slice. Asleep at once, as `OMP_WAIT_POLICY=passive` has it, every
-operation pays for being woken instead. Spinning for as long as is between two operations has nearly the best of both.
+GNU's runtime, which PyTorch's wheels for Linux carry, lets a thread that waits for its team spin 300,000 times, 16 ms
+where `pause` takes 140 cycles. The waits of a fill are far shorter, except where the thread that is waited for has
+lost its processor to other work: who spins then keeps it from the one that he spins for. A tenth of that length
+loses nothing on a quiet machine and less on a busy one; `engine/yielding.py` does the rest.
 """
 
 import os
 import sys
 
 SPINS = "30000"
-"""About 50 us, the time between two small operations; what other lengths cost is in docs/performance.md."""
+"""Some 1.6 ms."""
 CHOICES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Variables by which users decide for themselves."""
 

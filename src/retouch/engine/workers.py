@@ -30,7 +30,7 @@ def release_workers() -> None:
 
 
 def gnu_runtime() -> ctypes.CDLL | None:
-    """Return GNU's runtime of GCC 9 or later as PyTorch uses it, or None: for another one, or in a forked process."""
+    """Return GNU's runtime (GCC 9 or later) as PyTorch uses it; None for another one, or in a forked process."""
     return _runtime() if os.getpid() == _process else None
 
 

@@ -1,12 +1,12 @@
 """OpenMP workers that sleep, and no longer spin, while other work wants the processors.
 
 A worker that spins for one whose processor was taken keeps it from the very one that it waits for, and each of the
-thousands of small operations of a fill costs a time slice: beside one busy process a fill took six times as long. To
-sleep at once costs a third on a quiet machine instead. So the machine decides: the system counts how long threads
-that could run have waited for a processor, and as long as ours do, workers sleep.
+thousands of small operations of a fill costs a time slice: beside one busy process a fill took four times as long.
+To sleep at once costs a third on a quiet machine instead. So the machine decides: the system counts how long
+threads that could run have waited for a processor, and as long as ours do, workers sleep.
 
-GNU's runtime knows of this only that with more threads in its teams than processors it should not spin (`do_spin` in
-libgomp's config/linux/wait.h). An idle team of a thread of ours makes them more, and when it goes they are fewer:
+GNU's runtime knows of this only that with more threads in its teams than processors it should not spin (`do_spin`
+in libgomp's config/linux/wait.h). An idle team of a thread of ours makes them more, and when it goes they are fewer:
 neither changes who computes what, and so no bit of a result.
 """
 
@@ -26,9 +26,9 @@ _LOOK_S = 0.1
 _LINGER_S = 1.0
 """For how long after the last call it goes on."""
 _BUSY, _QUIET = 0.2, 0.05
-"""Shares of the time that our threads, all together, waited for a processor: above the first workers sleep, and below
-the second for `_CALM` looks they spin again. Two that compute beside one foreign process wait 0.3 and more, alone
-0.1 at most."""
+"""Shares of the time that our threads, all together, waited for a processor: above the first workers sleep, and
+below the second for `_CALM` looks they spin again. Two that compute beside one foreign process wait 0.3 and more,
+alone 0.1 at most."""
 _CALM = 10
 _TASKS = Path("/proc/self/task")
 

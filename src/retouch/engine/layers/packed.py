@@ -1,8 +1,8 @@
 """Layers in bfloat16 whose weights oneDNN has laid out for its kernels once, not at every call.
 
-On processors that multiply bfloat16 the products take so little time that to reorder the weights before each of them
-took an eighth of a full-size step. The numbers are the plain layers', bit by bit. The packed weights are a second
-copy; with it a UNet takes as much memory as in fp32.
+On processors that multiply bfloat16 the products take so little time that to reorder the weights before each of
+them took an eighth of a full-size step. The packed weights are a second copy: with it a UNet takes as much memory
+as in fp32.
 """
 
 from typing import Any
