@@ -5,8 +5,8 @@
 Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of another
 checkout), which is what the goals refer to; diffusers' pipeline. They run in turns beside so many processes that
 count and do nothing else; each gives the median of its fills but the first, for as long as `--seconds`. With
-`--priority` this process, and so everything that it starts, comes before the machine's other work (root only): where
-the kernel groups processes by session, a nice value counts within one group only, so it is the group's.
+`--priority` this process, and so everything that it starts, comes before the machine's other work (root only):
+where the kernel groups processes by session, a nice value counts within one group only, so it is the group's.
 """
 
 import argparse

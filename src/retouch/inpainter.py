@@ -286,8 +286,8 @@ class Inpainter:
 def rows_of_many(bundle: ModelBundle) -> int:
     """Return the rows of a call with which `map` makes most pictures a second.
 
-    On a GPU that is as for a single picture: its knee is an estimate, and a call of fixed rows that does not fit its
-    memory could not be made smaller.
+    On a GPU that is as for a single picture: its knee is an estimate, and a call of fixed rows that does not fit
+    its memory could not be made smaller.
     """
     return bundle.row_knee if bundle.device.type == "cpu" else SINGLE_PICTURE.rows_per_call
 

@@ -16,9 +16,13 @@ from retouch.engine.yielding import Decision, Waits, Watch, hold_idle_team
 TASKS = Path("/proc/self/task")
 
 
-def write(tasks: Path, name: str, waited_s: float) -> None:
-    (tasks / name).mkdir(parents=True, exist_ok=True)
-    (tasks / name / "schedstat").write_text(f"123 {round(waited_s * 1e9)} 7\n")
+def tasks() -> set[str]:
+    return {task.name for task in TASKS.iterdir()}
+
+
+def write(folder: Path, name: str, waited_s: float) -> None:
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / name / "schedstat").write_text(f"123 {round(waited_s * 1e9)} 7\n")
 
 
 def test_the_share_is_what_all_threads_waited_since_the_last_look(tmp_path: Path) -> None:
@@ -53,11 +57,11 @@ def test_workers_sleep_at_the_first_sign_and_spin_again_after_a_while_of_calm() 
 @pytest.mark.skipif(not sys.platform.startswith("linux") or gnu_runtime() is None, reason="another runtime")
 def test_an_idle_team_outnumbers_the_processors_and_goes_as_it_came() -> None:
     release_workers()
-    before = set(os.listdir(TASKS))
+    before = tasks()
     hold_idle_team()
-    assert len(set(os.listdir(TASKS)) - before) == len(os.sched_getaffinity(0))
+    assert len(tasks() - before) == len(os.sched_getaffinity(0))
     release_workers()
-    assert set(os.listdir(TASKS)) <= before
+    assert tasks() <= before
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux") or gnu_runtime() is None, reason="another runtime")
@@ -67,18 +71,18 @@ def test_the_watch_holds_the_team_while_it_is_busy_and_leaves_nothing_behind(
     monkeypatch.setattr(yielding, "_LOOK_S", 0.001)
     monkeypatch.setattr(yielding, "_LINGER_S", 0.0)
     monkeypatch.setattr(yielding.Waits, "share", lambda _self: 1.0)
-    before = set(os.listdir(TASKS))
+    before = tasks()
     watch = Watch()
     watch.begin()
     most, deadline = 0, time.monotonic() + 10
     while most <= len(os.sched_getaffinity(0)) and time.monotonic() < deadline:
-        most = max(most, len(set(os.listdir(TASKS)) - before))
+        most = max(most, len(tasks() - before))
     watch.end()
     for thread in threading.enumerate():
         if thread.name == "retouch-watch":
             thread.join(10)
     assert most > len(os.sched_getaffinity(0))  # its own, and the team's
-    assert set(os.listdir(TASKS)) <= before
+    assert tasks() <= before
 
 
 def test_a_block_computes_the_same_numbers() -> None:

@@ -6,8 +6,8 @@ To sleep at once costs a third on a quiet machine instead. So the machine decide
 threads that could run have waited for a processor, and as long as ours do, workers sleep.
 
 GNU's runtime knows of this only that with more threads in its teams than processors it should not spin (`do_spin`
-in libgomp's config/linux/wait.h). An idle team of a thread of ours makes them more, and when it goes they are fewer:
-neither changes who computes what, and so no bit of a result.
+in libgomp's config/linux/wait.h). An idle team of a thread of ours makes them more, and when it goes they are
+fewer: neither changes who computes what, and so no bit of a result.
 """
 
 import ctypes
@@ -50,13 +50,13 @@ class Waits:
 
     def _waited_ns(self) -> Iterator[tuple[str, int]]:
         try:
-            tasks = os.listdir(self._tasks)
+            tasks = list(self._tasks.iterdir())
         except OSError:
             return
         for task in tasks:
             try:
                 # Nanoseconds on a processor, nanoseconds waiting for one, time slices.
-                yield task, int((self._tasks / task / "schedstat").read_bytes().split()[1])
+                yield task.name, int((task / "schedstat").read_bytes().split()[1])
             except (OSError, IndexError, ValueError):
                 continue  # it has ended meanwhile
 
