@@ -1,7 +1,7 @@
 """How long OpenMP's threads spin for each other before they sleep: told to the runtime before PyTorch loads it.
 
 GNU's runtime, which PyTorch's wheels for Linux carry, lets a thread that waits for its team spin 300,000 times:
-16 ms where `pause` takes 140 cycles. The waits of a fill are far shorter, except where the thread that is waited for
+16 ms where `pause` takes 140 cycles. The waits of a fill are far shorter, except where the one that is waited for
 lost its processor to other work: who spins then keeps it from the one that it spins for. A tenth of that length
 costs less beside other work; `engine/yielding.py` does the rest.
 """
