@@ -3,11 +3,13 @@
 import io
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from retouch.errors import (
     ModelError,
     RetouchError,
 )
-from retouch.inpainter import Inpainter
+from retouch.inpainter import Inpainter, rows_of_many
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.safety.checkers import ViewChecker
@@ -201,7 +203,7 @@ def test_map_without_order_yields_everything_once(inpainter: Inpainter) -> None:
     assert sorted(result.seeds[0] for result in results) == [0, 1, 2, 3, 4]
 
 
-def test_map_reads_no_further_ahead_than_it_must(inpainter: Inpainter) -> None:
+def test_map_reads_no_further_ahead_than_it_must(checkpoint: Path) -> None:
     drawn: list[int] = []
 
     def requests() -> Iterator[InpaintRequest]:
@@ -209,9 +211,48 @@ def test_map_reads_no_further_ahead_than_it_must(inpainter: Inpainter) -> None:
             drawn.append(seed)
             yield _request(seed=seed, num_inference_steps=1)
 
-    stream = inpainter.map(requests())
-    next(stream)
-    assert len(drawn) <= 4
+    with Inpainter.load(checkpoint, settings=EngineSettings(rows_per_call=2)) as narrow:
+        stream = narrow.map(requests())
+        next(stream)
+        assert len(drawn) <= 4
+        stream.close()
+
+
+def test_map_fills_calls_to_the_knee_unless_told_otherwise(inpainter: Inpainter, checkpoint: Path) -> None:
+    def rows(using: Inpainter, count: int) -> set[int]:
+        results = using.map(_request(seed=seed, num_inference_steps=1) for seed in range(count))
+        return {one.fills[0].metadata.record["rows_per_call"] for one in results if isinstance(one, InpaintResult)}
+
+    assert rows(inpainter, 3) == rows(inpainter, 1) == {inpainter.bundle.row_knee} == {16}
+    assert inpainter.run(_request()).fills[0].metadata.record["rows_per_call"] == 2
+    with Inpainter.load(checkpoint, settings=EngineSettings(rows_per_call=4)) as told:
+        assert rows(told, 3) == {4}
+
+
+def test_a_picture_of_map_does_not_depend_on_its_company(inpainter: Inpainter) -> None:
+    requests = [_request(seed=seed, num_inference_steps=2) for seed in range(11)]
+    (alone,) = inpainter.map(requests[10:])
+    *_, last = inpainter.map(requests)
+    assert isinstance(alone, InpaintResult)
+    assert isinstance(last, InpaintResult)
+    assert np.array_equal(np.asarray(alone.image), np.asarray(last.image))
+
+
+def test_on_a_gpu_map_makes_calls_that_surely_fit(inpainter: Inpainter) -> None:
+    assert rows_of_many(inpainter.bundle) == inpainter.bundle.row_knee
+    assert rows_of_many(replace(inpainter.bundle, device=torch.device("cuda"))) == 2
+
+
+def test_precision_and_threads_are_named_at_the_door_and_recorded(checkpoint: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        with Inpainter.load(checkpoint, dtype="bf16", threads=1) as told:
+            result = told.run(_request())
+    finally:
+        torch.set_num_threads(before)
+    device = result.fills[0].metadata.record["device"]
+    assert (device["dtype"], device["vae_dtype"], device["threads"]) == ("torch.bfloat16", "torch.float32", 1)
+    assert result.kept_pixels_identical is True
 
 
 def test_map_reads_no_more_pictures_ahead_than_memory_is_for(checkpoint: Path) -> None:

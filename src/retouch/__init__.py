@@ -6,7 +6,11 @@ The public names load on first use (PEP 562), so that `retouch --help` never pay
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from retouch.waiting import spin_briefly
+
 __version__ = "0.1.0"
+
+spin_briefly()  # the one thing that is done at import: whoever loads torch next decides it for the process
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter as Inpainter

@@ -21,7 +21,7 @@ from retouch.imaging.sources import local
 from retouch.models.bundle import ModelBundle
 from retouch.models.in_memory import from_pipe
 from retouch.models.load import load_model
-from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
+from retouch.models.options import DEFAULT_OPTIONS, DtypeName, LoadOptions
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
 from retouch.result import InpaintResult
@@ -109,15 +109,15 @@ class Inpainter:
         self,
         bundle: ModelBundle,
         *,
-        settings: EngineSettings = SINGLE_PICTURE,
+        settings: EngineSettings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         checkers: Sequence[ImageChecker] | None = None,
     ) -> None:
         """Start the engine on a bundle; `load` and `from_pipe` are the usual ways here.
 
         Args:
-            settings: how calls are packed. The default gives a seed one picture in any company; more rows a call
-                (the bundle's `row_knee`) give more pictures a second in `map`.
+            settings: how calls are packed. The default gives a seed one picture in any company: in calls of two
+                rows, which a lone picture fills, and in `map` on a CPU in calls of the bundle's `row_knee`.
             limits: what a request may be at most.
             checkers: judge finished pictures, and all must let one pass; None takes the packaged one, with the
                 checkpoint's own beside it.
@@ -126,8 +126,10 @@ class Inpainter:
         self.limits = limits
         own = bundle.safety_checker, bundle.feature_extractor
         self._checkers = choose_checkers(*own) if checkers is None else tuple(checkers)
-        self.settings = settings
-        self._engine = Engine(bundle, settings)
+        self.settings = settings or SINGLE_PICTURE
+        self._engine = self._engine_of_many = Engine(bundle, self.settings)
+        if settings is None and (many := rows_of_many(bundle)) != self.settings.rows_per_call:
+            self._engine_of_many = Engine(bundle, replace(self.settings, rows_per_call=many))
 
     @classmethod
     def load(
@@ -135,6 +137,8 @@ class Inpainter:
         model: str | PathLike[str] | None = None,
         *,
         vae: str | PathLike[str] | None = None,
+        dtype: DtypeName | None = None,
+        threads: int | None = None,
         options: LoadOptions = DEFAULT_OPTIONS,
         **kwargs: Any,
     ) -> Self:
@@ -143,6 +147,7 @@ class Inpainter:
         Args:
             vae: a VAE file or folder in the place of the checkpoint's own; short for `LoadOptions.vae`.
             options: device, precision, adapters, and what a checkpoint may hold.
+            dtype, threads: the same two of `options`, where nothing else of them is wanted.
             kwargs: `settings`, `limits` and `checkers` of the constructor.
         Raises:
             ModelError: the checkpoint is not there, not whole, not safe, or not of a family that runs.
@@ -150,6 +155,9 @@ class Inpainter:
         if vae is not None:
             options = replace(options, vae=Path(vae))
         name = model if model is None or isinstance(model, str) else Path(model)
+        options = replace(
+            options, dtype=dtype or options.dtype, threads=options.threads if threads is None else threads
+        )
         return cls(load_model(name, options), **kwargs)
 
     @classmethod
@@ -164,7 +172,7 @@ class Inpainter:
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         # After an error nobody fetches what is still under way.
-        self._engine.close(drain=kind is None)
+        self.close(drain=kind is None)
 
     def __call__(
         self, prompt: str, image: ImageLike | str, mask_image: ImageLike | str | None = None, **fields: Any
@@ -204,7 +212,7 @@ class Inpainter:
             Blocked: the prompt was refused.
             QueueFull: too much waits already.
         """
-        return self._queue(*self._prepare(request))
+        return self._queue(self._engine, *self._prepare(request))
 
     def _prepare(self, request: InpaintRequest) -> tuple[Prepared, float]:
         """Return what the engine can plan, and when the work on it began."""
@@ -213,11 +221,11 @@ class Inpainter:
         screen_prompt(request.prompt, request.safety).enforce()
         return prepare(request, self.bundle, self.limits, clock=time.monotonic), started
 
-    def _queue(self, prepared: Prepared, started: float) -> Job:
+    def _queue(self, engine: Engine, prepared: Prepared, started: float) -> Job:
         tickets: list[Ticket] = []
         try:
             for plan in prepared.plans:
-                tickets.append(self._engine.submit(plan))
+                tickets.append(engine.submit(plan))
         except RetouchError:
             for ticket in tickets:
                 ticket.cancel()
@@ -233,6 +241,9 @@ class Inpainter:
     ) -> Iterator[InpaintResult | RetouchError]:
         """Run many requests with a bounded look-ahead, so that the engine's calls stay full.
 
+        Where no settings were given, calls have the bundle's `row_knee` rows on a CPU, whatever the number of
+        requests: a picture's last bits are those of `map`, in any company, and its record says so.
+
         Args:
             ordered: yield in the order of the requests; else as they are done.
             on_error: `return` yields a request's error in its place, and goes on.
@@ -240,7 +251,7 @@ class Inpainter:
             RetouchError: of the first request that failed, with `on_error="raise"`; the others are given up.
         """
         under_way: deque[Job | RetouchError] = deque()
-        rows = self.settings.rows_per_call or self.bundle.row_cap
+        rows = self._engine_of_many.settings.rows_per_call or self.bundle.row_cap
         try:
             for request in requests:
                 # Guided rows come in pairs: as many requests as fill two calls keep the next call full.
@@ -267,7 +278,7 @@ class Inpainter:
             return error
         while True:
             try:
-                return self._queue(prepared, started)
+                return self._queue(self._engine_of_many, prepared, started)
             except QueueFull as error:
                 ahead = [job for job in under_way if isinstance(job, Job) and not job.is_done]
                 if not ahead:
@@ -276,9 +287,19 @@ class Inpainter:
             except RetouchError as error:
                 return error
 
-    def close(self) -> None:
-        """Finish what was taken, then end the engine's thread."""
-        self._engine.close()
+    def close(self, *, drain: bool = True) -> None:
+        """Finish what was taken, or with `drain=False` give it up; then end the engine's threads."""
+        for engine in (self._engine, self._engine_of_many):
+            engine.close(drain=drain)
+
+
+def rows_of_many(bundle: ModelBundle) -> int:
+    """Return the rows of a call with which `map` makes most pictures a second.
+
+    On a GPU that is as for a single picture: its knee is an estimate, and a call of fixed rows that does not fit
+    its memory could not be made smaller.
+    """
+    return bundle.row_knee if bundle.device.type == "cpu" else SINGLE_PICTURE.rows_per_call
 
 
 def _take(

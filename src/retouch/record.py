@@ -1,5 +1,6 @@
 """What a result remembers of its making, as plain JSON values: written into its file, read back by `replay`."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
@@ -14,13 +15,19 @@ from retouch.imaging.metadata import ResultMetadata, pixel_hash
 from retouch.imaging.morphology import Mask
 from retouch.imaging.parameters import format_parameters
 from retouch.models.bundle import ModelBundle
+from retouch.models.options import DtypeName
 from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
-_DEVICE_FACTS = ("type", "dtype", "threads")
+_DEVICE_FACTS = ("type", "dtype", "vae_dtype", "threads")
 _MAX_LINE, _MAX_ADAPTERS = 500, 100
+_DTYPE_NAMES: Mapping[str, DtypeName] = {
+    "torch.float32": "fp32",
+    "torch.bfloat16": "bf16",
+    "torch.float16": "fp16",
+}
 _LIBRARIES = ("retouch", "torch", "diffusers", "transformers", "numpy")
 
 
@@ -68,7 +75,12 @@ def record_of(shared: SharedRecord, *, seed: int, rows_per_call: int) -> ResultM
 def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
     """Return what the last bits of a picture depend on beside the request: device and versions."""
     return {
-        "device": {"type": bundle.device.type, "dtype": str(bundle.dtype), "threads": torch.get_num_threads()},
+        "device": {
+            "type": bundle.device.type,
+            "dtype": str(bundle.dtype),
+            "vae_dtype": str(bundle.vae_dtype),
+            "threads": torch.get_num_threads(),
+        },
         "versions": {name: version(name) for name in _LIBRARIES},
     }
 
@@ -84,6 +96,7 @@ class Record:
         adapters: LoRAs and textual inversions that were in it, as `ModelBundle.adapters` names them.
         rows_per_call: as it was run.
         alpha_is_mask: the mask was the picture's own transparency.
+        device_type, dtype, vae_dtype, threads: where and in which precision it ran; None where that is not told.
         is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
         input_hash: of the input's samples.
         surroundings: device and versions, which decide the last bits, too.
@@ -95,6 +108,10 @@ class Record:
     model_hash: str
     adapters: tuple[str, ...]
     rows_per_call: int
+    device_type: str | None
+    dtype: DtypeName | None
+    vae_dtype: DtypeName | None
+    threads: int | None
     alpha_is_mask: bool
     is_hole_hidden: bool
     input_hash: str
@@ -119,6 +136,7 @@ def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
             model_hash=_line(record["model"]["hash"]),
             adapters=_lines(record["model"]["adapters"]),
             rows_per_call=_count(record["rows_per_call"]),
+            **_place(record["device"]),
             alpha_is_mask=record["alpha_is_mask"] is True,
             is_hole_hidden=record["is_hole_hidden"] is True,
             input_hash=_line(record["input_hash"]),
@@ -163,6 +181,17 @@ def _facts(values: Any, names: Iterable[str]) -> dict[str, str | int]:
     """Return the facts of these names that are there; whatever else is there has nobody to be told to."""
     found = {name: values[name] for name in names if name in values}
     return {name: value if type(value) is int else _line(value) for name, value in found.items()}
+
+
+def _place(device: Mapping[str, Any]) -> dict[str, Any]:
+    """Read where a picture was made; what an earlier version did not write, or nobody would, is None."""
+    kind, threads = device.get("type"), device.get("threads")
+    return {
+        "device_type": kind if isinstance(kind, str) else None,
+        "dtype": _DTYPE_NAMES.get(str(device.get("dtype"))),
+        "vae_dtype": _DTYPE_NAMES.get(str(device.get("vae_dtype"))),
+        "threads": threads if type(threads) is int and 1 <= threads <= (os.cpu_count() or 1) else None,
+    }
 
 
 def _public_name(bundle: ModelBundle) -> str:

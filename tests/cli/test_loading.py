@@ -23,6 +23,9 @@ def test_rows_reach_the_engine_and_the_result(checkpoint: Path) -> None:
     ("wrong", "error"),
     [
         ({"device": "abacus"}, InvalidField),
+        ({"dtype": "fp8"}, InvalidField),
+        ({"vae_dtype": "fp8"}, InvalidField),
+        ({"threads": 0}, InvalidField),
         ({"lora": ["missing.safetensors:0.5"]}, ModelNotFound),
         ({"vae": Path("missing.safetensors")}, ModelNotFound),
         ({"embedding": ["<cat>=missing.safetensors"]}, ModelNotFound),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import Result
@@ -132,3 +133,16 @@ def test_the_record_never_makes_us_download(saved: Path, run: Run, monkeypatch: 
     done = run("replay", str(saved))
     assert done.exit_code == 2
     assert "checkpoint" in done.stderr
+
+
+def test_precision_and_threads_are_taken_from_the_record(folder: Path, fill: Run, run: Run) -> None:
+    before = torch.get_num_threads()
+    try:
+        assert fill("-o", "out.png", "--dtype", "bf16", "--threads", "1").exit_code == 0
+        torch.set_num_threads(2)
+        same = run("replay", "out.png", "--json")
+        other = run("replay", "out.png", "--dtype", "fp32", "--json")
+    finally:
+        torch.set_num_threads(before)
+    assert json.loads(same.stdout) == {"is_identical": True, "max_difference": 0.0, "notes": []}
+    assert json.loads(other.stdout)["notes"] == ["dtype was torch.bfloat16, is torch.float32"]

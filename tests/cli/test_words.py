@@ -13,7 +13,7 @@ from retouch.errors import InvalidField
 from retouch.models.options import LoadOptions
 from retouch.request import InpaintRequest
 
-PYTHON_ONLY = {"dtype", "vae_dtype", "variant", "cache_dir"}
+PYTHON_ONLY = {"vae_dtype", "variant", "cache_dir"}
 """Fields of loading that no option sets."""
 
 

@@ -68,7 +68,7 @@ def test_weights_are_shared_and_the_given_model_stays_as_it_is(bundle: ModelBund
 
 
 def test_what_cannot_be_tuned_is_returned_as_it_is(bundle: ModelBundle) -> None:
-    half = type(bundle.vae)(**bundle.vae.config).to(torch.bfloat16)
+    half = type(bundle.vae)(**bundle.vae.config).to(torch.float16)
     assert tuned(half, EVERYWHERE) is half
     other = torch.nn.Linear(2, 2)
     assert tuned(other, EVERYWHERE) is other

@@ -94,7 +94,7 @@ def test_modules_are_ready_for_inference(tmp_path: Path) -> None:
 
 
 def test_precisions_are_those_of_the_placement(tmp_path: Path) -> None:
-    bundle = bundle_of(make_checkpoint(tmp_path), LoadOptions(device="cpu", dtype="bfloat16"))
+    bundle = bundle_of(make_checkpoint(tmp_path), LoadOptions(device="cpu", dtype="bf16"))
     assert bundle.unet.dtype == bundle.text_encoder.dtype == bundle.dtype == torch.bfloat16
     assert bundle.vae.dtype == bundle.vae_dtype == torch.float32
 

@@ -1,21 +1,23 @@
 """Devices and precisions follow simple rules."""
 
+import threading
+
 import pytest
 import torch
 
 from retouch.errors import InvalidField
-from retouch.models.devices import pick_device, place, row_limits
+from retouch.models.devices import fast_dtypes, pick_device, place, row_limits, use_threads
 from retouch.models.options import LoadOptions
 
 
 def test_cpu_computes_in_float32_unless_told_otherwise() -> None:
     assert place(LoadOptions(device="cpu")).dtype == torch.float32
-    told = place(LoadOptions(device="cpu", dtype="bfloat16", vae_dtype="bfloat16"))
+    told = place(LoadOptions(device="cpu", dtype="bf16", vae_dtype="bf16"))
     assert (told.dtype, told.vae_dtype) == (torch.bfloat16, torch.bfloat16)
 
 
 def test_vae_stays_in_float32_where_the_unet_does_not() -> None:
-    assert place(LoadOptions(device="cpu", dtype="float16")).vae_dtype == torch.float32
+    assert place(LoadOptions(device="cpu", dtype="fp16")).vae_dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", ["toaster", "cuda:99", "cpu:x"])
@@ -33,3 +35,33 @@ def test_knee_is_never_above_the_cap_and_small_models_take_more_rows() -> None:
         small, large = (row_limits(torch.device(kind), count) for count in (10_000_000, 860_000_000))
         assert small[1] <= small[0]
         assert large[1] <= large[0] <= small[0]
+
+
+@pytest.mark.parametrize("field", ["dtype", "vae_dtype"])
+def test_an_unknown_precision_is_an_error_of_its_field(field: str) -> None:
+    with pytest.raises(InvalidField, match=f"^{field}: is 'float32'"):
+        place(LoadOptions(device="cpu", **{field: "float32"}))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("threads", [0, -1, 10**6, True, "2"])
+def test_no_number_of_threads_is_an_error(threads: object) -> None:
+    with pytest.raises(InvalidField, match="threads"):
+        use_threads(threads)  # type: ignore[arg-type]
+
+
+def test_threads_hold_for_threads_that_begin_later_too() -> None:
+    before, seen = torch.get_num_threads(), []
+    try:
+        use_threads(3)
+        use_threads(None)
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [3]
+
+
+def test_every_device_multiplies_in_fp32() -> None:
+    assert fast_dtypes(torch.device("cpu"))[0] == "fp32"
+    assert fast_dtypes(torch.device("mps")) == ("fp32", "fp16")

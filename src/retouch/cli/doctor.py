@@ -14,6 +14,7 @@ from retouch.cli import options
 from retouch.cli.failures import printable
 from retouch.cli.loading import Checkpoint
 from retouch.errors import RetouchError
+from retouch.waiting import CHOICES, SPINS
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,7 +24,8 @@ PACKAGES = (
 )
 SWITCHES = (
     *("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HOME"),
-    *("RETOUCH_MODEL", "RETOUCH_DEVICE", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
+    *("RETOUCH_MODEL", "RETOUCH_DEVICE", "RETOUCH_DTYPE", "RETOUCH_THREADS", "CUDA_VISIBLE_DEVICES"),
+    *("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
 )
 SIDE_PX = 64
 STEPS = 2
@@ -33,12 +35,14 @@ STEPS = 2
 def doctor(
     model: options.Model = None,
     device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     as_json: options.Json = False,
     debug: options.Debug = False,  # noqa: ARG001 - its callback does the work
 ) -> None:
     """Show versions, device and caches, then repaint a small picture and compare what had to stay."""
     found: dict[str, Mapping[str, Any]] = {}
-    for name, facts in examine(Checkpoint(model=model, device=device)):
+    for name, facts in examine(Checkpoint(model=model, device=device, dtype=dtype, threads=threads)):
         found[name] = facts
         if not as_json:
             _print_section(name, facts)
@@ -52,7 +56,7 @@ def examine(checkpoint: Checkpoint) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield name and facts of one section after another, the quick ones first."""
     yield "versions", versions()
     yield "environment", {name: os.environ.get(name, "") for name in SWITCHES}
-    yield "compute", compute(checkpoint.device)
+    yield "compute", compute(checkpoint)
     yield "folders", folders()
     yield "self_test", self_test(checkpoint)
 
@@ -70,15 +74,33 @@ def versions() -> dict[str, str]:
     return found
 
 
-def compute(device: str) -> dict[str, Any]:
-    """Return the device that would be used, its name, and the threads of the CPU."""
+def compute(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the device that would be used, its precision, what it could do, and the threads of the CPU."""
     import torch
 
-    from retouch.models.devices import pick_device
+    from retouch.models.devices import fast_dtypes, pick_device, use_threads
 
-    chosen = pick_device(device)
+    use_threads(checkpoint.threads)
+    chosen = pick_device(checkpoint.device)
     name = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else platform.machine()
-    return {"device": str(chosen), "name": name, "threads": torch.get_num_threads(), "cpus": os.cpu_count()}
+    return {
+        "device": str(chosen),
+        "name": name,
+        "fast_dtypes": ", ".join(fast_dtypes(chosen)),
+        "threads": torch.get_num_threads(),
+        "cpus": os.cpu_count(),
+        "waiting": how_threads_wait(os.environ),
+    }
+
+
+def how_threads_wait(environment: Mapping[str, str]) -> str:
+    """Say how long OpenMP's threads spin for each other, which decides the speed beside other work."""
+    chosen = [f"{name}={environment[name]}" for name in CHOICES if name in environment]
+    if not chosen:
+        return "as PyTorch does, which was loaded before retouch: slow beside other work"
+    if chosen == [f"GOMP_SPINCOUNT={SPINS}"]:
+        return f"spins {SPINS} times, then sleeps"
+    return f"as you set it: {', '.join(chosen)}"
 
 
 def folders() -> dict[str, str]:

@@ -10,6 +10,7 @@ import typer
 
 from retouch.cli import options
 from retouch.cli.failures import printable
+from retouch.models.options import LoadOptions
 
 if TYPE_CHECKING:
     from retouch.evaluate.lineup import Lineup
@@ -53,6 +54,8 @@ def pocket(
     stock: Stock = False,
     baselines: Baselines = True,
     device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     rows_per_call: Rows = 16,
 ) -> None:
     """Prompts over composed scenes, judged offline: object, colour, seam, distance to real composites."""
@@ -63,7 +66,8 @@ def pocket(
     from retouch.evaluate.lineup import assemble
     from retouch.evaluate.pocket_protocol import PocketRun, run_pocket
 
-    lineup = _lineup(model, device, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
+    place = LoadOptions(device=device, dtype=dtype, threads=threads)
+    lineup = _lineup(model, place, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
     run = PocketRun(data=data, quota=Quota.of(cases), size=size, seed=seed)
     with ExitStack() as stack:
         run_pocket(run, assemble(lineup, stack), LiteFeatures(), out=out, say=_say)
@@ -92,6 +96,8 @@ def card(
     stock: Stock = False,
     baselines: Baselines = True,
     device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     rows_per_call: Rows = 16,
 ) -> None:
     """Empty scenes over a folder of photographs under LaMa's masks: FID, LPIPS, SSIM, PSNR by masked area."""
@@ -107,7 +113,8 @@ def card(
         inception=ScriptedFeatures(find_file(inception)) if inception else None,
         lpips=load_distance(find_file(lpips)) if lpips else None,
     )
-    lineup = _lineup(model, device, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
+    place = LoadOptions(device=device, dtype=dtype, threads=threads)
+    lineup = _lineup(model, place, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
     run = CardRun(folder=pictures, limit=limit, side=size, seed=seed)
     if masks:
         run = replace(run, kinds=tuple(kind.value for kind in masks))
@@ -138,7 +145,7 @@ def compare(
 
 def _lineup(
     model: str | None,
-    device: str,
+    place: LoadOptions,
     rows_per_call: int,
     sampling: tuple[int | None, float | None],
     *,
@@ -150,7 +157,7 @@ def _lineup(
 
     return Lineup(
         model=model,
-        device=device,
+        options=place,
         rows_per_call=rows_per_call,
         sampling=Sampling(*sampling),
         with_stock=stock,

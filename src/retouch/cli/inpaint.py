@@ -49,6 +49,8 @@ def inpaint(
     model: options.Model = None,
     device: options.Device = "auto",
     vae: options.Vae = None,
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from retouch.cli.limits import limits
 from retouch.models.locate import check_whole, locate
-from retouch.models.options import LoadOptions, PredictionType
+from retouch.models.options import DtypeName, LoadOptions, PredictionType
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
@@ -22,6 +22,9 @@ class Checkpoint:
         model: a folder, a file or a hub id; None is the embedded model.
         device: a device, or `auto`.
         vae: a VAE file or folder in the place of the checkpoint's own.
+        dtype: precision of the UNet and the text encoder, or `auto`.
+        vae_dtype: precision of the VAE.
+        threads: threads of the CPU; None leaves PyTorch's choice.
         lora: LoRA files as `path` or `path:scale`.
         embedding: textual inversions as `path` or `token=path`.
         allow_pickle: also read pickled weights.
@@ -35,6 +38,9 @@ class Checkpoint:
     model: str | None = None
     device: str = "auto"
     vae: Path | None = None
+    dtype: DtypeName = "auto"
+    vae_dtype: DtypeName = "auto"
+    threads: int | None = None
     lora: Sequence[str] | None = None
     embedding: Sequence[str] | None = None
     allow_pickle: bool = False
@@ -71,6 +77,9 @@ class Checkpoint:
         """The options of loading, once it is known that there is a checkpoint."""
         options = LoadOptions(
             device=self.device,
+            dtype=self.dtype,
+            vae_dtype=self.vae_dtype,
+            threads=self.threads,
             allow_pickle=self.allow_pickle,
             local_files_only=self.offline,
             offload=self.offload,

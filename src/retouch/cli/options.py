@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from retouch.cli.failures import Session
-from retouch.models.options import PredictionType
+from retouch.models.options import DtypeName, PredictionType
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -167,6 +167,23 @@ Model = Annotated[
 Device = Annotated[
     str,
     typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", envvar="RETOUCH_DEVICE"),
+]
+Dtype = Annotated[
+    DtypeName,
+    typer.Option(
+        "--dtype",
+        help="Precision of the UNet and the text encoder; auto is fp16 on CUDA, else fp32.",
+        envvar="RETOUCH_DTYPE",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        help="Threads of the CPU.  [default: OMP_NUM_THREADS, else one a core]",
+        min=1,
+        envvar="RETOUCH_THREADS",
+    ),
 ]
 Offload = Annotated[
     bool,

@@ -15,6 +15,7 @@ from retouch.cli.outputs import Destination
 from retouch.errors import RetouchError
 
 if TYPE_CHECKING:
+    from retouch.record import Record
     from retouch.replay import Replayed
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
@@ -34,6 +35,8 @@ def replay(
     model: options.Model = None,
     device: options.Device = "auto",
     vae: options.Vae = None,
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
     lora: options.Lora = None,
     embedding: options.Embedding = None,
     allow_pickle: options.AllowPickle = False,
@@ -60,16 +63,28 @@ def replay(
 
 def _replay(saved: Path, image: Path | None, checkpoint: Checkpoint) -> "Replayed":
     from retouch.inpainter import Inpainter
-    from retouch.replay import known_model, remember, settings_for
+    from retouch.replay import remember, settings_for
     from retouch.replay import replay as make_again
 
     memory = remember(saved, limits=limits())
     original = None if image is None else inputs.picture(image, option="--image")
-    if checkpoint.model is None:
-        checkpoint = replace(checkpoint, model=known_model(memory.record), offline=True)
-    bundle = checkpoint.load_bundle()
+    bundle = _as_recorded(checkpoint, memory.record).load_bundle()
     with Inpainter(bundle, settings=settings_for(memory.record, bundle), limits=limits()) as inpainter:
         return make_again(memory, inpainter, image=original)
+
+
+def _as_recorded(checkpoint: Checkpoint, record: "Record") -> Checkpoint:
+    """Take what is not named from the record: the model, told by its weights, the precision and the threads.
+
+    A picture never makes us download a model. On another kind of device its precision would make nothing equal.
+    """
+    from retouch.models.devices import pick_device
+    from retouch.replay import known_model
+
+    checkpoint = replace(checkpoint, threads=checkpoint.threads or record.threads)
+    if checkpoint.dtype == "auto" and pick_device(checkpoint.device).type == record.device_type:
+        checkpoint = replace(checkpoint, dtype=record.dtype or "auto", vae_dtype=record.vae_dtype or "auto")
+    return checkpoint if checkpoint.model else replace(checkpoint, model=known_model(record), offline=True)
 
 
 def _to_json(replayed: "Replayed") -> str:

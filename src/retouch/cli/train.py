@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from retouch.cli import options
 from retouch.data.mixture import MixtureName
 
 app = typer.Typer(
@@ -50,12 +51,15 @@ def run(
         int | None, typer.Option(help="Stop, resumably, after this many optimiser steps.")
     ] = None,
     cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
+    threads: options.Threads = None,
 ) -> None:
     """Run a recipe's phases to the end; run again to go on after an interruption."""
     from retouch.cli.training_bar import reporting
+    from retouch.models.devices import use_threads
     from retouch.train.config import load_config
     from retouch.train.run import RunOptions, run_training
 
+    use_threads(threads)
     recipe = load_config(config, _values(override or []))
     with reporting() as report:
         run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps, on_report=report))
@@ -98,10 +102,13 @@ def vae(
         bool, typer.Option(help="Leave the encoder, and so all latents, as they are.")
     ] = False,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 2e-3,
+    threads: options.Threads = None,
 ) -> None:
     """Train the small VAE on random crops of composed scenes."""
+    from retouch.models.devices import use_threads
     from retouch.train.vae import VaeRecipe, train_vae
 
+    use_threads(threads)
     train_vae(
         VaeRecipe(
             data_dir=data_dir,
@@ -146,10 +153,13 @@ def text(
     start_from: Annotated[
         Path | None, typer.Option(help="A text encoder to begin with; its words keep their meaning.")
     ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Teach a text encoder to sketch what captions name, before a UNet is trained on it."""
+    from retouch.models.devices import use_threads
     from retouch.train.sketch import SketchRecipe, train_text
 
+    use_threads(threads)
     train_text(
         SketchRecipe(
             data_dir=data_dir,

@@ -20,6 +20,7 @@ from retouch.engine.stages import PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
 from retouch.engine.trajectory import Trajectory
 from retouch.engine.workers import release_workers
+from retouch.engine.yielding import yielding
 from retouch.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -155,7 +156,8 @@ class Engine:
             with torch.inference_mode():
                 while (group := self._next()) is not None:
                     start = time.perf_counter()
-                    self._run(group)
+                    with yielding():
+                        self._run(group)
                     self._settle()
                     self._tick_s += time.perf_counter() - start
         except BaseException as error:

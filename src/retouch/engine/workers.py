@@ -8,7 +8,6 @@ once computed, and then only waits for the engine, slows it down: on 2 cores, 6.
 
 import ctypes
 import os
-from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -26,12 +25,17 @@ def release_workers() -> None:
     Nothing happens inside a parallel region, in a forked process, or where the runtime is another than GNU's of
     GCC 9 or later.
     """
-    if os.getpid() == _process and (pause := _pause()) is not None:
-        pause(_SOFT)
+    if (runtime := gnu_runtime()) is not None:
+        runtime.omp_pause_resource_all(_SOFT)
+
+
+def gnu_runtime() -> ctypes.CDLL | None:
+    """Return GNU's runtime (GCC 9 or later) as PyTorch uses it; None for another one, or in a forked process."""
+    return _runtime() if os.getpid() == _process else None
 
 
 @cache
-def _pause() -> Callable[[int], int] | None:
+def _runtime() -> ctypes.CDLL | None:
     # A look-up through PyTorch's own library goes on to those that it is linked to: it finds the very runtime in
     # use, whatever other copies the process has loaded.
     try:
@@ -39,4 +43,4 @@ def _pause() -> Callable[[int], int] | None:
     except OSError:
         return None
     # LLVM's runtime has the function too, but pauses the whole process by it, calls under way included.
-    return getattr(library, "omp_pause_resource_all", None) if hasattr(library, "GOMP_parallel") else None
+    return library if hasattr(library, "GOMP_parallel") and hasattr(library, "omp_pause_resource_all") else None

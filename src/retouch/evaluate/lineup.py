@@ -7,7 +7,7 @@ from pathlib import Path
 from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, RoundTripPainter, TruthPainter
 from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
 from retouch.models.locate import locate
-from retouch.models.options import LoadOptions
+from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Lineup:
 
     Attributes:
         model: a folder, a file or a hub id; None is the embedded model.
-        device: a device, or `auto`.
+        options: where and in which precision it runs.
         rows_per_call: rows of every call of our engine.
         with_stock: also run stock diffusers on the same checkpoint.
         with_baselines: also run the painters that need no prompt.
@@ -24,7 +24,7 @@ class Lineup:
     """
 
     model: str | None = None
-    device: str = "auto"
+    options: LoadOptions = DEFAULT_OPTIONS
     rows_per_call: int = 16
     sampling: Sampling = DEFAULT_SAMPLING
     with_stock: bool = False
@@ -41,7 +41,7 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
     from retouch.engine.settings import EngineSettings
     from retouch.inpainter import Inpainter
 
-    options = LoadOptions(device=lineup.device)
+    options = lineup.options
     settings = EngineSettings(rows_per_call=lineup.rows_per_call)
     inpainter = stack.enter_context(Inpainter.load(lineup.model, options=options, settings=settings))
     painters: list[Painter] = [EnginePainter(inpainter, lineup.sampling)]

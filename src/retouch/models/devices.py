@@ -1,14 +1,16 @@
 """Which device, which precision and how many rows: the rules for a checkpoint of some size."""
 
+import platform
 from dataclasses import dataclass
 
 import torch
 
 from retouch.errors import InvalidField
-from retouch.models.options import LoadOptions
+from retouch.models.options import DtypeName, LoadOptions
 
 SMALL_UNET_PARAMETERS = 100_000_000
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+MAX_THREADS = 1024
+_DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,48 @@ def place(options: LoadOptions) -> Placement:
         InvalidField: the device is unknown or not there.
     """
     device = pick_device(options.device)
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
     return Placement(
         device=device,
-        dtype=_DTYPES[options.dtype] if options.dtype else dtype,
-        vae_dtype=_DTYPES[options.vae_dtype] if options.vae_dtype else torch.float32,
+        dtype=_dtype("dtype", options.dtype, torch.float16 if device.type == "cuda" else torch.float32),
+        vae_dtype=_dtype("vae_dtype", options.vae_dtype, torch.float32),
         offload=options.offload,
     )
+
+
+def _dtype(field: str, name: str, automatic: torch.dtype) -> torch.dtype:
+    if name != "auto" and name not in _DTYPES:
+        raise InvalidField(field, f"is {name!r}", hint=f"one of: auto, {', '.join(_DTYPES)}")
+    return _DTYPES.get(name, automatic)
+
+
+def fast_dtypes(device: torch.device) -> tuple[DtypeName, ...]:
+    """Return in which precisions a device multiplies by instructions of its own, the fastest last."""
+    if device.type == "cuda":
+        return ("fp32", "fp16", "bf16") if torch.cuda.is_bf16_supported() else ("fp32", "fp16")
+    if device.type == "cpu":
+        return ("fp32", "bf16") if multiplies_bf16() else ("fp32",)
+    return ("fp32", "fp16")
+
+
+def multiplies_bf16() -> bool:
+    """Whether this processor multiplies bfloat16 by instructions of its own."""
+    if platform.machine() in ("x86_64", "AMD64"):
+        # oneDNN says yes to every AVX-512, where it converts to fp32 and back, which is slower than fp32.
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return bool(torch._C._has_mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def use_threads(threads: int | None) -> None:
+    """Let the operations of this process run on so many threads; None leaves the number as it is.
+
+    Raises:
+        InvalidField: it is no number of threads.
+    """
+    if threads is None:
+        return
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise InvalidField("threads", f"is {threads!r}, must be 1 to {MAX_THREADS}")
+    torch.set_num_threads(threads)
 
 
 def pick_device(name: str | None) -> torch.device:

@@ -9,7 +9,7 @@ from retouch.errors import InvalidField, MissingExtra, ModelError, ModelUnsafe
 from retouch.models.adapters import attach
 from retouch.models.assemble import assemble
 from retouch.models.bundle import ModelBundle
-from retouch.models.devices import place
+from retouch.models.devices import place, use_threads
 from retouch.models.folder import load_folder, quiet_loading
 from retouch.models.guarded import guarded
 from retouch.models.hashing import identities
@@ -35,8 +35,9 @@ def load_model(name: str | Path | None = None, options: LoadOptions = DEFAULT_OP
         ModelNotFound: it is not there or not whole.
         ModelUnsafe: a file would run code or lies about sizes.
         ModelUnsupported: it is of a family that retouch does not run.
-        InvalidField: the device is not there.
+        InvalidField: the device is not there, or an option is out of its range.
     """
+    use_threads(options.threads)
     placement = place(options)
     source = locate(name, options)
     with guarded(f"{source.path.name} cannot be loaded"), quiet_loading():

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 PredictionType = Literal["epsilon", "v_prediction", "sample"]
-DtypeName = Literal["float32", "float16", "bfloat16"]
+DtypeName = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +14,9 @@ class LoadOptions:
 
     Attributes:
         device: `cpu`, `cuda`, `cuda:1`, `mps`, ...; None takes the best one that is there.
-        dtype: precision of the UNet and the text encoder.
-        vae_dtype: precision of the VAE.
+        dtype: precision of the UNet and the text encoder; `auto` is what the device is known to do well.
+        vae_dtype: precision of the VAE; `auto` is fp32.
+        threads: threads of the CPU for each operation, in the whole process; None leaves PyTorch's choice.
         variant: file variant to prefer in a folder (`fp16`); another one is taken where it is missing.
         allow_pickle: also read `.ckpt`, `.bin` and `.pt` files, weights only.
         local_files_only: never ask the hub, use what is cached.
@@ -29,8 +30,9 @@ class LoadOptions:
     """
 
     device: str | None = None
-    dtype: DtypeName | None = None
-    vae_dtype: DtypeName | None = None
+    dtype: DtypeName = "auto"
+    vae_dtype: DtypeName = "auto"
+    threads: int | None = None
     variant: str | None = None
     allow_pickle: bool = False
     local_files_only: bool = False

@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from retouch.engine.yielding import yielding
 from retouch.errors import InvalidField
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
@@ -163,7 +164,9 @@ class Trainer:
             self._run = self._start_phase(sources(self.phase))
             while not self._is_over:
                 started = time.monotonic()
-                hooks.on_step(self, self._step(self._run))
+                with yielding():
+                    values = self._step(self._run)
+                hooks.on_step(self, values)
                 self.position.elapsed_s += time.monotonic() - started
                 if stop():
                     return

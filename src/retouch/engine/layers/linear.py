@@ -54,6 +54,10 @@ class ContextLinear(_OncePerContext, FastLinear):
     """Keys or values of a cross-attention."""
 
 
+class PlainContextLinear(_OncePerContext, nn.Linear):
+    """Keys or values of a cross-attention in another precision than fp32."""
+
+
 class ContextEmbedding(_OncePerContext, TextTimeEmbedding):  # type: ignore[misc]  # diffusers has no types
     """The pooled context that joins the time embedding."""
 
