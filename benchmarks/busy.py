@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SIDE, STEPS = 128, 20
+SIDE, STEPS = 256, 20
 
 
 def fills(run: Callable[[], object], seconds: float) -> list[float]:

@@ -106,3 +106,21 @@ def test_the_full_mask_is_full():
 def test_an_empty_mask_has_no_bounding_box():
     with pytest.raises(ValueError, match="empty"):
         masks.bounding_box(np.zeros((4, 4), dtype=np.bool_))
+
+
+def test_a_loose_mask_holds_its_object_with_much_room():
+    alpha = np.zeros((64, 64), np.uint8)
+    alpha[24:40, 26:38] = 255
+    areas = []
+    for seed in range(40):
+        mask = masks.loosely_around(np.random.default_rng(seed), alpha)
+        assert mask[alpha > 8].all()
+        areas.append(mask.sum() / (alpha > 8).sum())
+    assert np.median(areas) > 1.5
+
+
+def test_masks_over_ground_are_never_empty_and_of_every_size():
+    shares = [masks.anywhere(np.random.default_rng(seed), (64, 64)).mean() for seed in range(200)]
+    assert min(shares) > 0
+    assert min(shares) < 0.05
+    assert max(shares) > 0.3

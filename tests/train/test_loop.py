@@ -123,3 +123,26 @@ def test_two_processes_learn_what_one_learns_at_the_same_global_batch(
     two = load_state(tmp_path / "two" / "checkpoint.pt")
     for name, weight in one.state()["model"].items():
         torch.testing.assert_close(weight, two["model"][name], rtol=1e-3, atol=1e-4)
+
+
+def test_widening_before_the_first_phase_changes_no_weight(config: TrainConfig, tmp_path: Path) -> None:
+    early = config.model_copy(update={"model": config.model.model_copy(update={"widen_first": True})})
+    one, other = (
+        run_training(RunOptions(config=chosen, run_dir=tmp_path / name, cpu=True)).state()["model"]
+        for name, chosen in (("late", config), ("early", early))
+    )
+    assert one.keys() == other.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(other[name], weight, rtol=1e-3, atol=1e-5)
+
+
+def test_a_phase_ends_by_the_clock_where_its_steps_take_longer(config: TrainConfig, tmp_path: Path) -> None:
+    phases = tuple(
+        phase.model_copy(update={"steps": 10_000, "time_limit_s": limit})
+        for phase, limit in zip(config.phases, (1e-6, 1e-6), strict=True)
+    )
+    trainer = run_training(
+        RunOptions(config=config.model_copy(update={"phases": phases}), run_dir=tmp_path / "short", cpu=True)
+    )
+    assert trainer.position.phase == len(phases) - 1
+    assert trainer.position.step == 1

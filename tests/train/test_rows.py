@@ -2,7 +2,7 @@
 
 import torch
 
-from retouch.train.rows import Place, draw_rows
+from retouch.train.rows import Place, draw_on_device, draw_rows
 
 
 def test_row_draws_the_same_in_any_company_and_position() -> None:
@@ -43,3 +43,17 @@ def test_noisiest_fifth_gets_its_share_beside_the_uniform_rest() -> None:
     assert int(timesteps.max()) <= 999
     rest = timesteps[timesteps < 800].float()
     assert abs(float(rest.mean()) - 399.5) < 4 * 231 / len(rest) ** 0.5
+
+
+def test_draws_of_a_whole_micro_batch_are_its_first_places_own() -> None:
+    settings = {"cells": 4, "text_drop_rate": 0.5, "high_noise_share": 0.2}
+    device = torch.device("cpu")
+    one, same = (draw_on_device(Place(0, 0, 3, 16), 64, device, **settings) for _ in range(2))
+    other = draw_on_device(Place(0, 0, 4, 16), 64, device, **settings)
+    for name in ("pick", "timesteps", "noise", "posterior", "drop_text"):
+        assert torch.equal(getattr(one, name), getattr(same, name))
+        assert not torch.equal(getattr(one, name), getattr(other, name))
+    assert one.posterior.shape == (64, 2, 4, 4, 4)
+    assert one.timesteps.min() >= 0
+    assert one.timesteps.max() < 1000
+    assert 0.2 < float(one.drop_text.double().mean()) < 0.8
