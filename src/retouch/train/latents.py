@@ -90,13 +90,15 @@ class SceneEncoder:
     """Scenes to posteriors, with the frozen VAE."""
 
     def __init__(self, vae: AutoencoderKL, *, size: int) -> None:
-        self._vae = vae.eval().to(memory_format=torch.channels_last)
+        self._vae = vae.eval()
         self._scale = float(vae.config.scaling_factor)
+        # Before the layout changes: over channels-last tensors PyTorch's norm loses digits where a picture is flat.
         self._empty = self._posteriors(torch.zeros(1, 3, size, size))[0]
+        self._vae.to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def _posteriors(self, images: Tensor) -> Tensor:
-        found = self._vae.encode(images.contiguous(memory_format=torch.channels_last)).latent_dist
+        found = self._vae.encode(images).latent_dist
         return torch.stack([found.mean, found.std], dim=1) * self._scale  # (B, 2, 4, h, w)
 
     def encode(self, scenes: list[Scene]) -> Tensor:
