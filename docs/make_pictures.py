@@ -4,6 +4,7 @@
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ EXAMPLES = HERE.parent / "examples"
 PICTURES = HERE / "pictures"
 TINT = (230, 40, 90)
 GAP, CAPTION = 8, 20
+options = partial(MaskOptions, polarity="white", threshold=0.5, grow_px=0, fill_holes=False)
 DEMO_PROMPTS = (
     "a red apple",
     "a strawberry",
@@ -84,7 +86,7 @@ def polarity() -> Image.Image:
     top = [on_checkers(file) for file in files.values()]
     below = []
     for name, file in files.items():
-        mask = prepare_mask(decode_picture(file), height=128, width=192, options=MaskOptions(polarity=name))
+        mask = prepare_mask(decode_picture(file), height=128, width=192, options=options(polarity=name))
         below.append(tinted(photo, mask.pixels.astype(np.float32)))
     return sheet([top, below], [[f"{name} is repainted" for name in files]])
 
@@ -96,8 +98,8 @@ def steps() -> Image.Image:
     ImageDraw.Draw(drawn).ellipse((32, 24, 96, 104), outline=255, width=5)
     source = decode_picture(drawn)
 
-    def read(**options: int) -> Bools:
-        prepared = prepare_mask(source, height=size, width=size, options=MaskOptions(**options))  # type: ignore[arg-type]
+    def read(**given: int) -> Bools:
+        prepared = prepare_mask(source, height=size, width=size, options=options(**given))  # type: ignore[arg-type]
         return prepared.pixels
 
     filled, grown = read(fill_holes=True), read(fill_holes=True, grow_px=16)
