@@ -92,7 +92,7 @@ class SceneEncoder:
     def __init__(self, vae: AutoencoderKL, *, size: int) -> None:
         self._vae = vae.eval()
         self._scale = float(vae.config.scaling_factor)
-        # Before the layout changes: over channels-last tensors PyTorch's norm loses digits where a picture is flat.
+        # Before the layout changes: over channels-last tensors PyTorch's norm loses digits of flat pictures.
         self._empty = self._posteriors(torch.zeros(1, 3, size, size))[0]
         self._vae.to(memory_format=torch.channels_last)
 
