@@ -83,11 +83,16 @@ def shifted(mask: Mask, dy: int, dx: int) -> Mask:
     return moved
 
 
-def random_box(rng: Rng, size: tuple[int, int], share: tuple[float, float] = (0.2, 0.7)) -> Mask:
-    """A box whose sides are `share` of the picture's, anywhere inside it."""
+def random_box(
+    rng: Rng,
+    size: tuple[int, int],
+    share: tuple[float, float] = (0.2, 0.7),
+    width_share: tuple[float, float] | None = None,
+) -> Mask:
+    """A box whose sides are `share` of the picture's, anywhere inside it; `width_share` is for another width."""
     height, width = size
     h = max(1, round(height * rng.uniform(*share)))
-    w = max(1, round(width * rng.uniform(*share)))
+    w = max(1, round(width * rng.uniform(*(width_share or share))))
     top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
     return box(size, (left, top, left + w, top + h))
 
@@ -222,8 +227,4 @@ def anywhere(rng: Rng, size: tuple[int, int]) -> Mask:
     if kind == 2:
         return random_ellipse(rng, size)
     long = (0.04, 0.15), (0.4, 1.0)  # a wire, a pole
-    thin, other = long if rng.random() < 0.5 else long[::-1]
-    height, width = size
-    h, w = max(1, round(height * rng.uniform(*thin))), max(1, round(width * rng.uniform(*other)))
-    top, left = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
-    return box(size, (left, top, left + w, top + h))
+    return random_box(rng, size, *(long if rng.random() < 0.5 else long[::-1]))
