@@ -100,10 +100,8 @@ class LatentPool:
         self._device = device
         self._slots = slots
         self._ready = min(ready, slots)
-        self._factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.cells = size // self._factor
+        self.cells = cells = size // 2 ** (len(vae.config.block_out_channels) - 1)
         self.made = 0
-        cells = self.cells
         # Picture and masked picture; mean and deviation.
         self._posteriors = torch.empty(slots, 2, 2, 4, cells, cells, dtype=torch.float16, device=device)
         self._masks = torch.empty(slots, size, size, dtype=torch.bool, device=device)
