@@ -26,6 +26,7 @@
     ├── Unauthorized              unauthorized        401   exit 1
     ├── Forbidden                 forbidden           403   exit 1
     ├── NotFound                  not_found           404   exit 1
+    ├── MethodNotAllowed          method_not_allowed  405   exit 1
     ├── Conflict                  conflict            409   exit 1
     ├── BodyTimeout               body_timeout        408   exit 1
     ├── Unavailable               unavailable         503   exit 1
@@ -206,6 +207,12 @@ class NotFound(RetouchError):
     """There is no such thing for this caller."""
 
     code, status = "not_found", 404
+
+
+class MethodNotAllowed(RetouchError):
+    """The resource is there, but not for this method."""
+
+    code, status = "method_not_allowed", 405
 
 
 class Conflict(RetouchError):

@@ -1,1 +1,1 @@
-"""HTTP: what stands between a socket and the work, and the work behind it."""
+"""HTTP: one engine a device behind the dialects that clients already speak."""
