@@ -65,10 +65,13 @@ class Admission:
         with self._lock:
             if self.is_draining:
                 raise Draining("the server is about to end", retry_after_s=self._retry_after_s(1))
-            if caller is not None:
-                self._account(caller).count(self._clock(), self._bounds.caller_per_minute)
             lease = Lease(self, caller)
-            self._take(lease, rows=1, size_bytes=size_bytes)
+            try:
+                if caller is not None:
+                    self._account(caller).count(self._clock(), self._bounds.caller_per_minute)
+                self._take(lease, rows=1, size_bytes=size_bytes)
+            finally:
+                self._forget_if_idle(caller)
             return lease
 
     @property
@@ -112,11 +115,13 @@ class Admission:
         self.rows -= lease.rows
         self.size_bytes -= lease.size_bytes
         if lease.caller is not None:
-            account = self._account(lease.caller)
-            account.rows -= lease.rows
-            if account.is_forgotten(self._clock()):
-                del self._callers[lease.caller]
+            self._account(lease.caller).rows -= lease.rows
+            self._forget_if_idle(lease.caller)
         lease.rows = lease.size_bytes = 0
+
+    def _forget_if_idle(self, caller: str | None) -> None:
+        if caller is not None and self._account(caller).is_idle(self._clock()):
+            del self._callers[caller]
 
     def _account(self, caller: str) -> "_Account":
         return self._callers.setdefault(caller, _Account())
@@ -183,7 +188,7 @@ class _Account:
         if most:
             self.came.append(now)
 
-    def is_forgotten(self, now: float) -> bool:
+    def is_idle(self, now: float) -> bool:
         self._forget(now)
         return not self.rows and not self.came
 
