@@ -5,8 +5,8 @@ and every route. The `Host` header must name this server: a page that lets its o
 rebinding) still sends its own name. And a request that a browser marks as another site's (`Origin`,
 `Sec-Fetch-Site`) is refused, unless its origin is listed, when the key decides.
 
-One kind of foreign request passes: a person who follows a link to a page of ours. It is a top-level `GET` of a path
-that holds no data, and what it shows cannot be read or framed by the page that held the link.
+One kind of foreign request passes: a person who follows a link to a page of ours. It is a top-level `GET` of a
+path that holds no data, and what it shows cannot be read or framed by the page that held the link.
 """
 
 import ipaddress

@@ -1,7 +1,8 @@
 """The log of a server: a line of JSON for each record, and one record for each request.
 
 What people sent is not in it: no prompt, no picture, no key, no query, no path but the route's template. A record
-of an exception tells its class and the lines of code it went through, never its message, which may quote a request.
+of an exception tells its class and the lines of code it went through, never its message, which may quote a
+request.
 """
 
 import json
@@ -11,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -93,15 +95,18 @@ class JsonLines(logging.Formatter):
 
 
 def write_logs(level: int = logging.INFO, *, stream: TextIO | None = None) -> None:
-    """Send every log record of this process to one stream as lines of JSON.
+    """Send the log records of this process to one stream as lines of JSON: ours from `level`, others' warnings.
 
-    The access log of uvicorn is silenced: it holds queries, and `RequestLog` takes its place.
+    Other libraries log addresses and headers at lower levels. The access log of uvicorn is silenced: it holds
+    queries, and `RequestLog` takes its place.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level)
+    root.setLevel(logging.WARNING)
+    for name in ("retouch", "uvicorn"):
+        logging.getLogger(name).setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], name != "uvicorn.access"
@@ -112,7 +117,7 @@ def _where(error: BaseException) -> dict[str, Any]:
     found: dict[str, Any] = {
         "class": type(error).__name__,
         "frames": [
-            f"{frame.name} ({'/'.join(frame.filename.split('/')[-2:])}:{frame.lineno})" for frame in frames
+            f"{frame.name} ({'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno})" for frame in frames
         ],
     }
     cause = error.__cause__ or error.__context__

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retouch.errors import RetouchError, Unauthorized, Unavailable
-from retouch.serve.scopes import has_body, header_values, notes
+from retouch.serve.request_ids import request_id_of
+from retouch.serve.scopes import has_body, header_values
 
 LINGER_S = 2.0
 """How long what is left of a refused body is thrown away."""
@@ -42,7 +43,7 @@ def plain_answer(scope: Scope, error: RetouchError) -> Answer:
         "code": error.code,
         "message": str(error),
         "hint": error.hint,
-        "request_id": notes(scope).get("request_id"),
+        "request_id": request_id_of(scope),
     }
     body = json.dumps({"error": said}).encode()
     return Answer(error.status, body, [(b"content-type", b"application/json"), *refusal_headers(error)])
@@ -78,7 +79,7 @@ class Refusals:
             await self.app(scope, exchange.receive, exchange.send)
         except RetouchError as error:
             failure = error
-        except Exception as error:  # the last door: nothing of a defect reaches a client
+        except Exception as error:  # noqa: BLE001 - the last door: nothing of a defect reaches a client
             _log.error("unexpected %s", type(error).__name__, exc_info=error)
             failure = RetouchError("internal error", hint="tell the operator the request id")
         else:
@@ -98,7 +99,7 @@ class Refusals:
             "headers": [*answer.headers, length, *closing],
         }
         await exchange.send(start)
-        # The length is told, so the client has the whole answer now; the exchange stays open for what it still sends.
+        # The length was told, so the client has the whole answer; the exchange stays open for what it still sends.
         await exchange.send({"type": "http.response.body", "body": answer.body, "more_body": True})
         if not exchange.is_read and not header_values(scope, b"expect"):
             await exchange.throw_away(self.linger_s)

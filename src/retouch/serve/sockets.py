@@ -1,9 +1,9 @@
 """uvicorn's HTTP/1.1 protocol with the two limits of time that it lacks.
 
 A connection must bring a request's head within `HEAD_S`, counted from its first byte (or from the connection), and
-must take what is written to it: one that takes less than `WRITE_STALL_BYTES` in `WRITE_STALL_S` is cut. Without the
-first, a client that sends a byte a second keeps a connection for ever; without the second, one that never reads
-keeps its answer in memory.
+must take what is written to it: one that takes less than `WRITE_STALL_BYTES` in `WRITE_STALL_S` is cut. Without
+the first, a client that sends a byte a second keeps a connection for ever; without the second, one that never
+reads keeps its answer in memory.
 
 Use it as `uvicorn.Config(..., http=Sockets)`. It is h11's, so `h11_max_incomplete_event_size` bounds the head.
 """

@@ -1,8 +1,8 @@
 """JSON as strangers may send it: shallow, of few values, and with one meaning.
 
 What two parsers could read differently is refused: double keys, NaN and infinity, numbers past any field's range,
-half surrogates, bytes that are not UTF-8. Depth and number of values are counted in the bytes, before a parser makes
-objects of them: `[[],[],...` would take twenty times its size.
+half surrogates, bytes that are not UTF-8. Depth and number of values are counted in the bytes, before a parser
+makes objects of them: `[[],[],...` would take twenty times its size.
 """
 
 import json
