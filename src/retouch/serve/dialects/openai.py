@@ -17,10 +17,9 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from retouch.errors import Blocked, Forbidden, NotFound, RetouchError, Unauthorized, Unavailable
 from retouch.imaging.encode import MEDIA_TYPES
 from retouch.result import InpaintResult
-from retouch.serve.asking import lease_of, while_connected
-from retouch.serve.dialect import Answer, Dialect
+from retouch.serve.asking import form_of, lease_of, while_connected
+from retouch.serve.dialect import Dialect, Words
 from retouch.serve.dialects.openai_fields import FIELDS, Edit, edit_of
-from retouch.serve.forms import read_form
 from retouch.serve.service import Service, Work
 
 _POLL_S = 0.05
@@ -40,7 +39,7 @@ def routes(service: Service) -> APIRouter:
     @router.post("/v1/images/edits", summary="Edit a picture (OpenAI)", openapi_extra={"requestBody": _BODY})
     async def edit(request: Request) -> Response:
         """Repaint what is transparent in `mask`, or in `image` where there is no mask."""
-        form = await read_form(request, service)
+        form = await form_of(request, service)
         edit = await service.aside(edit_of, form, service)
         lease = lease_of(request)
         if edit.is_streamed:
@@ -63,7 +62,7 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
-def answer(error: RetouchError) -> Answer:
+def words(error: RetouchError) -> Words:
     """Word an error as OpenAI's API does: bad input is 400 there, whatever is wrong with it."""
     status, kind, code = error.status, "invalid_request_error", error.code
     if isinstance(error, Blocked):
@@ -80,7 +79,7 @@ def answer(error: RetouchError) -> Answer:
         status = 400
     message = f"{error} ({error.hint})" if error.hint else str(error)
     body = {"message": message, "type": kind, "param": getattr(error, "field", None), "code": code}
-    return Answer(status, {"error": body})
+    return Words(status, {"error": body})
 
 
 async def _answer(service: Service, result: InpaintResult, edit: Edit) -> dict[str, Any]:
@@ -108,9 +107,11 @@ async def _events(service: Service, work: Work, edit: Edit) -> AsyncIterator[str
         result = await work.result()
         body = await _answer(service, result, edit)
         for item in body.pop("data"):
-            yield _event("image_edit.completed", {**_described(result, edit), **item, **_stamp(), "usage": _NO_TOKENS})
+            yield _event(
+                "image_edit.completed", {**_described(result, edit), **item, **_stamp(), "usage": _NO_TOKENS}
+            )
     except RetouchError as error:
-        yield _event("error", {"type": "error", **answer(error).body})
+        yield _event("error", {"type": "error", **words(error).body})
     finally:
         work.cancel()  # the client has gone, or all is sent
 
@@ -158,13 +159,16 @@ def _event(name: str, data: Mapping[str, Any]) -> str:
 
 
 def _model(service: Service) -> dict[str, Any]:
-    name = service.fleet.inpainters[0].bundle.name
-    return {"id": name, "object": "model", "created": service.started, "owned_by": "retouch"}
+    return {"id": service.model_name, "object": "model", "created": service.started, "owned_by": "retouch"}
 
 
 _BODY = {
     "required": True,
-    "content": {"multipart/form-data": {"schema": {"type": "object", "properties": FIELDS, "required": ["image", "prompt"]}}},
+    "content": {
+        "multipart/form-data": {
+            "schema": {"type": "object", "properties": FIELDS, "required": ["image", "prompt"]}
+        }
+    },
 }
 
 DIALECT = Dialect(
@@ -172,5 +176,5 @@ DIALECT = Dialect(
     prefixes=("/v1/images", "/v1/models"),
     work=frozenset({"POST /v1/images/edits"}),
     routes=routes,
-    answer=answer,
+    words=words,
 )

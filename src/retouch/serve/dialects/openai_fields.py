@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from retouch.errors import InvalidField, NotFound
@@ -40,6 +40,7 @@ _HARMLESS = frozenset({"user", "safety_identifier", "input_fidelity", "moderatio
 """Fields that change nothing here: kept pixels are always exact, and every picture is checked."""
 
 FIELDS: dict[str, Any] = {
+    "image[]": {"type": "string", "format": "binary"},
     "image": {"type": "string", "format": "binary", "description": "The picture; a mask in its own alpha counts."},
     "mask": {"type": "string", "format": "binary", "description": "Transparent = repaint; of the picture's size."},
     "prompt": {"type": "string"},
@@ -104,7 +105,7 @@ def edit_of(form: Form, service: Service) -> Edit:
     request = InpaintRequest(
         prompt=ask.text("prompt", is_needed=True),
         image=image,
-        mask_image=_one(form, "mask") if "mask" in form.files else None,
+        mask_image=_one(form, "mask") if form.every("mask", "mask[]") else None,
         mask_polarity="transparent",
         num_images_per_prompt=ask.number("n", int) or 1,
         safety=service.settings.safety,
@@ -127,19 +128,14 @@ class _Asked:
     form: Form
 
     def refuse_unknown(self) -> None:
-        for name in self.form.texts:
-            if name not in FIELDS and name not in _HARMLESS:
-                own = {field.name for field in fields(InpaintRequest)}
-                hint = "the server's operator decides it" if name in own else f"known: {', '.join(FIELDS)}"
-                raise InvalidField(name, "is not a field of an edit", hint=hint)
+        for name in self.form.names - FIELDS.keys() - _HARMLESS:
+            raise InvalidField(name, "is not a field of an edit", hint=f"known: {', '.join(FIELDS)}")
 
     def text(self, name: str, *, is_needed: bool = False) -> str:
-        given = self.form.texts.get(name, ())
-        if len(given) > 1:
-            raise InvalidField(name, "is given twice")
-        if is_needed and not given:
+        given = self.form.text(name)
+        if is_needed and given is None:
             raise InvalidField(name, "is missing")
-        return given[0] if given else ""
+        return given or ""
 
     def choice(self, name: str, choices: tuple[str, ...], *, default: str = "") -> str:
         value = self.text(name) or default
@@ -156,16 +152,16 @@ class _Asked:
 
 
 def _one(form: Form, name: str) -> bytes:
-    given = [*form.files.get(name, ()), *form.files.get(f"{name}[]", ())]
+    given = form.every(name, f"{name}[]")
     if not given:
         raise InvalidField(name, "is missing", hint="send it as a file")
     if len(given) > 1:
         raise InvalidField(name, f"is given {len(given)} times", hint="one picture is repainted at a time")
-    return given[0]
+    return given[0].data
 
 
 def _check_model(name: str, service: Service) -> None:
-    known = service.fleet.inpainters[0].bundle.name
+    known = service.model_name
     if name and name != known and not name.startswith(_THEIR_MODELS):
         raise NotFound(f"there is no model {name!r}", hint=f"known: {known}")
 
@@ -182,7 +178,7 @@ def _sized(image: bytes, size: str, service: Service) -> bytes | Picture:
 
 
 def _steps(quality: str, service: Service) -> int:
-    advised = service.fleet.inpainters[0].bundle.recommended.num_inference_steps or DEFAULT_NUM_INFERENCE_STEPS
+    advised = service.model.recommended.num_inference_steps or DEFAULT_NUM_INFERENCE_STEPS
     return max(1, min(service.limits.num_inference_steps, round(advised * _SHARE_OF_STEPS[quality])))
 
 
