@@ -73,6 +73,13 @@ def call(app: ASGIApp, scope: Scope, body: Pieces | None = None) -> Answered:
     return answered
 
 
+async def answer(send: Send, body: bytes) -> None:
+    """Send a whole answer."""
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
 class Echo:
     """An application that answers with the body it was sent, and remembers being called."""
 
@@ -86,5 +93,4 @@ class Echo:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": body})
+        await answer(send, body)
