@@ -1,0 +1,1 @@
+"""HTTP: what stands between a socket and the work, and the work behind it."""
