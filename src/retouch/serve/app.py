@@ -50,7 +50,8 @@ def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
 def _life_of(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        await service.open()
         yield
-        service.close()
+        await service.close()
 
     return life
