@@ -9,6 +9,9 @@
     │   ├── MaskError             mask_invalid        422
     │   │   ├── MaskSizeError     mask_size           422
     │   │   └── MaskEmpty         mask_empty          422
+    │   ├── BadRow                bad_row             422
+    │   ├── OutputInUse           output_in_use       409
+    │   ├── OutputDiffers         output_differs      409
     │   └── MissingExtra          missing_extra       501
     ├── ModelError                model_error         500   exit 2
     │   ├── ModelNotFound         model_not_found     404
@@ -21,6 +24,8 @@
     ├── Unavailable               unavailable         503   exit 1
     │   ├── QueueFull             queue_full          429
     │   └── EngineClosed          engine_closed       503
+    ├── StorageFailed             storage_failed      507   exit 1
+    ├── TooManyFailures           too_many_failures   500   exit 1
     ├── DeadlineExceeded          deadline_exceeded   504   exit 1
     └── Cancelled                 cancelled           499   exit 130
 
@@ -92,6 +97,24 @@ class MaskEmpty(MaskError):
     """The mask marks no pixel for repainting."""
 
     code = "mask_empty"
+
+
+class BadRow(BadInput):
+    """A row of a table cannot be read; the others can."""
+
+    code = "bad_row"
+
+
+class OutputInUse(BadInput):
+    """Another run writes into the same output."""
+
+    code, status = "output_in_use", 409
+
+
+class OutputDiffers(BadInput):
+    """The output holds a run of another input, or with other settings."""
+
+    code, status = "output_differs", 409
 
 
 class MissingExtra(BadInput):
@@ -168,6 +191,18 @@ class EngineClosed(Unavailable):
     """The engine was closed."""
 
     code = "engine_closed"
+
+
+class StorageFailed(RetouchError):
+    """What was done cannot be kept: the disk is full, or does not take what is written."""
+
+    code, status = "storage_failed", 507
+
+
+class TooManyFailures(RetouchError):
+    """More rows failed than were allowed to."""
+
+    code = "too_many_failures"
 
 
 class DeadlineExceeded(RetouchError):
