@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -55,33 +56,53 @@ def save_picture(
     return encoding_warnings(picture, kind, metadata=metadata, quality=quality)
 
 
-def write_atomically(path: "str | PathLike[str]", data: bytes) -> None:
+def write_atomically(path: "str | PathLike[str]", data: bytes | Iterable[bytes]) -> None:
     """Write a file so that its path holds the old content or the whole new one, even after a crash.
 
+    Args:
+        data: the content, or its pieces in order.
     Raises:
         OSError: it could not be written; nothing is left behind.
     """
     target = Path(path)
-    # In the same folder, because a rename is atomic within one file system only.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    temporary = write_beside(target, (data,) if isinstance(data, bytes) else data, is_durable=True)
     try:
-        # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    if os.name == "posix":  # elsewhere no folder can be opened
+        sync(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def write_beside(target: Path, pieces: Iterable[bytes], *, is_durable: bool) -> Path:
+    """Write a temporary file in the folder of `target`, hidden and with the ending `.tmp`; return its path.
+
+    In the same folder, because a rename is atomic within one file system only.
+
+    Args:
+        is_durable: return only when the disk has it.
+    Raises:
+        OSError: it could not be written; nothing is left behind.
+    """
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    try:
+        # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            if is_durable:
+                os.fsync(file.fileno())
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,6 +1,7 @@
 """CSV files, as spreadsheets and pandas write them: quoted cells may hold ends of lines, one bad row is one bad row."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -97,7 +98,7 @@ class CsvTable:
         except UnicodeDecodeError:
             yield BadRow("the row is not UTF-8", hint="save the table as CSV, UTF-8")
             return
-        reader = csv.reader(text.splitlines(keepends=True), delimiter=self._separator, strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=self._separator, strict=True)
         try:
             for cells in reader:
                 yield cells if len(cells) in (0, len(names)) else _fit(cells, names)

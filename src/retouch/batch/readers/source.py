@@ -25,7 +25,6 @@ _KINDS: dict[str, type[CsvTable] | type[JsonlTable] | type[ParquetTable] | type[
     ".pqt": ParquetTable,
     ".tar": Shard,
     ".tgz": Shard,
-    ".gz": Shard,
 }
 _TABLES = frozenset(suffix for suffix, kind in _KINDS.items() if kind is not Shard)
 
@@ -102,7 +101,7 @@ def open_source(
 
 
 def _part(place: Place, limits: DecodeLimits) -> Part:
-    kind = _KINDS.get(place.suffix)
+    kind = Shard if place.name.lower().endswith(".tar.gz") else _KINDS.get(place.suffix)
     if kind is None:
         raise BadInput(
             f"{place.name} is no input", hint=f"a folder, or one of: {', '.join(sorted(_KINDS))}; see docs/batch.md"
