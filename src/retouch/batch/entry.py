@@ -43,3 +43,12 @@ class Entry:
     status: Status
     record: Mapping[str, Any]
     files: tuple[StoredFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A row as the ledger gives it back, with the names of its files below the output."""
+
+    status: Status
+    record: Mapping[str, Any]
+    files: tuple[str, ...]

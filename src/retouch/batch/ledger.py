@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
-from retouch.batch.entry import Entry, Status, StoredFile
+from retouch.batch.entry import Entry, Kept, Status, StoredFile
 from retouch.errors import BadInput, OutputDiffers, OutputInUse
 
 NAME = "ledger.sqlite"
@@ -165,15 +165,15 @@ class Ledger:
         for row, name, sha256, size_bytes, changed_ns in self._database.execute(query):
             yield row, StoredFile(name, sha256, size_bytes, changed_ns)
 
-    def entries(self) -> Iterator[tuple[Status, dict[str, Any], list[str]]]:
-        """Yield status, record and names of files of every row, in the order of the input."""
+    def kept(self) -> Iterator[Kept]:
+        """Yield every row in the order of the input."""
         query = """
             SELECT rows.status, rows.record, (
                 SELECT json_group_array(name) FROM (SELECT name FROM files WHERE files.row = rows.row ORDER BY variant)
             ) FROM rows ORDER BY rows.row
         """
         for status, record, names in self._database.execute(query):
-            yield status, json.loads(record), json.loads(names)
+            yield Kept(status, json.loads(record), tuple(json.loads(names)))
 
     def note(self, what: str) -> None:
         """Write down when something happened, if there is still room for it."""

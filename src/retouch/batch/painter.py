@@ -6,14 +6,15 @@ its own: it becomes a record, and nothing is raised but what ends the run.
 
 import logging
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from retouch.batch.entry import Painted, Status
+from retouch.batch.decoded import DecodedPictures
 from retouch.batch.pictures import Fetched, Roots, SourceUnavailable, fetch
+from retouch.batch.room import Room
 from retouch.batch.rows import PICTURES, Asked, Columns, Row, seed_of
 from retouch.errors import (
     BadRow,
@@ -26,8 +27,6 @@ from retouch.errors import (
     RetouchError,
 )
 from retouch.imaging.choices import FileFormat
-from retouch.imaging.decode import decode_picture
-from retouch.imaging.picture import Picture
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
 
 if TYPE_CHECKING:
@@ -135,14 +134,15 @@ class InpaintPainter:
         self._decoded = DecodedPictures(_DECODED_BYTES)
         self._is_cancelled = threading.Event()
         self._pause = pause or self._is_cancelled.wait
-        self._jobs: set[Job] = set()
+        self._jobs: set[Job | None] = set()
         self._jobs_lock = threading.Lock()
 
     def cancel(self) -> None:
         self._is_cancelled.set()
         with self._jobs_lock:
             for job in self._jobs:
-                job.cancel()
+                if job is not None:
+                    job.cancel()
 
     def paint(self, row: Row) -> Painted:
         asked: Asked | None = None
@@ -163,23 +163,29 @@ class InpaintPainter:
         raise AssertionError("unreachable")
 
     def _paint(self, row: Row, asked: Asked, request: InpaintRequest) -> Painted:
-        with self._room.entered() as grow:
+        self._room.enter()
+        held, job = 0, None
+        try:
             with self._hands:
                 job = self._submit(request)
-            grow(job.size_bytes)
-            try:
-                job.wait()
-                with self._hands:
-                    result = job.result()
-                    recipe = self._recipe
-                    pictures = tuple(
-                        result.encode(recipe.format, index=index, metadata=recipe.metadata, quality=recipe.quality)
-                        for index in range(len(result.fills))
-                    )
-            finally:
-                with self._jobs_lock:
-                    self._jobs.discard(job)
+            held = job.size_bytes
+            self._room.grow(held)
+            job.wait()
+            with self._hands:
+                result = job.result()
+                pictures = self._encoded(result)
+        finally:
+            self._room.leave(held)
+            with self._jobs_lock:
+                self._jobs.discard(job)
         return Painted(row.number, "done", {**_head(row, asked), **_told(result)}, pictures)
+
+    def _encoded(self, result: "InpaintResult") -> tuple[bytes, ...]:
+        recipe = self._recipe
+        return tuple(
+            result.encode(recipe.format, index=index, metadata=recipe.metadata, quality=recipe.quality)
+            for index in range(len(result.fills))
+        )
 
     def _submit(self, request: InpaintRequest) -> "Job":
         limits = self._inpainter.limits
@@ -204,67 +210,6 @@ class InpaintPainter:
             if self._is_cancelled.is_set():
                 job.cancel()
             return job
-
-
-class Room:
-    """A bound of memory: who comes waits until what others hold is below it."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held = 0
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def entered(self, size_bytes: int = 0) -> Iterator[Callable[[int], None]]:
-        """Wait for room, and hold it within the block; the function given says that more is held."""
-        held = size_bytes
-        with self._changed:
-            self._changed.wait_for(lambda: self._held == 0 or self._held + size_bytes <= self._most)
-            self._held += size_bytes
-
-        def grow(more_bytes: int) -> None:
-            nonlocal held
-            with self._changed:
-                held += more_bytes
-                self._held += more_bytes
-
-        try:
-            yield grow
-        finally:
-            with self._changed:
-                self._held -= held
-                self._changed.notify_all()
-
-
-class DecodedPictures:
-    """The latest pictures, decoded: rows often share a picture or a mask."""
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-        self._held = 0
-        self._known: OrderedDict[bytes, Picture] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of(self, data: bytes, limits: Limits) -> Picture:
-        """Return the picture of encoded bytes.
-
-        Raises:
-            ImageError: it cannot be decoded whole.
-        """
-        with self._lock:
-            if (known := self._known.get(data)) is not None:
-                self._known.move_to_end(data)
-                return known
-        picture = decode_picture(data, limits=limits)
-        size = len(data) + picture.pixels.nbytes
-        with self._lock:
-            if size <= self._most // 2 and data not in self._known:
-                self._known[data] = picture
-                self._held += size
-            while self._held > self._most:
-                old, gone = self._known.popitem(last=False)
-                self._held -= len(old) + gone.pixels.nbytes
-        return picture
 
 
 def may_pass(error: Exception) -> bool:
@@ -295,15 +240,12 @@ def _head(row: Row, asked: Asked | None) -> dict[str, Any]:
 
 
 def _told(result: "InpaintResult") -> dict[str, Any]:
-    report = result.mask_report.to_dict()
+    fills = [{"seed": fill.seed, "nsfw_content_detected": fill.nsfw_content_detected} for fill in result.fills]
     return {
-        "seed": result.seeds[0],
-        "nsfw_content_detected": result.nsfw_content_detected[0],
+        **fills[0],
+        "variants": fills[1:],
         "kept_pixels_identical": result.kept_pixels_identical,
-        "variants": [
-            {"seed": fill.seed, "nsfw_content_detected": fill.nsfw_content_detected} for fill in result.fills
-        ],
-        "mask_report": report,
+        "mask_report": result.mask_report.to_dict(),
         "warnings": list(result.warnings),
         "timings_s": {stage: round(seconds, 4) for stage, seconds in result.timings_s.items()},
     }

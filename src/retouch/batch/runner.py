@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from retouch.batch.entry import Entry, Painted
+from retouch.batch.entry import Entry
 from retouch.batch.ledger import Finished, Ledger
-from retouch.batch.painter import Painter, Room
+from retouch.batch.painter import Painter
+from retouch.batch.room import Room
 from retouch.batch.rows import Row
 from retouch.batch.store import Store, Written
 from retouch.errors import Cancelled, EngineClosed, StorageFailed, TooManyFailures
@@ -35,12 +36,14 @@ class Progress:
         made: rows that this run finished.
         seconds: since it began.
         share: of the input, 0..1, nearly.
+        share_before: of the input, that this run found done.
     """
 
     counts: Counter[str]
     made: int
     seconds: float
     share: float
+    share_before: float = 0.0
 
     @property
     def finished(self) -> int:
@@ -50,6 +53,12 @@ class Progress:
     def rate(self) -> float:
         """Rows a second."""
         return self.made / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end of the input, by how long its parts took so far; None before anything is known."""
+        passed = self.share - self.share_before
+        return self.seconds * (1.0 - self.share) / passed if passed > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +114,22 @@ class Runner:
         return _Run(self, self.ledger.finished()).to_its_end(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A row that was painted: what the ledger will keep of it, and its pictures in temporary files."""
+
+    entry: Entry
+    written: tuple[Written, ...]
+    share: float
+
+
 class _Run:
     """What one run holds: its threads, and the first fault that ends it."""
 
     def __init__(self, runner: Runner, finished: Finished) -> None:
         self._of = runner
         self._finished = finished
-        self._painted: queue.Queue[tuple[Painted, tuple[Written, ...], float] | None] = queue.Queue(_MOST_AT_ONCE)
+        self._painted: queue.Queue[_Made | None] = queue.Queue(_MOST_AT_ONCE)
         self._slots = threading.BoundedSemaphore(2 * runner.width)
         self._room = Room(MAX_READ_BYTES)
         self._fault: BaseException | None = None
@@ -119,6 +137,7 @@ class _Run:
         self._started = runner.clock()
         self._counts = runner.ledger.counts()
         self._made = 0
+        self._share_before = 0.0
 
     def to_its_end(self, rows: Iterable[Row]) -> Counter[str]:
         keeper = threading.Thread(target=self._keep, name="retouch-batch-keeper", daemon=True)
@@ -140,10 +159,12 @@ class _Run:
     def _feed(self, rows: Iterable[Row], pool: ThreadPoolExecutor) -> None:
         for row in rows:
             if row.number in self._finished:
+                if not self._made:
+                    self._share_before = row.share
                 continue
             self._slots.acquire()
+            self._room.enter(row.size_bytes)
             if self._is_over.is_set():
-                self._slots.release()
                 return
             pool.submit(self._paint, row)
 
@@ -152,13 +173,14 @@ class _Run:
         try:
             if self._is_over.is_set():
                 return
-            with self._room.entered(row.size_bytes):
-                painted = self._of.painter.paint(row)
-                written = self._of.store.write(painted.row, painted.pictures)
-            self._painted.put((painted, written, row.share))
+            painted = self._of.painter.paint(row)
+            written = self._of.store.write(painted.row, painted.pictures)
+            files = tuple(file.stored for file in written)
+            self._painted.put(_Made(Entry(painted.row, painted.status, painted.record, files), written, row.share))
         except BaseException as error:  # noqa: BLE001 - whatever it is ends the run, on the thread that waits for it
             self._stop(error)
         finally:
+            self._room.leave(row.size_bytes)
             self._slots.release()
 
     def _stop(self, error: BaseException | None) -> None:
@@ -177,17 +199,17 @@ class _Run:
             group, is_open = self._gather()
             try:
                 if isinstance(self._fault, StorageFailed):
-                    self._of.store.drop([file for _, written, _ in group for file in written])
+                    self._of.store.drop(_files(group))
                 elif group:
                     self._keep_group(group)
             except BaseException as error:  # noqa: BLE001 - as in `_paint`
-                self._of.store.drop([file for _, written, _ in group for file in written])
+                self._of.store.drop(_files(group))
                 self._stop(error)
 
-    def _gather(self) -> tuple[list[tuple[Painted, tuple[Written, ...], float]], bool]:
+    def _gather(self) -> tuple[list[_Made], bool]:
         """Wait for rows, and a little longer for more; return them, and whether there will be others."""
-        group = []
-        until = None
+        group: list[_Made] = []
+        until: float | None = None
         while len(group) < _MOST_AT_ONCE:
             try:
                 wait_s = None if until is None else max(0.0, until - self._of.clock())
@@ -200,19 +222,20 @@ class _Run:
             until = until or self._of.clock() + _GATHER_S
         return group, True
 
-    def _keep_group(self, group: list[tuple[Painted, tuple[Written, ...], float]]) -> None:
-        self._of.store.settle([file for _, written, _ in group for file in written])
-        entries = [
-            Entry(painted.row, painted.status, painted.record, tuple(file.stored for file in written))
-            for painted, written, _ in group
-        ]
+    def _keep_group(self, group: list[_Made]) -> None:
+        entries = [one.entry for one in group]
+        self._of.store.settle(_files(group))
         self._of.ledger.add(entries)
         self._counts.update(entry.status for entry in entries)
         self._made += len(entries)
-        share = max(share for _, _, share in group)
+        share = max(one.share for one in group)
         seconds = self._of.clock() - self._started
-        self._of.on_progress(Progress(Counter(self._counts), self._made, seconds, share))
+        self._of.on_progress(Progress(Counter(self._counts), self._made, seconds, share, self._share_before))
         self._of.allowance.check(self._counts)
+
+
+def _files(group: Iterable[_Made]) -> list[Written]:
+    return [file for one in group for file in one.written]
 
 
 def _as_ours(error: BaseException) -> BaseException:

@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from retouch.batch.entry import StoredFile
-from retouch.imaging.save import sync, write_beside
+from retouch.imaging.save import open_beside, sync
 
 PICTURES = "pictures"
 _PER_FOLDER = 1000
@@ -114,8 +114,14 @@ class Store:
     def _write(self, name: str, data: bytes) -> Written:
         path = self.folder / name
         self._prepare(path.parent)
-        temporary = write_beside(path, (data,), is_durable=False)
-        changed = temporary.stat().st_mtime_ns
+        temporary, file = open_beside(path)
+        try:
+            with file:
+                file.write(data)
+            changed = temporary.stat().st_mtime_ns
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         return Written(temporary, StoredFile(name, hashlib.sha256(data).hexdigest(), len(data), changed))
 
     def _make_durable(self, paths: Sequence[Path]) -> None:

@@ -2,9 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 from retouch.errors import ImageFormatError
 from retouch.imaging.choices import FileFormat
@@ -64,9 +66,25 @@ def write_atomically(path: "str | PathLike[str]", data: bytes | Iterable[bytes])
     Raises:
         OSError: it could not be written; nothing is left behind.
     """
+    with replace_with(path) as file:
+        for piece in (data,) if isinstance(data, bytes) else data:
+            file.write(piece)
+
+
+@contextmanager
+def replace_with(path: "str | PathLike[str]") -> Iterator[IO[bytes]]:
+    """Give a file to write into, which takes the place of `path` when the block ends well.
+
+    Raises:
+        OSError: it could not be written; the path then holds what it held before, and nothing is left behind.
+    """
     target = Path(path)
-    temporary = write_beside(target, (data,) if isinstance(data, bytes) else data, is_durable=True)
+    temporary, file = open_beside(target)
     try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -75,29 +93,14 @@ def write_atomically(path: "str | PathLike[str]", data: bytes | Iterable[bytes])
         sync(target.parent)
 
 
-def write_beside(target: Path, pieces: Iterable[bytes], *, is_durable: bool) -> Path:
-    """Write a temporary file in the folder of `target`, hidden and with the ending `.tmp`; return its path.
+def open_beside(target: Path) -> tuple[Path, IO[bytes]]:
+    """Open a new temporary file in the folder of `target`, hidden and ending in `.tmp`, for writing.
 
     In the same folder, because a rename is atomic within one file system only.
-
-    Args:
-        is_durable: return only when the disk has it.
-    Raises:
-        OSError: it could not be written; nothing is left behind.
     """
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
-    try:
-        # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            if is_durable:
-                os.fsync(file.fileno())
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
+    # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
+    return temporary, os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
 
 
 def sync(path: Path) -> None:
