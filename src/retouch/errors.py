@@ -23,6 +23,7 @@
     │   └── OutOfMemory           out_of_memory       503
     ├── Unavailable               unavailable         503   exit 1
     │   ├── QueueFull             queue_full          429
+    │   ├── SourceUnavailable     source_unavailable  503
     │   └── EngineClosed          engine_closed       503
     ├── StorageFailed             storage_failed      507   exit 1
     ├── TooManyFailures           too_many_failures   500   exit 1
@@ -185,6 +186,12 @@ class QueueFull(Unavailable):
     """The engine's queue is at its limit."""
 
     code, status = "queue_full", 429
+
+
+class SourceUnavailable(Unavailable):
+    """A picture at an address could not be read this time; it may be there the next."""
+
+    code = "source_unavailable"
 
 
 class EngineClosed(Unavailable):

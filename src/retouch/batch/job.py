@@ -4,7 +4,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from retouch.batch.projections import Output, project
 from retouch.batch.readers.source import Source
 from retouch.batch.rows import Row
 from retouch.batch.runner import Allowance, Progress, Runner
+from retouch.batch.storage import telling_storage
 from retouch.batch.store import Store
 from retouch.errors import BadInput, StorageFailed, TooManyFailures
 
@@ -111,7 +112,7 @@ def run_batch(
         TooManyFailures: more rows failed than may; results were written.
     """
     batch.source.check(batch.recipe.columns)
-    with _ledger(batch) as ledger, _store(batch) as store:
+    with telling_storage(), closing(_ledger(batch)) as ledger, closing(_store(batch)) as store:
         ledger.agree("input", batch.source.fingerprint())
         ledger.agree("settings", batch.settings())
         store.sweep()
@@ -124,7 +125,7 @@ def run_batch(
             ledger.note(str(error))
             raise
         except TooManyFailures:
-            project("jsonl", _output(batch.output, ledger))
+            write_results(batch.output, ledger, ())
             raise
         files = write_results(batch.output, ledger, batch.formats, is_csv_safe=batch.is_csv_safe)
         counts = ledger.counts()
@@ -139,13 +140,9 @@ def write_results(
     Raises:
         StorageFailed: there is no room for them.
     """
-    made_of = _output(output, ledger, is_csv_safe=is_csv_safe)
-    try:
+    made_of = Output(output, ledger.kept, is_csv_safe=is_csv_safe)
+    with telling_storage():
         return tuple(project(format, made_of) for format in dict.fromkeys(("jsonl", *formats)))
-    except OSError as error:
-        raise StorageFailed(
-            f"the results cannot be written: {error.strerror or error}", hint="free some space and run it again"
-        ) from error
 
 
 def check_output(output: Path, source: Source) -> None:
@@ -204,33 +201,13 @@ def _is_complete(ledger: Ledger) -> bool:
     return extent is not None and sum(ledger.counts().values()) == extent["rows"]
 
 
-@contextmanager
-def _ledger(batch: Batch) -> Iterator[Ledger]:
-    path = batch.ledger or batch.output / NAME
-    try:
-        batch.output.mkdir(parents=True, exist_ok=True)
-        ledger = Ledger.open(path)
-    except OSError as error:
-        raise StorageFailed(
-            f"{path.parent} cannot be written: {error.strerror or error}", hint="free some space, or choose another --output"
-        ) from error
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+def _ledger(batch: Batch) -> Ledger:
+    batch.output.mkdir(parents=True, exist_ok=True)
+    return Ledger.open(batch.ledger or batch.output / NAME)
 
 
-@contextmanager
-def _store(batch: Batch) -> Iterator[Store]:
-    store = Store(batch.output, suffix=_SUFFIXES[batch.recipe.format])
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _output(folder: Path, ledger: Ledger, *, is_csv_safe: bool = False) -> Output:
-    return Output(folder, ledger.kept, is_csv_safe=is_csv_safe)
+def _store(batch: Batch) -> Store:
+    return Store(batch.output, suffix=_SUFFIXES[batch.recipe.format])
 
 
 def _hash(data: bytes) -> str:

@@ -104,7 +104,9 @@ class Ledger:
             found = self._database.execute("SELECT content FROM facts WHERE part = ?", (part,)).fetchone()
             if found is None:
                 with self._transaction():
-                    self._database.execute("INSERT INTO facts VALUES (?, ?)", (part, json.dumps(now, sort_keys=True)))
+                    self._database.execute(
+                        "INSERT INTO facts VALUES (?, ?)", (part, json.dumps(now, sort_keys=True))
+                    )
                 return
         differences = list(_differences(json.loads(found[0]), now))
         if differences:
@@ -169,7 +171,9 @@ class Ledger:
         """Yield every row in the order of the input."""
         query = """
             SELECT rows.status, rows.record, (
-                SELECT json_group_array(name) FROM (SELECT name FROM files WHERE files.row = rows.row ORDER BY variant)
+                SELECT json_group_array(name) FROM (
+                    SELECT name FROM files WHERE files.row = rows.row ORDER BY variant
+                )
             ) FROM rows ORDER BY rows.row
         """
         for status, record, names in self._database.execute(query):
@@ -260,7 +264,9 @@ def _locked(path: Path) -> IO[str]:
         file.seek(0)
         owner = file.read(500).strip() or "another process"
         file.close()
-        raise OutputInUse(f"another run writes into {path.parent}: {owner}", hint="wait for it, or stop it") from error
+        raise OutputInUse(
+            f"another run writes into {path.parent}: {owner}", hint="wait for it, or stop it"
+        ) from error
     except BaseException:
         file.close()
         raise

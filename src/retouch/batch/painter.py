@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from retouch.batch.entry import Painted, Status
 from retouch.batch.decoded import DecodedPictures
-from retouch.batch.pictures import Fetched, Roots, SourceUnavailable, fetch
+from retouch.batch.entry import Painted, Status
+from retouch.batch.pictures import Fetched, Roots, fetch
 from retouch.batch.room import Room
 from retouch.batch.rows import PICTURES, Asked, Columns, Row, seed_of
 from retouch.errors import (
@@ -25,9 +25,10 @@ from retouch.errors import (
     NonFinite,
     QueueFull,
     RetouchError,
+    SourceUnavailable,
 )
 from retouch.imaging.choices import FileFormat
-from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
+from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter, Job
@@ -178,7 +179,7 @@ class InpaintPainter:
             self._room.leave(held)
             with self._jobs_lock:
                 self._jobs.discard(job)
-        return Painted(row.number, "done", {**_head(row, asked), **_told(result)}, pictures)
+        return Painted(row.number, "done", {**head_of(row, asked), **_told(result)}, pictures)
 
     def _encoded(self, result: "InpaintResult") -> tuple[bytes, ...]:
         recipe = self._recipe
@@ -228,10 +229,10 @@ def failed(row: Row, asked: Asked | None, error: Exception) -> Painted:
     else:
         log.warning("row %d failed", row.number, exc_info=error)
         told = {"code": RetouchError.code, "message": f"unexpected {type(error).__name__}", "hint": ""}
-    return Painted(row.number, status, {**_head(row, asked), "error": told})
+    return Painted(row.number, status, {**head_of(row, asked), "error": told})
 
 
-def _head(row: Row, asked: Asked | None) -> dict[str, Any]:
+def head_of(row: Row, asked: Asked | None) -> dict[str, Any]:
     """Return by what a row is known."""
     named = None if asked is None else asked.id
     head = {"id": str(row.number) if named is None else named, "row": row.number}

@@ -1,4 +1,4 @@
-"""From a cell to the bytes of a picture: inline, a path below a declared folder, or an address below a declared one.
+"""From a cell to the bytes of a picture: inline, or a path or an address below a declared root.
 
 A table may come from a stranger. It names no file of this machine and makes no request that its reader did not
 allow: paths stay below a root, links out of it included, and addresses below one that was given.
@@ -12,19 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from retouch.batch.places import Place, is_address
-from retouch.errors import BadRow, ImageError, ImageTooLarge, Unavailable
+from retouch.errors import BadRow, ImageError, ImageTooLarge, SourceUnavailable
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.sources import read_bytes
 
 _DATA = re.compile(r"data:image/[a-z+.-]{1,20};base64,", re.IGNORECASE)
 _MAX_PATH_CHARS = 4096
 _ROOTS_HINT = "name its folder with `--root`, or allow all with `--allow-any-path`"
-
-
-class SourceUnavailable(Unavailable):
-    """A picture at an address could not be read this time; it may be there the next."""
-
-    code = "source_unavailable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,7 @@ class Roots:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The encoded bytes of a picture, and by what its row is known: its path or address, or a hash where inline."""
+    """The encoded bytes of a picture, and its name: its path or address, or a hash where it is inline."""
 
     data: bytes
     name: str
@@ -139,5 +133,5 @@ def _read(place: Place, limits: DecodeLimits) -> bytes:
         raise ImageError(f"there is no picture {place.name!r}", hint="check the address") from error
     except ImageError:
         raise
-    except Exception as error:  # noqa: BLE001 - every kind of storage has errors of its own, and most of them pass
+    except Exception as error:  # every kind of storage has errors of its own, and most of them pass
         raise SourceUnavailable(f"the picture {place.name!r} could not be read") from error

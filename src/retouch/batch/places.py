@@ -43,7 +43,9 @@ class Place:
 
         if not is_address(address):
             address = str(Path(address).absolute())
-        unknown = BadInput(f"{address} cannot be reached", hint="is the package for this kind of address installed?")
+        unknown = BadInput(
+            f"{address} cannot be reached", hint="is the package for this kind of address installed?"
+        )
         with foreign_as(unknown):
             fs, path = url_to_fs(address)
         return cls(address, fs, path)
@@ -97,7 +99,7 @@ class Place:
             return cast("IO[bytes]", io.BufferedReader(self.fs.open(self.path, "rb"), BUFFER_BYTES))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells a file from another: size, hash of its first and last MiB, and its time if there is more.
+        """Return what tells a file from another: size, hash of its first and last MiB, its time if there is more.
 
         Raises:
             BadInput: it cannot be read.

@@ -97,7 +97,9 @@ class Columns:
                 continue
             known = self._known(name)
             if known in seen:
-                raise BadInput(f"the column {_shown(name)} is there twice", hint="`mask` is short for `mask_image`")
+                raise BadInput(
+                    f"the column {_shown(name)} is there twice", hint="`mask` is short for `mask_image`"
+                )
             seen.add(known)
 
     def read(self, row: Row) -> Asked:
@@ -152,8 +154,8 @@ def seed_of(run_seed: int, asked: Asked, digests: Mapping[str, str]) -> int:
     """Return the seed of a row that names none: from the run's seed and the row alone, wherever it stands.
 
     It is the first 32 bits of SHA-256 over `[run seed, {"id": id}]` as JSON; a row without an id has, in the place
-    of the id, what it asks for: its typed fields, and its pictures by address or by hash. So equal rows without ids
-    have equal seeds.
+    of the id, what it asks for: its typed fields, and its pictures by address or by hash. So equal rows without
+    ids have equal seeds.
 
     Args:
         digests: of each picture, its path or address, or `sha256:` and the hash of its bytes where it is inline.
@@ -235,7 +237,9 @@ def _id(cell: Cell) -> str | None:
 
 def _extra(name: str, cell: Cell) -> Cell:
     if isinstance(cell, bytes) or (isinstance(cell, str) and len(cell) > MAX_EXTRA_CHARS):
-        raise BadRow(f"{_shown(name)} is too large to be taken along", hint=f"at most {MAX_EXTRA_CHARS} characters")
+        raise BadRow(
+            f"{_shown(name)} is too large to be taken along", hint=f"at most {MAX_EXTRA_CHARS} characters"
+        )
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 

@@ -17,6 +17,7 @@ from retouch.batch.ledger import Finished, Ledger
 from retouch.batch.painter import Painter
 from retouch.batch.room import Room
 from retouch.batch.rows import Row
+from retouch.batch.storage import storage_failed
 from retouch.batch.store import Store, Written
 from retouch.errors import Cancelled, EngineClosed, StorageFailed, TooManyFailures
 
@@ -24,7 +25,6 @@ MAX_READ_BYTES = 256 * 2**20
 """Cells of rows that were read and are not painted yet."""
 _MOST_AT_ONCE = 256
 _GATHER_S = 0.5
-_FREE_HINT = "free some space and run the same command again: what is done stays done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ class Allowance:
             is_over |= failed > self.share * total
         if is_over:
             raise TooManyFailures(
-                f"{failed} of {total} rows failed, more than allowed", hint="results.jsonl says why; mend and run again"
+                f"{failed} of {total} rows failed, more than allowed",
+                hint="results.jsonl says why; mend and run again",
             )
 
 
@@ -241,9 +242,7 @@ def _files(group: Iterable[_Made]) -> list[Written]:
 def _as_ours(error: BaseException) -> BaseException:
     """Say of a fault of the disk what to do about it."""
     if isinstance(error, OSError):
-        failure = StorageFailed(f"the output cannot be written: {error.strerror or error}", hint=_FREE_HINT)
-        failure.__cause__ = error
-        return failure
+        return storage_failed(error)
     if isinstance(error, Cancelled):
         return EngineClosed("the run was stopped")
     return error

@@ -20,6 +20,7 @@ from retouch.request import InpaintRequest
 if TYPE_CHECKING:
     from retouch.batch.job import Batch, Engaged, Outcome
     from retouch.batch.runner import Allowance
+    from retouch.inpainter import Inpainter
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -62,16 +63,20 @@ Input = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="A CSV, JSONL or Parquet file, a .tar shard, or a folder of them or of pictures; here or at an address.",
+        help="A CSV, JSONL or Parquet file, a .tar shard, or a folder of them or of pictures.",
     ),
 ]
 Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures, results and the ledger.")]
 Masks = Annotated[
     str | None,
-    typer.Option("--mask-image", "--mask", "-m", help="A mask for all rows; a folder: masks by the pictures' stems."),
+    typer.Option(
+        "--mask-image", "--mask", "-m", help="A mask for all rows; a folder: masks by the pictures' stems."
+    ),
 ]
 Prompt = Annotated[str | None, typer.Option("--prompt", "-p", help="For rows that name none.")]
-Seed = Annotated[int, typer.Option("--seed", "-s", min=0, help="Of the run; rows without a seed get theirs from it.")]
+Seed = Annotated[
+    int, typer.Option("--seed", "-s", min=0, help="Of the run; rows without a seed get theirs from it.")
+]
 Formats = Annotated[
     list[Format] | None, typer.Option("--format", help="Also write the results so; may be repeated.")
 ]
@@ -85,7 +90,8 @@ AnyPath = Annotated[bool, typer.Option("--allow-any-path", help="Rows may name a
 ExtraColumns = Annotated[Extra, typer.Option("--extra-columns", help="What to do with unknown columns.")]
 CsvSafe = Annotated[bool, typer.Option("--csv-safe", help="Let no cell of results.csv be taken for a formula.")]
 MaxFailures = Annotated[
-    str | None, typer.Option("--max-failures", metavar="N|N%", help="Stop when more rows, or a larger share, failed.")
+    str | None,
+    typer.Option("--max-failures", metavar="N|N%", help="Stop when more rows, or a larger share, failed."),
 ]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows of an earlier run again.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare all pictures of an earlier run by their hashes.")]
@@ -161,7 +167,7 @@ def run(
     batch = _batch(given)
     checkpoint = Checkpoint.of(given)
     if dry_run:
-        _dry_run(batch, checkpoint, as_json=as_json)
+        _check(batch, checkpoint, as_json=as_json)
         return
     with watching() as watch:
         outcome = run_batch(batch, lambda: _engaged(batch, checkpoint), on_progress=watch)
@@ -270,13 +276,38 @@ def _allowance(text: str | None) -> "Allowance":
     return Allowance(number=number, share=share)
 
 
-@contextmanager
-def _engaged(batch: "Batch", checkpoint: Checkpoint) -> Iterator["Engaged"]:
+def _check(batch: "Batch", checkpoint: Checkpoint, *, as_json: bool) -> None:
+    """Tell every row that cannot be run, and how long the others will take."""
+    from dataclasses import asdict
+
+    from retouch.batch.dry_run import check_batch
+
+    def show(problem: Any) -> None:
+        if not as_json:
+            typer.echo(printable(f"{problem.where}: {problem.message}"))
+
+    with _inpainter(checkpoint) as inpainter:
+        checked = check_batch(batch, inpainter, on_problem=show)
+    if as_json:
+        typer.echo(json.dumps(asdict(checked)))
+    typer.echo(printable(checked.to_text()), err=True)
+    if checked.problems:
+        raise typer.Exit(RetouchError.exit_code)
+
+
+def _inpainter(checkpoint: Checkpoint) -> "Inpainter":
     """Load the model, with calls as full as the device likes them."""
     bundle = checkpoint.load_bundle()
-    from retouch.batch.engage import engaged, inpainter_for_many
+    from retouch.batch.engage import inpainter_for_many
 
-    inpainter = inpainter_for_many(bundle, rows_per_call=checkpoint.rows_per_call, limits=limits())
+    return inpainter_for_many(bundle, rows_per_call=checkpoint.rows_per_call, limits=limits())
+
+
+@contextmanager
+def _engaged(batch: "Batch", checkpoint: Checkpoint) -> Iterator["Engaged"]:
+    inpainter = _inpainter(checkpoint)
+    from retouch.batch.engage import engaged
+
     with engaged(inpainter, batch.recipe, batch.roots) as ready:
         yield ready
 
@@ -284,7 +315,12 @@ def _engaged(batch: "Batch", checkpoint: Checkpoint) -> Iterator["Engaged"]:
 def _tell(outcome: "Outcome", *, as_json: bool) -> None:
     if as_json:
         files = [str(path) for path in outcome.files]
-        told = {"rows": dict(outcome.counts), "made": outcome.made, "recomputed": outcome.recomputed, "files": files}
+        told = {
+            "rows": dict(outcome.counts),
+            "made": outcome.made,
+            "recomputed": outcome.recomputed,
+            "files": files,
+        }
         typer.echo(json.dumps(told))
     lines = [_counted(outcome.counts)]
     if outcome.recomputed:

@@ -138,7 +138,7 @@ def open_shard(shard: str) -> IO[bytes]:
     with foreign_as(BrokenTar("cannot be opened")):
         if "://" not in shard:
             return Path(shard).open("rb")
-        import fsspec  # type: ignore[import-untyped]  # ships no types
+        import fsspec
 
         return cast("IO[bytes]", fsspec.open(shard, "rb").open())
 

@@ -1,4 +1,4 @@
-"""Files that are made of the ledger, whole, at the end and whenever asked: results in the forms that others read."""
+"""Results in the forms that others read: made of the ledger, whole, at the end and whenever asked."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

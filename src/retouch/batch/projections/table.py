@@ -28,7 +28,7 @@ COLUMNS: Mapping[str, type] = {
 
 
 def flat(kept: Kept) -> dict[str, Cell]:
-    """Return a row's values in the order of `COLUMNS`; texts of several parts are joined, extra columns are JSON."""
+    """Return a row's values in the order of `COLUMNS`; lists are joined, extra columns are JSON."""
     record, error = kept.record, kept.record.get("error") or {}
     found: dict[str, Cell] = {
         "status": kept.status,

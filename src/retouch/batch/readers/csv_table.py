@@ -1,4 +1,4 @@
-"""CSV files, as spreadsheets and pandas write them: quoted cells may hold ends of lines, one bad row is one bad row."""
+"""CSV files as spreadsheets and pandas write them: cells may hold ends of lines, and a bad row is one bad row."""
 
 import csv
 import io
@@ -76,7 +76,9 @@ class CsvTable:
         try:
             names = next(csv.reader([line.decode("utf-8-sig")], delimiter=self._separator, strict=True), [])
         except (UnicodeDecodeError, csv.Error) as error:
-            raise BadInput(f"{self.name}: the header cannot be read", hint="save the table as CSV, UTF-8") from error
+            raise BadInput(
+                f"{self.name}: the header cannot be read", hint="save the table as CSV, UTF-8"
+            ) from error
         if not any(names):
             raise BadInput(f"{self.name} has no header", hint="the first line must name the columns")
         if len(names) == 1 and ";" in names[0]:
@@ -87,7 +89,8 @@ class CsvTable:
         """Yield the cells of a record: one row, or several where a stray quote held them together."""
         if record.content is None:
             yield BadRow(
-                f"the row is larger than {row_bytes(self.limits)} bytes", hint="is a quote open that nobody closes?"
+                f"the row is larger than {row_bytes(self.limits)} bytes",
+                hint="is a quote open that nobody closes?",
             )
             return
         if record.content.count(self._separator.encode()) > len(names) + _PLAIN_COMMAS:

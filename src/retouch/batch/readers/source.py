@@ -9,7 +9,7 @@ from retouch.batch.readers.csv_table import CsvTable
 from retouch.batch.readers.jsonl_table import JsonlTable
 from retouch.batch.readers.parquet_table import ParquetTable
 from retouch.batch.readers.picture_folder import PICTURE_SUFFIXES, PictureFolder
-from retouch.batch.readers.raw import Part
+from retouch.batch.readers.raw import Part, Raw
 from retouch.batch.readers.shard import Shard
 from retouch.batch.rows import Columns, Row
 from retouch.data.shards import expand
@@ -73,16 +73,22 @@ class Source:
         total = sum(part.weight for part in self.parts) or 1.0
         number, before = 0, 0.0
         for part in self.parts:
-            for index, raw in enumerate(part.rows()):
+            for index, raw in enumerate(_reading(part)):
                 share = (before + raw.share * part.weight) / total
                 yield Row(number, part.name, index, raw.cells, raw.error, share)
                 number += 1
             before += part.weight
 
 
-def open_source(
-    address: str, *, masks: str | None = None, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
-) -> Source:
+def _reading(part: Part) -> Iterator[Raw]:
+    """Yield a part's rows; that its file fails is told as what it is, not as a failure of the output."""
+    try:
+        yield from part.rows()
+    except OSError as error:
+        raise BadInput(f"{part.name} cannot be read on: {error.strerror or error}") from error
+
+
+def open_source(address: str, *, masks: str | None = None, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> Source:
     """Find out what an input is: a table, a shard, or a folder of tables, of shards or of pictures.
 
     Args:
@@ -104,7 +110,8 @@ def _part(place: Place, limits: DecodeLimits) -> Part:
     kind = Shard if place.name.lower().endswith(".tar.gz") else _KINDS.get(place.suffix)
     if kind is None:
         raise BadInput(
-            f"{place.name} is no input", hint=f"a folder, or one of: {', '.join(sorted(_KINDS))}; see docs/batch.md"
+            f"{place.name} is no input",
+            hint=f"a folder, or one of: {', '.join(sorted(_KINDS))}; see docs/batch.md",
         )
     place.open().close()  # what is not there is told now
     return kind(place, limits)
@@ -123,5 +130,7 @@ def _folder(place: Place, masks: str | None, limits: DecodeLimits) -> Source:
         left_out = tuple(one.name for one in files if one.name not in known)
         return Source(parts, place.address, left_out)
     if not pictures:
-        raise BadInput(f"{place.address} holds no tables, shards or pictures", hint="folders in it are not searched")
+        raise BadInput(
+            f"{place.address} holds no tables, shards or pictures", hint="folders in it are not searched"
+        )
     return Source((PictureFolder(place, None if masks is None else Place.of(masks)),), place.address)
