@@ -25,20 +25,19 @@ def records(file: IO[bytes], *, most_bytes: int, quotes: bool) -> Iterator[Recor
         most_bytes: of one record; a larger one is read past and yielded as None.
         quotes: a record goes on where a quote is open, as in CSV: a cell may hold ends of lines.
     """
-    position = 0
-    parts: list[bytes] = []
-    held, is_open, is_too_large = 0, False, False
+    position = size = 0
+    held = bytearray()  # not its lines: a quoted cell may have millions of them
+    is_open = False
     while piece := file.readline(_PIECE_BYTES):
         position += len(piece)
-        held += len(piece)
+        size += len(piece)
         if quotes and piece.count(b'"') % 2:
             is_open = not is_open
-        if held > most_bytes:
-            is_too_large, parts = True, []
-        if not is_too_large:
-            parts.append(piece)
+        if size <= most_bytes:
+            held += piece
         if piece.endswith(b"\n") and not is_open:
-            yield Record(None if is_too_large else b"".join(parts), position)
-            parts, held, is_too_large = [], 0, False
-    if held:
-        yield Record(None if is_too_large else b"".join(parts), position)
+            yield Record(bytes(held) if size <= most_bytes else None, position)
+            size = 0
+            held.clear()
+    if size:
+        yield Record(bytes(held) if size <= most_bytes else None, position)
