@@ -43,8 +43,8 @@ def base64_of(data: bytes) -> str:
     return base64.encodebytes(data).decode()
 
 
-def inline_row(seed: int = 0, prompt: str = "a red apple", **more: Any) -> dict[str, Any]:
-    cells = {"image": base64_of(picture_png(seed)), "mask_image": base64_of(mask_png()), "prompt": prompt}
+def inline_row(number: int = 0, prompt: str = "a red apple", /, **more: Any) -> dict[str, Any]:
+    cells = {"image": base64_of(picture_png(number)), "mask_image": base64_of(mask_png()), "prompt": prompt}
     return {**cells, **more}
 
 
@@ -82,7 +82,7 @@ class StandIn:
         asked = None
         try:
             asked, request = self._batch.recipe.request(row, self._batch.roots, DEFAULT_LIMITS)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - as the painter does
             return failed(row, asked, error)
         record = head_of(row, asked) | {"seed": request.seed, "nsfw_content_detected": False}
         return Painted(row.number, "done", record, (stand_in_picture(request.prompt, request.seed or 0),))

@@ -93,7 +93,7 @@ def test_killed_at_random_moments_a_batch_ends_as_if_it_had_not_been(
         assert process.stdout is not None
         lines = moments.randrange(0, 4)
         for _, line in zip(range(lines), process.stdout):
-            counted.append(int(line))
+            counted.append(int(line.split()[0]))
         _spend(moments.random() * 3e5)
         process.send_signal(signal.SIGKILL)
         process.wait()

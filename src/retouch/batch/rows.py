@@ -126,7 +126,9 @@ class Columns:
                 for name, cell in values.items()
                 if name in kinds and not _is_unset(name, cell)
             },
-            pictures={name: _picture(name, values[name]) for name in PICTURES if values.get(name)},
+            pictures={
+                name: _picture(name, values[name]) for name in PICTURES if not _is_unset(name, values.get(name))
+            },
             extra={
                 name: _extra(name, cell)
                 for name, cell in values.items()
@@ -178,7 +180,7 @@ def _is_unset(name: str, cell: Cell) -> bool:
     """Tell whether a cell leaves a field at its default; an empty text is a prompt like any other."""
     if isinstance(cell, float) and math.isnan(cell):
         return True
-    return cell is None or (cell == "" and name not in ("prompt", "negative_prompt"))
+    return cell is None or (cell in ("", b"") and name not in ("prompt", "negative_prompt"))
 
 
 def _typed(name: str, cell: Cell, kind: type) -> Any:
