@@ -1,4 +1,4 @@
-"""Rows with a real, tiny model: whatever the company, the same pictures; whatever the failure, only its own row."""
+"""Rows with a real, tiny model: the same pictures in any company, and a failure is its own row's."""
 
 import threading
 from collections.abc import Iterator
@@ -53,7 +53,9 @@ def _run(batch: Batch, bundle: ModelBundle, **options: Any) -> Outcome:
 
 
 def test_a_table_becomes_pictures_and_results(bundle: ModelBundle, tmp_path: Path) -> None:
-    table = write_csv(tmp_path / "in.csv", [inline_row(0, seed=7, id="first"), inline_row(1, seed="", id="second")])
+    table = write_csv(
+        tmp_path / "in.csv", [inline_row(0, seed=7, id="first"), inline_row(1, seed="", id="second")]
+    )
     outcome = _run(batch_of(table, tmp_path / "out", fields=STEPS), bundle)
     first, second = results_of(tmp_path / "out")
     assert outcome.is_all_done
@@ -63,8 +65,10 @@ def test_a_table_becomes_pictures_and_results(bundle: ModelBundle, tmp_path: Pat
     assert "total" in first["timings_s"]
 
 
-def test_pictures_depend_on_neither_order_nor_company_nor_interruption(bundle: ModelBundle, tmp_path: Path) -> None:
-    rows = [inline_row(number, f"a {word}", id=f"{number}") for number, word in enumerate(("cat", "hat", "dog") * 3)]
+def test_pictures_depend_on_neither_order_nor_company(bundle: ModelBundle, tmp_path: Path) -> None:
+    rows = [
+        inline_row(number, f"a {word}", id=f"{number}") for number, word in enumerate(("cat", "hat", "dog") * 3)
+    ]
     for row, strength in zip(rows, (1, 0.6) * 5):
         row["strength"] = strength
     batch = batch_of(write_csv(tmp_path / "a.csv", rows), tmp_path / "a", fields=STEPS)

@@ -100,7 +100,11 @@ def test_the_seed_is_the_documented_hash_of_run_and_id() -> None:
 
 
 def test_without_an_id_the_seed_follows_from_what_the_row_asks_for() -> None:
-    one, same, other = _asked(prompt="a cat", strength="1"), _asked(prompt="a cat", strength=1.0), _asked(prompt="a")
+    one, same, other = (
+        _asked(prompt="a cat", strength="1"),
+        _asked(prompt="a cat", strength=1.0),
+        _asked(prompt="a"),
+    )
     pictures = {"image": "a.png"}
     assert seed_of(1, one, pictures) == seed_of(1, same, pictures)
     assert len({seed_of(1, one, pictures), seed_of(1, other, pictures), seed_of(1, one, {"image": "b.png"})}) == 3

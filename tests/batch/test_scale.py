@@ -68,7 +68,9 @@ def test_a_row_costs_little_memory_stays_flat_and_a_killed_run_goes_on_soon(tmp_
     done = more[-1].rows - lines[-1].rows
     ms_a_row = 1000 * lines[-1].seconds / lines[-1].rows, 1000 * more[-1].seconds / done
     early, late = lines[len(lines) // 4].memory_mb, lines[-1].memory_mb
-    print(f"{ms_a_row[0]:.2f} and {ms_a_row[1]:.2f} ms a row, {early} and {late} MiB, resumed in {resumed_s:.1f} s")
+    print(
+        f"{ms_a_row[0]:.2f} and {ms_a_row[1]:.2f} ms a row, {early} and {late} MiB, resumed in {resumed_s:.1f} s"
+    )
     assert max(ms_a_row) < 3
     assert late - early < 40
     assert resumed_s < 10

@@ -27,7 +27,7 @@ class Roots:
 
     Attributes:
         places: folders or addresses; a relative path is looked for below the first.
-        any_path: also take absolute paths, `..`, links that lead elsewhere, and any address.
+        any_path: also take paths and links that lead elsewhere, and any address.
     """
 
     places: tuple[Place, ...]
@@ -64,7 +64,7 @@ class Roots:
         folders = [Path(place.path) for place in self.places if place.is_local]
         if self.any_path:
             return Place.of(str(folders[0] / path if folders else path))
-        if path.is_absolute() or ".." in path.parts or "\\" in text:
+        if ".." in path.parts or "\\" in text:
             raise BadRow("the picture's path leads out of its root", hint=_ROOTS_HINT)
         try:
             # With its links followed: what is opened is what was looked at.

@@ -237,7 +237,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
     formats = tuple(one.value for one in given["formats"] or ())
     if "azure" in formats and given["picture_format"] is not PictureFormat.PNG:
         raise BadInput("--format azure holds PNG", hint="leave --picture-format out, or use --format azure-files")
-    roots = [source.folder] if given["root"] is None else given["root"]
+    roots = [*(given["root"] or [source.folder]), *([] if masks is None else [masks])]
     return Batch(
         source=source,
         output=given["output"],

@@ -29,14 +29,14 @@ def path(tmp_path: Path) -> Path:
 
 def test_cells_that_hold_ends_of_lines_are_one_row(path: Path) -> None:
     image, mask = base64_of(picture_png()), base64_of(mask_png())
-    write_csv(path, [{"image": image, "mask_image": mask, "prompt": "a cat,\na \"dog\""}] * 3, index=True)
+    write_csv(path, [{"image": image, "mask_image": mask, "prompt": 'a cat,\na "dog"'}] * 3, index=True)
     rows = list(_table(path).rows())
     assert len(rows) == 3
     assert rows[2].cells == {"": "2", "image": image, "mask_image": mask, "prompt": 'a cat,\na "dog"'}
 
 
 def test_ends_of_lines_of_all_systems_and_a_mark_of_utf8_are_read(path: Path) -> None:
-    rows = _rows(path, b"\xef\xbb\xbfprompt,seed\r\na cat,1\r\n\r\n\"a\r\nhat\",2\r\n")
+    rows = _rows(path, b'\xef\xbb\xbfprompt,seed\r\na cat,1\r\n\r\n"a\r\nhat",2\r\n')
     assert [row.cells for row in rows] == [{"prompt": "a cat", "seed": "1"}, {"prompt": "a\r\nhat", "seed": "2"}]
 
 
@@ -53,7 +53,7 @@ def test_the_share_of_what_was_read_grows_to_one(path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('a,1,2,3', "more cells"),
+        ("a,1,2,3", "more cells"),
         ('"a" b,1', "no CSV"),
         ('"never closed', "no CSV"),
         ("," * 200_000, "more cells"),
@@ -81,7 +81,10 @@ def test_stray_quotes_inside_cells_do_not_swallow_rows(path: Path) -> None:
 
 
 def test_other_signs_that_unicode_takes_for_ends_of_lines_stay_in_their_cell(path: Path) -> None:
-    assert [row.cells["prompt"] for row in _rows(path, "prompt\na\u2028cat\na\x0bhat\n")] == ["a\u2028cat", "a\x0bhat"]
+    assert [row.cells["prompt"] for row in _rows(path, "prompt\na\u2028cat\na\x0bhat\n")] == [
+        "a\u2028cat",
+        "a\x0bhat",
+    ]
 
 
 @needs_proc
