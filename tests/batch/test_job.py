@@ -180,6 +180,37 @@ def test_the_folder_of_the_input_is_no_output(table: Path, tmp_path: Path) -> No
         check_output(batch.output, batch.source)
 
 
+def test_an_interrupt_keeps_what_is_done_and_the_rest_is_done_later(table: Path, tmp_path: Path) -> None:
+    batch = batch_of(table, tmp_path / "out")
+    kept: list[int] = []
+
+    class Interrupted(StandIn):
+        def paint(self, row):  # type: ignore[no-untyped-def]
+            if row.number == 5:
+                raise KeyboardInterrupt
+            return super().paint(row)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(
+            batch,
+            lambda: stand_in(batch, Interrupted(batch), 1),
+            on_progress=lambda at: kept.append(at.finished),
+        )
+    outcome = _run(batch)
+    assert outcome.made == 10 - max(kept, default=0)
+    assert outcome.is_all_done
+    assert temporaries_of(tmp_path / "out") == []
+
+
+def test_one_prompt_for_all_serves_rows_whose_cell_is_empty(tmp_path: Path) -> None:
+    table = write_csv(tmp_path / "in.csv", [inline_row(0, ""), inline_row(0, "a cat"), inline_row(0, "a dog")])
+    for name, fields in (("a", {}), ("b", {"prompt": "a cat"})):
+        _run(batch_of(table, tmp_path / name, fields=fields, seed=1))
+    one, other = (list(hashes_of(tmp_path / name).values()) for name in ("a", "b"))
+    assert one[0] != other[0]
+    assert one[1:] == other[1:]
+
+
 def test_a_lone_surrogate_in_an_id_does_not_end_the_run(tmp_path: Path) -> None:
     table = write_jsonl(tmp_path / "in.jsonl", [inline_row(0, id="\ud800"), inline_row(1, id="fine")])
     assert sum(_run(batch_of(table, tmp_path / "out")).counts.values()) == 2

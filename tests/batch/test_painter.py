@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,14 @@ def test_variants_are_files_of_their_own(bundle: ModelBundle, tmp_path: Path) ->
     assert [one["seed"] for one in line["variants"]] == [8, 9]
     assert line["variants"][1]["file"].endswith("000000000-3.png")
     assert len(hashes_of(tmp_path / "out")) == 3
+
+
+def test_what_the_format_of_the_files_loses_is_told(bundle: ModelBundle, tmp_path: Path) -> None:
+    batch = batch_of(write_csv(tmp_path / "in.csv", [inline_row(0)]), tmp_path / "out", fields=STEPS)
+    _run(replace(batch, recipe=replace(batch.recipe, format="JPEG")), bundle)
+    (line,) = results_of(tmp_path / "out")
+    assert line["file"].endswith(".jpg")
+    assert any("JPEG is lossy" in warning for warning in line["warnings"])
 
 
 def test_every_kind_of_bad_row_is_told_by_its_code(bundle: ModelBundle, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_any_path_may_be_allowed(root: Path, tmp_path: Path) -> None:
         assert fetch(name, roots, LIMITS).data == picture_png(2)
 
 
+def test_a_name_with_colons_is_a_name(root: Path) -> None:
+    (root / "a::b.png").write_bytes(picture_png(3))
+    assert fetch("a::b.png", _roots(root), LIMITS).data == picture_png(3)
+
+
 def test_a_second_root_is_where_links_may_lead(root: Path, tmp_path: Path) -> None:
     assert fetch("link.png", _roots(root, tmp_path), LIMITS).data == picture_png(2)
 

@@ -28,6 +28,7 @@ from retouch.errors import (
     SourceUnavailable,
 )
 from retouch.imaging.choices import FileFormat
+from retouch.imaging.encode import encoding_warnings
 from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class Recipe:
                     fetched[name] = fetch(asked.pictures[name], roots, limits)
         if "image" not in fetched:
             raise BadRow("the row has no image", hint="a column `image` names or holds it")
-        values = {**self.fields, **asked.fields}
+        # An empty prompt is one, unless there is one for all.
+        named = {name: value for name, value in asked.fields.items() if value != "" or name not in self.fields}
+        values = {**self.fields, **named}
         if "prompt" not in values:
             raise BadRow("the row has no prompt", hint="a column `prompt`, or one prompt for all")
         if values.get("seed") is None:
@@ -179,7 +182,9 @@ class InpaintPainter:
             self._room.leave(held)
             with self._jobs_lock:
                 self._jobs.discard(job)
-        return Painted(row.number, "done", {**head_of(row, asked), **_told(result)}, pictures)
+        warnings = dict.fromkeys((*result.warnings, *self._lost(result)))
+        record = {**head_of(row, asked), **_told(result), "warnings": list(warnings)}
+        return Painted(row.number, "done", record, pictures)
 
     def _encoded(self, result: "InpaintResult") -> tuple[bytes, ...]:
         recipe = self._recipe
@@ -187,6 +192,12 @@ class InpaintPainter:
             result.encode(recipe.format, index=index, metadata=recipe.metadata, quality=recipe.quality)
             for index in range(len(result.fills))
         )
+
+    def _lost(self, result: "InpaintResult") -> tuple[str, ...]:
+        """Return what the format of the files does not keep."""
+        recipe, fill = self._recipe, result.fills[0]
+        metadata = fill.metadata if recipe.metadata else None
+        return encoding_warnings(fill.picture, recipe.format, metadata=metadata, quality=recipe.quality)
 
     def _submit(self, request: InpaintRequest) -> "Job":
         limits = self._inpainter.limits
@@ -247,7 +258,6 @@ def _told(result: "InpaintResult") -> dict[str, Any]:
         "variants": fills[1:],
         "kept_pixels_identical": result.kept_pixels_identical,
         "mask_report": result.mask_report.to_dict(),
-        "warnings": list(result.warnings),
         "timings_s": {stage: round(seconds, 4) for stage, seconds in result.timings_s.items()},
     }
 

@@ -39,10 +39,12 @@ class Place:
         Raises:
             BadInput: nobody knows how to reach it.
         """
+        import fsspec
         from fsspec.core import url_to_fs
 
-        if not is_address(address):
+        if not is_address(address):  # and never read as one: `a::b` is a name like any other
             address = str(Path(address).absolute())
+            return cls(address, fsspec.filesystem("file"), address)
         unknown = BadInput(
             f"{address} cannot be reached", hint="is the package for this kind of address installed?"
         )

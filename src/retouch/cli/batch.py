@@ -169,6 +169,8 @@ def run(
     if dry_run:
         _check(batch, checkpoint, as_json=as_json)
         return
+    if batch.source.left_out:
+        typer.echo(printable(f"left out, being no tables or shards: {', '.join(batch.source.left_out)}"), err=True)
     with watching() as watch:
         outcome = run_batch(batch, lambda: _engaged(batch, checkpoint), on_progress=watch)
     _tell(outcome, as_json=as_json)
