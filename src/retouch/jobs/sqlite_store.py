@@ -4,7 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -59,8 +59,8 @@ class SqliteJobStore:
     _database: Database
     _bundles: BundleFolder
     _reserve: Reserve
+    _recency: room.Recency
     _now: Callable[[], datetime]
-    _recency: room.Recency = field(default_factory=room.Recency)
 
     @classmethod
     def open(cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = utc_now) -> Self:
@@ -77,10 +77,13 @@ class SqliteJobStore:
             database = Database.open(folder / "jobs.sqlite3", schema=rows.SCHEMA, version=rows.SCHEMA_VERSION)
             undo.callback(database.close)
             bundles = BundleFolder.make(folder / "blobs")
-            store = cls(limits or JobLimits(), locked, database, bundles, Reserve(folder / "reserve"), now)
+            with database.reading() as connection:
+                recency = room.Recency.read(connection)
+            reserve = Reserve(folder / "reserve")
+            store = cls(limits or JobLimits(), locked, database, bundles, reserve, recency, now)
             store._settle_files()
             undo.pop_all()
-        store._reserve.fill()
+        reserve.fill()
         return store
 
     def create(self, draft: JobDraft) -> Submission:
@@ -127,7 +130,7 @@ class SqliteJobStore:
             raise NotFound(f"the job has no {name} now", hint=f"it is {row.job.state}")
         blob = self._bundles.read(row.bundle, *place)
         if blob is not None:
-            self._recency.note(row.number, self._now())
+            self._recency.note(row.number)
             return blob
         if self._row(owner, job_id).bundle == row.bundle:
             raise StorageFailed("a file of the job is missing", hint="send the request again")
@@ -160,9 +163,7 @@ class SqliteJobStore:
         return self._write(partial(self._settle_unfinished, resume))
 
     def sweep(self) -> Swept:
-        now = self._now()
-        swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=now))
-        self._recency.prune(now - self.limits.time_to_live)
+        swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=self._now()))
         self._reserve.fill()
         return swept
 
@@ -222,6 +223,7 @@ class SqliteJobStore:
     ) -> tuple[Job, Sequence[Bundle]]:
         row, now = _row_to_change(connection, job_id, outcome.state), self._now()
         job = rows.end(connection, row, outcome, bundle, now)
+        self._recency.note(row.number)
         return job, [row.bundle, *room.make_room(connection, self.limits, self._recency, now, spare=row.number)]
 
     def _settle_unfinished(
@@ -234,6 +236,7 @@ class SqliteJobStore:
                 jobs.append(rows.requeue(connection, row, attempts=row.job.attempts))
             else:
                 jobs.append(rows.end(connection, row, _INTERRUPTED, NO_BLOBS, self._now()))
+                self._recency.note(row.number)
                 dropped.append(row.bundle)
         return jobs, dropped
 
