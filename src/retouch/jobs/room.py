@@ -17,6 +17,7 @@ _HELD = "SELECT coalesce(sum(size_bytes), 0), count(ended_at) FROM jobs WHERE ex
 _UNFINISHED_BYTES = "SELECT coalesce(sum(size_bytes), 0) FROM jobs WHERE expired_at IS NULL AND ended_at IS NULL"
 _UNFINISHED_OF_OWNER = "SELECT count(*) FROM jobs WHERE owner = ? AND ended_at IS NULL"
 _FINISHED = "SELECT number FROM jobs WHERE expired_at IS NULL AND ended_at IS NOT NULL ORDER BY ended_at, number"
+_NOT_EXPIRED = "SELECT number FROM jobs WHERE expired_at IS NULL"
 _SIZE_IF_FINISHED = "SELECT size_bytes FROM jobs WHERE number = ? AND expired_at IS NULL AND ended_at IS NOT NULL"
 _OVER_TIME = "SELECT number FROM jobs WHERE expired_at IS NULL AND ended_at <= ?"
 _FORGET_OLD = "DELETE FROM jobs WHERE expired_at <= ?"
@@ -29,8 +30,8 @@ DELETE FROM jobs WHERE number IN (
 class Recency:
     """The numbers of jobs in the order of their last use, which is to end or to have a blob read.
 
-    In memory alone, because reading must not wait for the disk. It may hold jobs that are not finished, or expired
-    since: who asks for the order looks at the table, too. Mutable, from any thread.
+    In memory alone, because reading must not wait for the disk. It is a hint: what is finished, the table knows.
+    Mutable, from any thread.
     """
 
     def __init__(self, numbers: Iterable[int]) -> None:
@@ -53,10 +54,12 @@ class Recency:
         with self._lock:
             return list(self._order)
 
-    def drop(self, numbers: Iterable[int]) -> None:
-        """Forget jobs."""
+    def prune(self, connection: sqlite3.Connection) -> None:
+        """Forget the jobs that are expired; not within a change, which may be undone."""
+        noted = set(self.in_order())
+        expired = noted - {number for (number,) in connection.execute(_NOT_EXPIRED)}
         with self._lock:
-            for number in numbers:
+            for number in expired:
                 self._order.pop(number, None)
 
 
@@ -114,7 +117,6 @@ def sweep(
     over_time = connection.execute(_OVER_TIME, (rows.stamp(now - limits.time_to_live),)).fetchall()
     dropped = [rows.expire(connection, number, now) for (number,) in over_time]
     dropped += make_room(connection, limits, recency, now)
-    recency.drop(set(recency.in_order()) - {number for (number,) in connection.execute(_FINISHED)})
     forgotten = connection.execute(_FORGET_OLD, (rows.stamp(now - limits.remembered_for),)).rowcount
     forgotten += connection.execute(_FORGET_MANY, (limits.finished_jobs,)).rowcount
     return Swept(len(dropped), forgotten), dropped

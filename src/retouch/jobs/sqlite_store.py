@@ -27,7 +27,7 @@ from retouch.jobs.job import (
 )
 from retouch.jobs.reserve import Reserve
 from retouch.jobs.rows import Row
-from retouch.jobs.store import PAGE_LIMIT, JobLimits, Page, Submission, Swept
+from retouch.jobs.store import PAGE_LIMIT, JobLimits, JobStore, Page, Submission, Swept
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], tuple[T, Sequence[Bundle]]]
@@ -46,7 +46,7 @@ _INTERRUPTED = Outcome(
 )
 
 
-def utc_now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -63,7 +63,9 @@ class SqliteJobStore:
     _now: Callable[[], datetime]
 
     @classmethod
-    def open(cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = utc_now) -> Self:
+    def open(
+        cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = _utc_now
+    ) -> Self:
         """Open the store in a folder, or make it; delete what a crash left half-written.
 
         Raises:
@@ -127,7 +129,7 @@ class SqliteJobStore:
             raise Gone("the job is expired, and its pictures are deleted", hint="send the request again")
         place = row.bundle.find(name)
         if place is None:
-            raise NotFound(f"the job has no {name} now", hint=f"it is {row.job.state}")
+            raise NotFound("the job has no such picture now", hint=f"it is {row.job.state}")
         blob = self._bundles.read(row.bundle, *place)
         if blob is not None:
             self._recency.note(row.number)
@@ -164,6 +166,8 @@ class SqliteJobStore:
 
     def sweep(self) -> Swept:
         swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=self._now()))
+        with self._database.reading() as connection:
+            self._recency.prune(connection)
         self._reserve.fill()
         return swept
 
@@ -279,6 +283,10 @@ class SqliteJobStore:
             value, dropped = self._database.write(change)
         self._bundles.delete(dropped)
         return value
+
+
+# The signatures are compared here, and not only where a server first uses the store.
+_CONFORMS: type[JobStore] = SqliteJobStore
 
 
 def _row_to_change(connection: sqlite3.Connection, job_id: str, following: JobState) -> Row:
