@@ -62,4 +62,4 @@ def test_nothing_that_was_acknowledged_vanishes(tmp_path: Path, kills: int) -> N
             assert len(jobs) - len(acknowledged) <= kill * THREADS  # made, but killed before it could say so
             assert len(files_of(tmp_path)) == sum(bool(job.blobs) for job in jobs)
     unsaid = len(jobs) - len(acknowledged)
-    print(f"{kills} kills: {len(acknowledged)} jobs acknowledged, none lost; {unsaid} made and not yet acknowledged")
+    print(f"{kills} kills: {len(acknowledged)} jobs acknowledged, none lost; {unsaid} made and not yet said")
