@@ -140,8 +140,8 @@ class JobStoreMachine(RuleBasedStateMachine):
 
     @rule(job_id=ids)
     def requeue(self, job_id: str) -> None:
-        job = self.tried(job_id, lambda job: job.state is JobState.RUNNING, lambda: self.store.requeue(job_id))
-        if job:
+        job = self.tried(job_id, lambda job: job.state in UNFINISHED, lambda: self.store.requeue(job_id))
+        if job and job.state is JobState.RUNNING:
             job.state, job.attempts = JobState.QUEUED, job.attempts - 1
 
     @rule(job_id=ids, state=st.sampled_from(sorted(FINISHED)), data=BODIES)

@@ -119,6 +119,7 @@ def test_an_orderly_stop_puts_a_job_back_without_counting_the_attempt(store: Sql
     job = store.create(draft(blobs=PICTURES)).job
     store.start(job.id)
     assert store.requeue(job.id) == job
+    assert store.requeue(job.id) == job
     assert store.blob("ann", job.id, "mask") == PICTURES[1]
 
 

@@ -150,6 +150,9 @@ class SqliteJobStore:
 
     def requeue(self, job_id: str) -> Job:
         def change(connection: sqlite3.Connection) -> tuple[Job, Sequence[Bundle]]:
+            row = rows.find(connection, job_id)
+            if row and row.job.state is JobState.QUEUED:
+                return row.job, ()
             row = _row_to_change(connection, job_id, JobState.QUEUED)
             return rows.requeue(connection, row, attempts=row.job.attempts - 1), ()
 
