@@ -1,0 +1,224 @@
+"""Every field of A1111's `POST /sdapi/v1/img2img`, its default there, and what is done with it here.
+
+Source: the AUTOMATIC1111 stable-diffusion-webui, modules api/models and processing. A field has one decision:
+`honoured` means here what it means there; `ignored` changes no picture here; `warned` would have changed the
+picture a little, and `info` says that it did not; `refused` asks for another picture, and gets an error.
+"""
+
+import math
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from retouch.errors import InvalidField
+
+Decision = Literal["honoured", "ignored", "warned", "refused"]
+Kind = Literal["integer", "number", "boolean", "string", "array", "object"]
+Asks = Callable[[Any], bool]
+
+_MOST_NAMES = 5
+"""Of fields that nobody knows, so many are told by name."""
+
+
+def _is_positive(value: Any) -> bool:
+    return bool(value > 0)
+
+
+def _is_not(neutral: object) -> Asks:
+    return lambda value: bool(value != neutral)
+
+
+def _has_arguments(scripts: Mapping[str, Any]) -> bool:
+    """Tell whether a script would do something: clients send the ones that they know, switched off."""
+    return any(not isinstance(one, Mapping) or _is_on(one.get("args")) for one in scripts.values())
+
+
+def _is_on(arguments: Any) -> bool:
+    return any(arguments) if isinstance(arguments, list) else bool(arguments)
+
+
+def _is_named(name: str) -> bool:
+    return name.casefold() not in ("", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field.
+
+    Attributes:
+        kind: of its values, as JSON Schema names it; `null` stands for the default in all of them.
+        default: as in A1111.
+        note: what becomes of it, or why not.
+        asks: tells whether a value of a `warned` or `refused` field asks for something. Where more than the value
+            decides, it is never true, and the code that knows warns in the words of the note.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    decision: Decision
+    note: str
+    asks: Asks = bool
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+_SAVED = "nothing is stored on the server"
+_NO_VARIATION = "variation seeds are not offered"
+_SAMPLER = "the samplers here take no such setting"
+
+FIELDS = (
+    Field("init_images", "array", None, "honoured", "one picture, base64 with or without a `data:` prefix"),
+    Field("mask", "string", None, "honoured", "white is repainted; with an alpha channel that varies, what is opaque"),
+    Field("inpainting_mask_invert", "integer", 0, "honoured", "1 repaints the rest"),
+    Field("prompt", "string", "", "honoured", "A1111's syntax: weights, `[word]`, `BREAK`, any length"),
+    Field("negative_prompt", "string", "", "honoured", "as `prompt`"),
+    Field("steps", "integer", 50, "honoured", ""),
+    Field("cfg_scale", "number", 7.0, "honoured", "at 1 and below, guidance is off"),
+    Field("denoising_strength", "number", 0.75, "honoured", "above 0, up to 1, where the picture's own noise goes"),
+    Field("seed", "integer", -1, "honoured", "-1 draws one; picture i has seed + i, and is no picture of A1111's"),
+    Field("sampler_name", "string", None, "honoured", "`GET /sdapi/v1/samplers`, a schedule type behind it or not"),
+    Field("sampler_index", "string", "Euler", "honoured", "where `sampler_name` is not given"),
+    Field("scheduler", "string", None, "honoured", "`Automatic` is the one that A1111 takes for the sampler"),
+    Field("batch_size", "integer", 1, "honoured", "times `n_iter`: the pictures, up to the server's limit"),
+    Field("n_iter", "integer", 1, "honoured", "as `batch_size`"),
+    Field("inpainting_fill", "integer", 0, "honoured", "0 fill, 1 original, 2 latent noise, 3 latent nothing"),
+    Field("inpaint_full_res", "boolean", True, "honoured", "true: a crop around the mask; false: the whole picture"),
+    Field("inpaint_full_res_padding", "integer", 0, "honoured", "pixels of context around the mask in the crop"),
+    Field("mask_blur", "integer", None, "honoured", "blends inwards only: no kept pixel changes"),
+    Field("mask_blur_x", "integer", 4, "honoured", "as `mask_blur`; the larger of the two counts"),
+    Field("mask_blur_y", "integer", 4, "honoured", "as `mask_blur_x`"),
+    Field("override_settings", "object", {}, "honoured", "what changes nothing, and the layers of CLIP"),
+    Field("send_images", "boolean", True, "honoured", ""),
+    Field("include_init_images", "boolean", False, "honoured", "echoes `init_images` and `mask`"),
+    Field("width", "integer", 512, "warned", "the picture keeps its own size", _never),
+    Field("height", "integer", 512, "warned", "as `width`", _never),
+    Field("resize_mode", "integer", 0, "warned", "the picture keeps its own size", _never),
+    Field("mask_round", "boolean", True, "warned", "masks are on or off, from the middle up", _is_not(True)),
+    Field("eta", "number", None, "warned", "each sampler has its own: 1 where it draws noise, else 0", _never),
+    Field("s_churn", "number", None, "warned", _SAMPLER),
+    Field("s_noise", "number", None, "warned", _SAMPLER, _is_not(1)),
+    Field("s_min_uncond", "number", None, "warned", "guidance holds for all steps"),
+    Field("initial_noise_multiplier", "number", None, "warned", "the noise is what the model learnt", _is_not(1)),
+    Field("save_images", "boolean", False, "warned", _SAVED),
+    Field("styles", "array", None, "refused", "there are no styles here: write their words into the prompt"),
+    Field("subseed_strength", "number", 0, "refused", _NO_VARIATION),
+    Field("seed_resize_from_h", "integer", -1, "refused", _NO_VARIATION, _is_positive),
+    Field("seed_resize_from_w", "integer", -1, "refused", _NO_VARIATION, _is_positive),
+    Field("restore_faces", "boolean", None, "refused", "faces are not restored"),
+    Field("tiling", "boolean", None, "refused", "pictures that tile are not offered"),
+    Field("latent_mask", "string", None, "refused", "there is one mask"),
+    Field("refiner_checkpoint", "string", None, "refused", "there is one checkpoint", _is_named),
+    Field("script_name", "string", None, "refused", "there are no scripts here", _is_named),
+    Field("alwayson_scripts", "object", {}, "refused", "there are no scripts here", _has_arguments),
+    Field("infotext", "string", None, "refused", "send the fields themselves"),
+    Field("subseed", "integer", -1, "ignored", "counts only with `subseed_strength`"),
+    Field("s_tmin", "number", None, "ignored", "counts only with `s_churn`"),
+    Field("s_tmax", "number", None, "ignored", "counts only with `s_churn`"),
+    Field("image_cfg_scale", "number", None, "ignored", "is for models that take instructions"),
+    Field("refiner_switch_at", "number", None, "ignored", "counts only with `refiner_checkpoint`"),
+    Field("script_args", "array", [], "ignored", "counts only with `script_name`"),
+    Field("disable_extra_networks", "boolean", False, "ignored", "prompts load none"),
+    Field("override_settings_restore_afterwards", "boolean", True, "ignored", "no request changes another"),
+    Field("do_not_save_samples", "boolean", False, "ignored", _SAVED),
+    Field("do_not_save_grid", "boolean", False, "ignored", _SAVED),
+    Field("force_task_id", "string", None, "ignored", "there are no tasks to look up"),
+    Field("comments", "object", None, "ignored", ""),
+)
+BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
+
+
+def read_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return every field's value, and what a person should know of those that have no effect.
+
+    Raises:
+        InvalidField: a value is of another kind, or asks for what is refused.
+    """
+    values = {}
+    warnings = []
+    for field in FIELDS:
+        value = body.get(field.name)
+        values[field.name] = field.default if value is None else value
+        if value is None or field.decision == "ignored":
+            continue
+        values[field.name] = value = _of_kind(field, value)
+        if field.decision in ("warned", "refused") and field.asks(value):
+            if field.decision == "refused":
+                raise InvalidField(field.name, field.note)
+            warnings.append(f"{field.name}: {field.note}")
+    return values, [*warnings, *_unknown(body)]
+
+
+def schema() -> dict[str, Any]:
+    """Return the fields as JSON Schema, for the OpenAPI document."""
+    properties = {
+        field.name: {"type": [field.kind, "null"], "default": field.default, "description": _described(field)}
+        for field in FIELDS
+    }
+    return {"type": "object", "properties": properties, "required": ["init_images", "mask"]}
+
+
+def _described(field: Field) -> str:
+    return f"{field.decision}: {field.note}" if field.note else field.decision
+
+
+def _unknown(body: Mapping[str, Any]) -> Iterator[str]:
+    names = [reprlib.repr(name) for name in body if name not in BY_NAME]
+    if names:
+        told = ", ".join(names[:_MOST_NAMES]) + (f" and {left} more" if (left := len(names) - _MOST_NAMES) > 0 else "")
+        yield f"not known here, without effect: {told}"
+
+
+def _of_kind(field: Field, value: Any) -> Any:
+    """Return a value as A1111's own reader would: `"20"` and `20.0` are whole numbers, 1 is true."""
+    read, words = _READERS[field.kind]
+    try:
+        return read(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidField(field.name, f"must be {words}, not {reprlib.repr(value)}") from error
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, str) and len(value) <= _MOST_DIGITS:
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise TypeError
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    if value not in (0, 1):
+        raise TypeError
+    return bool(value)
+
+
+def _exactly(kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, kind):
+            raise TypeError
+        return value
+
+    return read
+
+
+_MOST_DIGITS = 20
+_READERS: Mapping[Kind, tuple[Callable[[Any], Any], str]] = {
+    "integer": (_integer, "a whole number"),
+    "number": (_number, "a finite number"),
+    "boolean": (_boolean, "true or false"),
+    "string": (_exactly(str), "text"),
+    "array": (_exactly(list), "a list"),
+    "object": (_exactly(dict), "an object"),
+}
