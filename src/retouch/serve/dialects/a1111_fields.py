@@ -6,8 +6,9 @@ picture a little, and `info` says that it did not; `refused` asks for another pi
 """
 
 import math
+import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,21 @@ from retouch.errors import InvalidField
 Decision = Literal["honoured", "ignored", "warned", "refused"]
 Kind = Literal["integer", "number", "boolean", "string", "array", "object"]
 Asks = Callable[[Any], bool]
+
+_THEIRS: Mapping[str, str] = {
+    "clip_skip": "override_settings.CLIP_stop_at_last_layers",
+    "feather_px": "mask_blur",
+    "guidance_scale": "cfg_scale",
+    "image": "init_images",
+    "mask_image": "mask",
+    "mask_polarity": "inpainting_mask_invert",
+    "num_inference_steps": "steps",
+    "padding_px": "inpaint_full_res_padding",
+    "region": "inpaint_full_res",
+    "scheduler": "sampler_name",
+    "strength": "denoising_strength",
+}
+_OURS = re.compile(rf"(^|`)({'|'.join(_THEIRS)})(=\w+)?(:|`)")
 
 _MOST_NAMES = 5
 """Of fields that nobody knows, so many are told by name."""
@@ -72,21 +88,29 @@ _SAMPLER = "the samplers here take no such setting"
 
 FIELDS = (
     Field("init_images", "array", None, "honoured", "one picture, base64 with or without a `data:` prefix"),
-    Field("mask", "string", None, "honoured", "white is repainted; with an alpha channel that varies, what is opaque"),
+    Field(
+        "mask", "string", None, "honoured", "white is repainted; with an alpha channel that varies, what is opaque"
+    ),
     Field("inpainting_mask_invert", "integer", 0, "honoured", "1 repaints the rest"),
     Field("prompt", "string", "", "honoured", "A1111's syntax: weights, `[word]`, `BREAK`, any length"),
     Field("negative_prompt", "string", "", "honoured", "as `prompt`"),
     Field("steps", "integer", 50, "honoured", ""),
     Field("cfg_scale", "number", 7.0, "honoured", "at 1 and below, guidance is off"),
-    Field("denoising_strength", "number", 0.75, "honoured", "above 0, up to 1, where the picture's own noise goes"),
+    Field(
+        "denoising_strength", "number", 0.75, "honoured", "above 0, up to 1, where the picture's own noise goes"
+    ),
     Field("seed", "integer", -1, "honoured", "-1 draws one; picture i has seed + i, and is no picture of A1111's"),
-    Field("sampler_name", "string", None, "honoured", "`GET /sdapi/v1/samplers`, a schedule type behind it or not"),
+    Field(
+        "sampler_name", "string", None, "honoured", "`GET /sdapi/v1/samplers`, a schedule type behind it or not"
+    ),
     Field("sampler_index", "string", "Euler", "honoured", "where `sampler_name` is not given"),
     Field("scheduler", "string", None, "honoured", "`Automatic` is the one that A1111 takes for the sampler"),
     Field("batch_size", "integer", 1, "honoured", "times `n_iter`: the pictures, up to the server's limit"),
     Field("n_iter", "integer", 1, "honoured", "as `batch_size`"),
     Field("inpainting_fill", "integer", 0, "honoured", "0 fill, 1 original, 2 latent noise, 3 latent nothing"),
-    Field("inpaint_full_res", "boolean", True, "honoured", "true: a crop around the mask; false: the whole picture"),
+    Field(
+        "inpaint_full_res", "boolean", True, "honoured", "true: a crop around the mask; false: the whole picture"
+    ),
     Field("inpaint_full_res_padding", "integer", 0, "honoured", "pixels of context around the mask in the crop"),
     Field("mask_blur", "integer", None, "honoured", "blends inwards only: no kept pixel changes"),
     Field("mask_blur_x", "integer", 4, "honoured", "as `mask_blur`; the larger of the two counts"),
@@ -149,7 +173,23 @@ def read_fields(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
             if field.decision == "refused":
                 raise InvalidField(field.name, field.note)
             warnings.append(f"{field.name}: {field.note}")
-    return values, [*warnings, *_unknown(body)]
+    if unknown := [name for name in body if name not in BY_NAME]:
+        warnings.append(without_effect(unknown))
+    return values, warnings
+
+
+def without_effect(names: Iterable[str]) -> str:
+    """Say that nobody here knows some names; there may be any number of them, of any length."""
+    told = [reprlib.repr(name) for name in names]
+    more = len(told) - _MOST_NAMES
+    return f"not known here, without effect: {', '.join(told[:_MOST_NAMES])}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
+def in_their_words(text: str) -> str:
+    """Return a sentence with the fields of a request called by A1111's names: at its start, and in backticks."""
+    return _OURS.sub(lambda found: f"{found[1]}{_THEIRS.get(found[2], found[2])}{found[4]}", text)
 
 
 def schema() -> dict[str, Any]:
@@ -163,13 +203,6 @@ def schema() -> dict[str, Any]:
 
 def _described(field: Field) -> str:
     return f"{field.decision}: {field.note}" if field.note else field.decision
-
-
-def _unknown(body: Mapping[str, Any]) -> Iterator[str]:
-    names = [reprlib.repr(name) for name in body if name not in BY_NAME]
-    if names:
-        told = ", ".join(names[:_MOST_NAMES]) + (f" and {left} more" if (left := len(names) - _MOST_NAMES) > 0 else "")
-        yield f"not known here, without effect: {told}"
 
 
 def _of_kind(field: Field, value: Any) -> Any:

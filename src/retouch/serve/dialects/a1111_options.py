@@ -1,4 +1,4 @@
-"""The checkpoint and the options of A1111's web UI, as they stand here: nothing of them can be changed by a client.
+"""The checkpoint and the options of A1111's web UI, as they stand here: a client can change nothing of them.
 
 Options that would change a picture are known by name, each with the one value that it has here. What else a client
 sets belongs to A1111's own files and pages, and has no effect.
@@ -47,14 +47,17 @@ class Checkpoint:
     Attributes:
         name: never a path of this machine.
         sha256: over its weights, in hex.
+        sees_the_mask: it was trained for inpainting: its UNet takes 9 channels.
     """
 
     name: str
     sha256: str
+    sees_the_mask: bool
 
     @classmethod
     def of(cls, bundle: ModelBundle) -> Self:
-        return cls(public_name(bundle), bundle.content_hash)
+        """Look at a loaded one."""
+        return cls(public_name(bundle), bundle.content_hash, bundle.kind == "concat")
 
     @property
     def hash(self) -> str:
