@@ -42,7 +42,7 @@ class SharedRecord:
     @classmethod
     def of(cls, prepared: Prepared, bundle: ModelBundle) -> Self:
         """Pack the mask and hash the picture, once for all variants."""
-        name = public_name(bundle)
+        name = _public_name(bundle)
         values = {
             "format": FORMAT,
             "model": {"name": name, "hash": bundle.content_hash, "adapters": list(bundle.adapters)},
@@ -194,8 +194,7 @@ def _place(device: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def public_name(bundle: ModelBundle) -> str:
-    """Return what strangers may call a checkpoint: its name, or the last part of its path."""
+def _public_name(bundle: ModelBundle) -> str:
     # A picture travels further than the folders of the machine that made it, relative ones included.
     if bundle.path is not None and Path(bundle.name).expanduser() == bundle.path:
         return bundle.path.resolve().name
@@ -213,7 +212,7 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Seed": request.seed,
         "Size": f"{width}x{height}",
         "Model hash": bundle.content_hash[:10],
-        "Model": public_name(bundle),
+        "Model": _public_name(bundle),
         "Denoising strength": request.strength,
         "Mask blur": request.feather_px,
         "Inpaint area": "Only masked" if prepared.region.mode == "masked" else "Whole picture",

@@ -1,10 +1,11 @@
 """The dialect of AUTOMATIC1111's web UI: `/sdapi/v1/img2img` for inpainting, and what its clients ask beside it.
 
-Its sources: the stable-diffusion-webui, modules api/api and api/models. Fields and their decisions stand in
-`a1111_fields`, options in `a1111_options`.
+Source: the stable-diffusion-webui, modules api/api and api/models. What is done with each field of a body stands
+in `a1111_fields`, with each option in `a1111_options`.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,21 +16,20 @@ from retouch.errors import InvalidField, RetouchError
 from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.parameters import parse_parameters
 from retouch.result import InpaintResult
-from retouch.serve.asking import lease_of, while_connected
-from retouch.serve.dialect import Answer, Dialect
-from retouch.serve.dialects.a1111_asked import House, ask
+from retouch.serve.asking import json_of, lease_of, while_connected
+from retouch.serve.dialect import Dialect, Words
+from retouch.serve.dialects.a1111_asked import House, ask, pictures_in
 from retouch.serve.dialects.a1111_fields import in_their_words, schema
 from retouch.serve.dialects.a1111_info import answer_body
 from retouch.serve.dialects.a1111_options import Checkpoint, check_unchanged, options_of
 from retouch.serve.dialects.a1111_samplers import samplers, schedulers
-from retouch.serve.dialects.a1111_underway import Underway
-from retouch.serve.pictures import picture_bytes
+from retouch.serve.dialects.a1111_underway import Underway, state_of
+from retouch.serve.pictures import picture_bytes, picture_text
 from retouch.serve.service import Service
-from retouch.serve.strict_json import JsonLimits, parse_json_object
 
-PREFIX = "/sdapi/v1"
-# What clients list, and a server of one checkpoint that loads nothing by name has none of.
-_EMPTY: dict[str, Any] = {
+_PREFIX = "/sdapi/v1"
+# What clients list. Of most there is none where one checkpoint is served and nothing is loaded by name.
+_LISTS: Mapping[str, Any] = {
     "cmd-flags": {"api": True, "nowebui": True},
     "embeddings": {"loaded": {}, "skipped": {}},
     "extensions": [],
@@ -39,6 +39,8 @@ _EMPTY: dict[str, Any] = {
     "loras": [],
     "prompt-styles": [],
     "realesrgan-models": [],
+    "samplers": samplers(),
+    "schedulers": schedulers(),
     "scripts": {"txt2img": [], "img2img": []},
     "sd-vae": [],
     "upscalers": [],
@@ -47,88 +49,103 @@ _EMPTY: dict[str, Any] = {
 
 def routes(service: Service) -> APIRouter:
     """Make the routes."""
-    router = APIRouter(prefix=PREFIX)
-    _work(router, service)
-    _lists(router, service)
+    router = APIRouter(prefix=_PREFIX)
+    _paint(router, service)
+    _show(router, service)
     return router
 
 
-def answer(error: RetouchError) -> Answer:
+def words(error: RetouchError) -> Words:
     """Word an error as A1111 does, whose clients show `detail` or `errors`; its status stays honest."""
     told = in_their_words(f"{error} ({error.hint})" if error.hint else str(error))
-    return Answer(error.status, {"error": type(error).__name__, "detail": told, "body": "", "errors": told})
+    return Words(error.status, {"error": type(error).__name__, "detail": told, "body": "", "errors": told})
 
 
-def _work(router: APIRouter, service: Service) -> None:
+def _paint(router: APIRouter, service: Service) -> None:
     underway = Underway()
 
-    @router.post("/img2img", summary="Repaint the masked part of a picture", openapi_extra=_body_of(schema()))
+    @router.post("/img2img", summary="Repaint the masked part of a picture (A1111)", openapi_extra=_body(schema()))
     async def img2img(request: Request) -> Response:
         """Wait for the pictures; a client that goes away gives them up."""
+        body = await json_of(request, service)
+        sent_image, sent_mask = pictures_in(body)
+        image = await _file(service, sent_image, "init_images")
+        mask = await _file(service, sent_mask, "mask")
         checkpoint = _checkpoint(service)
-        house = House(checkpoint, service.limits, service.settings.safety, _json_limits(service))
-        asked = await service.aside(ask, await request.body(), house)
+        house = House(checkpoint, service.limits, service.settings.safety)
+        asked = await service.aside(ask, body, image, mask, house)
         work = service.start(asked.request, lease=lease_of(request))
         with underway.entry(request, work) as entry:
             result = await while_connected(request, work.result())
-        files = await _encoded(service, result) if asked.fields["send_images"] else []
-        body = await service.aside(answer_body, asked, result, files, checkpoint, stamp=entry.stamp)
-        return Response(body, media_type="application/json")
+        shown = await _encoded(service, result) if asked.fields["send_images"] else []
+        told = await service.aside(answer_body, asked, result, shown, checkpoint, stamp=entry.stamp)
+        return Response(told, media_type="application/json")
 
-    @router.get("/progress", summary="How far the caller's own work is")
-    async def progress(request: Request) -> dict[str, Any]:
-        """`current_image` is null: what is half done was judged by nobody."""
-        return underway.progress(request)
+    @router.get("/progress", summary="How far the caller's own work is (A1111)")
+    async def progress(request: Request, *, skip_current_image: bool = False) -> dict[str, Any]:
+        """Tell of the oldest of it; `current_image` is there where it may be shown."""
+        entries = underway.of(request)
+        preview = await service.preview(entries[0].work) if entries and not skip_current_image else None
+        return {**state_of(entries), "current_image": None if preview is None else picture_text(preview)}
 
-    @router.post("/interrupt", summary="End the caller's own work")
+    @router.post("/interrupt", summary="End the caller's own work (A1111)")
     async def interrupt(request: Request) -> dict[str, Any]:
         """Give it up before its next step; whoever waits for it gets an error, never half a picture."""
         underway.interrupt(request)
         return {}
 
 
-def _lists(router: APIRouter, service: Service) -> None:
-    @router.get("/sd-models", summary="The one checkpoint")
+def _show(router: APIRouter, service: Service) -> None:
+    @router.get("/sd-models", summary="The one checkpoint (A1111)")
     async def sd_models() -> list[dict[str, Any]]:
         return [_checkpoint(service).to_dict()]
 
-    @router.get("/options", summary="Options that matter to a picture")
+    @router.get("/options", summary="Options that matter to a picture (A1111)")
     async def options() -> dict[str, Any]:
         return options_of(_checkpoint(service))
 
     @router.post(
-        "/options", summary="Set options: only to what they are", openapi_extra=_body_of({"type": "object"})
+        "/options", summary="Set options to what they are (A1111)", openapi_extra=_body({"type": "object"})
     )
     async def set_options(request: Request) -> None:
-        sent = await service.aside(parse_json_object, await request.body(), limits=_json_limits(service))
-        check_unchanged(sent, _checkpoint(service))
+        """Refuse whatever would change one."""
+        check_unchanged(await json_of(request, service), _checkpoint(service))
 
-    @router.post("/png-info", summary="What a picture says of its making", openapi_extra=_body_of(_PNG_INFO))
+    @router.post("/png-info", summary="What a picture says of its making (A1111)", openapi_extra=_body(_PICTURE))
     async def png_info(request: Request) -> dict[str, Any]:
-        return await service.aside(_png_info, await request.body(), service)
+        body = await json_of(request, service)
+        file = await _file(service, body.get("image"), "image")
+        return await service.aside(_told_by, file)
 
-    for name, found in {"samplers": samplers(), "schedulers": schedulers(), **_EMPTY}.items():
-        router.add_api_route(f"/{name}", partial(_give, found), summary=f"The {name} that there are")
+    for name, found in _LISTS.items():
+        router.add_api_route(f"/{name}", partial(_give, found), summary=f"The {name} that there are (A1111)")
+
+
+async def _give(found: Any) -> Any:
+    return found
+
+
+async def _file(service: Service, text: Any, field: str) -> bytes:
+    """Return the bytes of a picture that was sent."""
+    if not isinstance(text, str):
+        raise InvalidField(field, "must be a picture in base64")
+    return await service.aside(picture_bytes, text, field=field, limits=service.limits)
 
 
 async def _encoded(service: Service, result: InpaintResult) -> list[bytes]:
     """Return the pictures as A1111 has them: with the text `parameters`, and nothing of the machine."""
-    fills = [replace(fill, metadata=replace(fill.metadata, record={})) for fill in result.fills]
-    told = replace(result, fills=tuple(fills))
+    fills = tuple(replace(fill, metadata=replace(fill.metadata, record={})) for fill in result.fills)
+    told = replace(result, fills=fills)
     return [await service.encode(told, index=index, metadata=True) for index in range(len(fills))]
 
 
-_PNG_INFO = {"type": "object", "properties": {"image": {"type": "string"}}, "required": ["image"]}
-
-
-def _png_info(data: bytes, service: Service) -> dict[str, Any]:
-    text = parse_json_object(data, limits=_json_limits(service)).get("image")
-    if not isinstance(text, str):
-        raise InvalidField("image", "must be a picture in base64")
-    found = read_metadata(picture_bytes(text, field="image", limits=service.limits)) or ResultMetadata()
+def _told_by(file: bytes) -> dict[str, Any]:
+    """Return what a picture says of its making, in the form of `POST /sdapi/v1/png-info`."""
+    found = read_metadata(file) or ResultMetadata()
     parsed = parse_parameters(found.parameters)
     settings = dict(parsed.settings)
-    if size := re.fullmatch(r"(\d+)x(\d+)", settings.pop("Size", "")):
+    if size := re.fullmatch(r"(\d+)x(\d+)", settings.get("Size", "")):
+        del settings["Size"]
         settings |= {"Size-1": size[1], "Size-2": size[2]}
     return {
         "info": found.parameters,
@@ -138,25 +155,20 @@ def _png_info(data: bytes, service: Service) -> dict[str, Any]:
 
 
 def _checkpoint(service: Service) -> Checkpoint:
-    return Checkpoint.of(service.fleet.inpainters[0].bundle)
+    model = service.model
+    return Checkpoint(service.model_name, model.content_hash, sees_the_mask=model.kind == "concat")
 
 
-def _json_limits(service: Service) -> JsonLimits:
-    return JsonLimits(depth=service.settings.json_depth)
-
-
-async def _give(found: Any) -> Any:
-    return found
-
-
-def _body_of(schema: dict[str, Any]) -> dict[str, Any]:
+def _body(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
+
+_PICTURE = {"type": "object", "properties": {"image": {"type": "string"}}, "required": ["image"]}
 
 DIALECT = Dialect(
     name="a1111",
     prefixes=("/sdapi/",),
-    work=frozenset({f"POST {PREFIX}/img2img"}),
+    work=frozenset({f"POST {_PREFIX}/img2img"}),
     routes=routes,
-    answer=answer,
+    words=words,
 )

@@ -6,12 +6,11 @@ from typing import Any
 
 from retouch.errors import InvalidField
 from retouch.imaging.decode import decode_picture
+from retouch.imaging.picture import Picture
 from retouch.request import InpaintRequest, Limits, MaskedContent, Polarity, SafetyPolicy
 from retouch.serve.dialects.a1111_fields import BY_NAME, read_fields, without_effect
 from retouch.serve.dialects.a1111_options import CLIP_LAYERS, Checkpoint, check_known
 from retouch.serve.dialects.a1111_samplers import Choice, choose
-from retouch.serve.pictures import picture_bytes
-from retouch.serve.strict_json import JsonLimits, parse_json_object
 
 _CONTENTS: tuple[MaskedContent, ...] = ("fill", "original", "noise", "zeros")
 _RESIZE_MODES = 4
@@ -28,7 +27,6 @@ class House:
     checkpoint: Checkpoint
     limits: Limits
     safety: SafetyPolicy
-    json: JsonLimits
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,24 +47,44 @@ class Asked:
     warnings: tuple[str, ...]
 
 
-def ask(data: bytes, house: House) -> Asked:
-    """Read a body; decodes the mask, whose alpha decides how it is read.
+def pictures_in(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the image and the mask as they were sent.
 
     Raises:
-        MalformedBody, BodyTooLarge: it is no JSON object of a reasonable shape.
+        InvalidField: there is not one of each.
+    """
+    images, mask = body.get("init_images"), body.get("mask")
+    if not isinstance(images, list) or not images:
+        raise InvalidField("init_images", "must be a list of one picture")
+    if len(images) > 1:
+        raise InvalidField("init_images", f"holds {len(images)} pictures", hint="send them one by one")
+    if not mask:
+        raise InvalidField("mask", "is missing", hint="this server repaints what a mask marks, and nothing else")
+    for name, text in (("init_images", images[0]), ("mask", mask)):
+        if not isinstance(text, str):
+            raise InvalidField(name, f"must hold base64, not {type(text).__name__}")
+    return images[0], mask
+
+
+def ask(body: Mapping[str, Any], image: bytes, mask: bytes, house: House) -> Asked:
+    """Make a request of a body; decodes the mask, whose alpha decides how it is read.
+
+    Args:
+        image, mask: the files that `pictures_in` named.
+    Raises:
         InvalidField: a field cannot be read, or asks for what is refused.
         ImageError: the mask cannot be decoded.
     """
-    body = parse_json_object(data, limits=house.json)
     values, warnings = read_fields(body)
     choice = choose(values["sampler_name"] or values["sampler_index"], values["scheduler"])
-    mask, polarity, threshold = _mask(values, house.limits)
+    inverted = _one_of("inpainting_mask_invert", values["inpainting_mask_invert"], 2) == 1
+    drawn, polarity, threshold = _read_mask(decode_picture(mask, limits=house.limits), inverted=inverted)
     request = InpaintRequest(
         prompt=values["prompt"],
         negative_prompt=values["negative_prompt"],
         prompt_syntax="a1111",
-        image=_image(values["init_images"], house.limits),
-        mask_image=mask,
+        image=image,
+        mask_image=drawn,
         mask_polarity=polarity,
         mask_threshold=threshold,
         num_inference_steps=values["steps"],
@@ -75,54 +93,31 @@ def ask(data: bytes, house: House) -> Asked:
         seed=None if values["seed"] == -1 else values["seed"],
         num_images_per_prompt=_count(values, house.limits),
         scheduler=choice.name,
-        masked_content=_content(values["inpainting_fill"]),
+        masked_content=_CONTENTS[_one_of("inpainting_fill", values["inpainting_fill"], len(_CONTENTS))],
         safety=house.safety,
     )
-    request = _in_place(request, values)
-    warnings += _about(values, choice)
-    request, more = _overridden(request, values[_OVERRIDES], house.checkpoint)
+    request, about_options = _overridden(_in_place(request, values), values[_OVERRIDES], house.checkpoint)
+    warnings += [*_about(values, choice), *about_options]
     if not values["include_init_images"]:
         values |= {"init_images": None, "mask": None}
-    return Asked(request, values, frozenset(body), choice, (*warnings, *more))
+    return Asked(request, values, frozenset(body), choice, tuple(warnings))
 
 
-def _image(images: list[Any] | None, limits: Limits) -> bytes:
-    if not images:
-        raise InvalidField("init_images", "is empty", hint="send one picture")
-    if len(images) > 1:
-        raise InvalidField("init_images", f"holds {len(images)} pictures", hint="send them one by one")
-    return _picture("init_images", images[0], limits)
-
-
-def _picture(field: str, text: Any, limits: Limits) -> bytes:
-    if not isinstance(text, str):
-        raise InvalidField(field, f"must hold base64, not {type(text).__name__}")
-    return picture_bytes(text, field=field, limits=limits)
-
-
-def _mask(values: Mapping[str, Any], limits: Limits) -> tuple[Any, Polarity, float]:
-    """Return the mask, how it is read, and from where on a sample counts.
+def _read_mask(mask: Picture, *, inverted: bool) -> tuple[Picture, Polarity, float]:
+    """Return a mask, how it is read, and from where on a sample counts.
 
     Where its alpha varies, A1111 takes what is opaque, else what is white; it inverts what came of that.
     """
-    if not values["mask"]:
-        raise InvalidField("mask", "is missing", hint="this server repaints what a mask marks, and nothing else")
-    inverted = _one_of("inpainting_mask_invert", values["inpainting_mask_invert"], 2) == 1
-    picture = decode_picture(_picture("mask", values["mask"], limits), limits=limits)
-    alpha = picture.alpha if picture.source_mode in _ALPHA_MODES else None
-    if alpha is not None and not (alpha == picture.peak).all():
-        return picture, *(("transparent", 1 - _OPAQUE_ABOVE) if inverted else ("opaque", _OPAQUE_ABOVE))
-    return replace(picture, alpha=None), "black" if inverted else "white", 0.5
+    alpha = mask.alpha if mask.source_mode in _ALPHA_MODES else None
+    if alpha is not None and not (alpha == mask.peak).all():
+        return mask, *(("transparent", 1 - _OPAQUE_ABOVE) if inverted else ("opaque", _OPAQUE_ABOVE))
+    return replace(mask, alpha=None), "black" if inverted else "white", 0.5
 
 
 def _one_of(field: str, value: int, count: int) -> int:
     if not 0 <= value < count:
         raise InvalidField(field, f"is {value}, must be 0 to {count - 1}")
     return value
-
-
-def _content(fill: int) -> MaskedContent:
-    return _CONTENTS[_one_of("inpainting_fill", fill, len(_CONTENTS))]
 
 
 def _count(values: Mapping[str, Any], limits: Limits) -> int:

@@ -8,7 +8,7 @@ picture a little, and `info` says that it did not; `refused` asks for another pi
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -82,75 +82,84 @@ def _never(_: Any) -> bool:
     return False
 
 
+def _decided(decision: Decision, *rows: tuple[Any, ...]) -> Iterator[Field]:
+    for name, kind, default, note, *asks in rows:
+        yield Field(name, kind, default, decision, note, *asks)
+
+
 _SAVED = "nothing is stored on the server"
 _NO_VARIATION = "variation seeds are not offered"
 _SAMPLER = "the samplers here take no such setting"
 
 FIELDS = (
-    Field("init_images", "array", None, "honoured", "one picture, base64 with or without a `data:` prefix"),
-    Field(
-        "mask", "string", None, "honoured", "white is repainted; with an alpha channel that varies, what is opaque"
+    *_decided(
+        "honoured",
+        ("init_images", "array", None, "one picture, base64 with or without a `data:` prefix"),
+        ("mask", "string", None, "white is repainted; with an alpha channel that varies, what is opaque"),
+        ("inpainting_mask_invert", "integer", 0, "1 repaints the rest"),
+        ("prompt", "string", "", "A1111's syntax: weights, `[word]`, `BREAK`, any length"),
+        ("negative_prompt", "string", "", "as `prompt`"),
+        ("steps", "integer", 50, ""),
+        ("cfg_scale", "number", 7.0, "at 1 and below, guidance is off"),
+        ("denoising_strength", "number", 0.75, "above 0, up to 1: the share of the steps that is run"),
+        ("seed", "integer", -1, "-1 draws one; picture i has seed + i; A1111 draws other noise from it"),
+        ("sampler_name", "string", None, "`GET /sdapi/v1/samplers`, a schedule type behind it or not"),
+        ("sampler_index", "string", "Euler", "where `sampler_name` is not given"),
+        ("scheduler", "string", None, "`Automatic` is the one that A1111 takes for the sampler"),
+        ("batch_size", "integer", 1, "times `n_iter`: the pictures, up to the server's limit"),
+        ("n_iter", "integer", 1, "as `batch_size`"),
+        ("inpainting_fill", "integer", 0, "0 fill, 1 original, 2 latent noise, 3 latent nothing"),
+        ("inpaint_full_res", "boolean", True, "true: a crop around the mask; false: the whole picture"),
+        ("inpaint_full_res_padding", "integer", 0, "pixels of context around the mask in the crop"),
+        ("mask_blur", "integer", None, "in a crop, blends so many pixels inwards: no kept pixel changes"),
+        ("mask_blur_x", "integer", 4, "as `mask_blur`; the larger of the two counts"),
+        ("mask_blur_y", "integer", 4, "as `mask_blur_x`"),
+        ("override_settings", "object", {}, "what changes nothing, and the layers of CLIP"),
+        ("send_images", "boolean", True, ""),
+        ("include_init_images", "boolean", False, "echoes `init_images` and `mask`"),
     ),
-    Field("inpainting_mask_invert", "integer", 0, "honoured", "1 repaints the rest"),
-    Field("prompt", "string", "", "honoured", "A1111's syntax: weights, `[word]`, `BREAK`, any length"),
-    Field("negative_prompt", "string", "", "honoured", "as `prompt`"),
-    Field("steps", "integer", 50, "honoured", ""),
-    Field("cfg_scale", "number", 7.0, "honoured", "at 1 and below, guidance is off"),
-    Field(
-        "denoising_strength", "number", 0.75, "honoured", "above 0, up to 1, where the picture's own noise goes"
+    *_decided(
+        "warned",
+        ("width", "integer", 512, "the picture keeps its own size", _never),
+        ("height", "integer", 512, "as `width`", _never),
+        ("resize_mode", "integer", 0, "the picture keeps its own size", _never),
+        ("mask_round", "boolean", True, "masks are on or off, from the middle up", _is_not(True)),
+        ("eta", "number", None, "each sampler has its own: 1 where it draws noise, else 0", _never),
+        ("s_churn", "number", None, _SAMPLER),
+        ("s_noise", "number", None, _SAMPLER, _is_not(1)),
+        ("s_min_uncond", "number", None, "guidance holds for all steps"),
+        ("initial_noise_multiplier", "number", None, "the noise is what the model learnt", _is_not(1)),
+        ("save_images", "boolean", False, _SAVED),
     ),
-    Field("seed", "integer", -1, "honoured", "-1 draws one; picture i has seed + i, and is no picture of A1111's"),
-    Field(
-        "sampler_name", "string", None, "honoured", "`GET /sdapi/v1/samplers`, a schedule type behind it or not"
+    *_decided(
+        "refused",
+        ("styles", "array", None, "there are no styles here: write their words into the prompt"),
+        ("subseed_strength", "number", 0, _NO_VARIATION),
+        ("seed_resize_from_h", "integer", -1, _NO_VARIATION, _is_positive),
+        ("seed_resize_from_w", "integer", -1, _NO_VARIATION, _is_positive),
+        ("restore_faces", "boolean", None, "faces are not restored"),
+        ("tiling", "boolean", None, "pictures that tile are not offered"),
+        ("latent_mask", "string", None, "there is one mask"),
+        ("refiner_checkpoint", "string", None, "there is one checkpoint", _is_named),
+        ("script_name", "string", None, "there are no scripts here", _is_named),
+        ("alwayson_scripts", "object", {}, "there are no scripts here", _has_arguments),
+        ("infotext", "string", None, "send the fields themselves"),
     ),
-    Field("sampler_index", "string", "Euler", "honoured", "where `sampler_name` is not given"),
-    Field("scheduler", "string", None, "honoured", "`Automatic` is the one that A1111 takes for the sampler"),
-    Field("batch_size", "integer", 1, "honoured", "times `n_iter`: the pictures, up to the server's limit"),
-    Field("n_iter", "integer", 1, "honoured", "as `batch_size`"),
-    Field("inpainting_fill", "integer", 0, "honoured", "0 fill, 1 original, 2 latent noise, 3 latent nothing"),
-    Field(
-        "inpaint_full_res", "boolean", True, "honoured", "true: a crop around the mask; false: the whole picture"
+    *_decided(
+        "ignored",
+        ("subseed", "integer", -1, "counts only with `subseed_strength`"),
+        ("s_tmin", "number", None, "counts only with `s_churn`"),
+        ("s_tmax", "number", None, "counts only with `s_churn`"),
+        ("image_cfg_scale", "number", None, "is for models that take instructions"),
+        ("refiner_switch_at", "number", None, "counts only with `refiner_checkpoint`"),
+        ("script_args", "array", [], "counts only with `script_name`"),
+        ("disable_extra_networks", "boolean", False, "prompts load none"),
+        ("override_settings_restore_afterwards", "boolean", True, "no request changes another"),
+        ("do_not_save_samples", "boolean", False, _SAVED),
+        ("do_not_save_grid", "boolean", False, _SAVED),
+        ("force_task_id", "string", None, "there are no tasks to look up"),
+        ("comments", "object", None, ""),
     ),
-    Field("inpaint_full_res_padding", "integer", 0, "honoured", "pixels of context around the mask in the crop"),
-    Field("mask_blur", "integer", None, "honoured", "blends inwards only: no kept pixel changes"),
-    Field("mask_blur_x", "integer", 4, "honoured", "as `mask_blur`; the larger of the two counts"),
-    Field("mask_blur_y", "integer", 4, "honoured", "as `mask_blur_x`"),
-    Field("override_settings", "object", {}, "honoured", "what changes nothing, and the layers of CLIP"),
-    Field("send_images", "boolean", True, "honoured", ""),
-    Field("include_init_images", "boolean", False, "honoured", "echoes `init_images` and `mask`"),
-    Field("width", "integer", 512, "warned", "the picture keeps its own size", _never),
-    Field("height", "integer", 512, "warned", "as `width`", _never),
-    Field("resize_mode", "integer", 0, "warned", "the picture keeps its own size", _never),
-    Field("mask_round", "boolean", True, "warned", "masks are on or off, from the middle up", _is_not(True)),
-    Field("eta", "number", None, "warned", "each sampler has its own: 1 where it draws noise, else 0", _never),
-    Field("s_churn", "number", None, "warned", _SAMPLER),
-    Field("s_noise", "number", None, "warned", _SAMPLER, _is_not(1)),
-    Field("s_min_uncond", "number", None, "warned", "guidance holds for all steps"),
-    Field("initial_noise_multiplier", "number", None, "warned", "the noise is what the model learnt", _is_not(1)),
-    Field("save_images", "boolean", False, "warned", _SAVED),
-    Field("styles", "array", None, "refused", "there are no styles here: write their words into the prompt"),
-    Field("subseed_strength", "number", 0, "refused", _NO_VARIATION),
-    Field("seed_resize_from_h", "integer", -1, "refused", _NO_VARIATION, _is_positive),
-    Field("seed_resize_from_w", "integer", -1, "refused", _NO_VARIATION, _is_positive),
-    Field("restore_faces", "boolean", None, "refused", "faces are not restored"),
-    Field("tiling", "boolean", None, "refused", "pictures that tile are not offered"),
-    Field("latent_mask", "string", None, "refused", "there is one mask"),
-    Field("refiner_checkpoint", "string", None, "refused", "there is one checkpoint", _is_named),
-    Field("script_name", "string", None, "refused", "there are no scripts here", _is_named),
-    Field("alwayson_scripts", "object", {}, "refused", "there are no scripts here", _has_arguments),
-    Field("infotext", "string", None, "refused", "send the fields themselves"),
-    Field("subseed", "integer", -1, "ignored", "counts only with `subseed_strength`"),
-    Field("s_tmin", "number", None, "ignored", "counts only with `s_churn`"),
-    Field("s_tmax", "number", None, "ignored", "counts only with `s_churn`"),
-    Field("image_cfg_scale", "number", None, "ignored", "is for models that take instructions"),
-    Field("refiner_switch_at", "number", None, "ignored", "counts only with `refiner_checkpoint`"),
-    Field("script_args", "array", [], "ignored", "counts only with `script_name`"),
-    Field("disable_extra_networks", "boolean", False, "ignored", "prompts load none"),
-    Field("override_settings_restore_afterwards", "boolean", True, "ignored", "no request changes another"),
-    Field("do_not_save_samples", "boolean", False, "ignored", _SAVED),
-    Field("do_not_save_grid", "boolean", False, "ignored", _SAVED),
-    Field("force_task_id", "string", None, "ignored", "there are no tasks to look up"),
-    Field("comments", "object", None, "ignored", ""),
 )
 BY_NAME: Mapping[str, Field] = {field.name: field for field in FIELDS}
 

@@ -7,11 +7,9 @@ sets belongs to A1111's own files and pages, and has no effect.
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 from retouch.errors import InvalidField
-from retouch.models.bundle import ModelBundle
-from retouch.record import public_name
 
 CHECKPOINT, CLIP_LAYERS = "sd_model_checkpoint", "CLIP_stop_at_last_layers"
 _WEIGHT_FILES = (".safetensors", ".ckpt")
@@ -53,11 +51,6 @@ class Checkpoint:
     name: str
     sha256: str
     sees_the_mask: bool
-
-    @classmethod
-    def of(cls, bundle: ModelBundle) -> Self:
-        """Look at a loaded one."""
-        return cls(public_name(bundle), bundle.content_hash, bundle.kind == "concat")
 
     @property
     def hash(self) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from retouch.models.scheduler_names import SAMPLERS, SCHEDULES, parted
 
 _AUTOMATIC = "Automatic"
-# What `Automatic` is for each sampler. Source: A1111's modules sd_samplers_kdiffusion (the option `scheduler`, else
-# the schedule of k-diffusion, `Uniform`) and sd_samplers_timesteps, whose samplers have their own.
+# What `Automatic` is for each sampler. Source: A1111's modules sd_samplers_kdiffusion (the option `scheduler`, or
+# k-diffusion's own schedule, `Uniform`) and sd_samplers_timesteps, whose samplers have their own.
 _KARRAS = ("DPM++ 2M", "DPM++ SDE", "DPM++ 2S a", "DPM2", "DPM2 a")
 _EXPONENTIAL = ("DPM++ 2M SDE", "DPM++ 2M SDE Heun", "DPM++ 3M SDE")
 _UNIFORM = ("Euler", "Euler a", "Heun", "LMS")

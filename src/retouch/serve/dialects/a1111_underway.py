@@ -5,7 +5,7 @@ that all programs of a machine are the same user to a server of its own.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from starlette.requests import Request
 
 from retouch.errors import Cancelled
-from retouch.serve.asking import caller_of
+from retouch.serve.asking import payer_of
 from retouch.serve.service import Work
 
 _BEGUN = 0.01
@@ -49,44 +49,41 @@ class Underway:
             if not own:
                 self._entries.pop(caller, None)
 
+    def of(self, request: Request) -> tuple[Entry, ...]:
+        """Return what the caller has under way, the oldest first."""
+        return tuple(self._entries.get(_caller(request), ()))
+
     def interrupt(self, request: Request) -> None:
         """End all that the caller has under way."""
-        for entry in self._of(request):
+        for entry in self.of(request):
             entry.work.cancel(Cancelled("the work was interrupted"))
 
-    def progress(self, request: Request) -> dict[str, Any]:
-        """Tell how far the caller's oldest work is, as `GET /sdapi/v1/progress` does."""
-        own = self._of(request)
-        done, eta_s, step, steps = 0.0, 0.0, 0, 0
-        if own:
-            if (progress := own[0].work.progress) is not None:
-                step, steps = progress.step, progress.total
-            done = max(_BEGUN, step / max(steps, 1))
-            eta_s = (time.monotonic() - own[0].begun) * (1 / done - 1)
-        return {
-            "progress": done,
-            "eta_relative": eta_s,
-            "state": {
-                "skipped": False,
-                "interrupted": False,
-                "stopping_generation": False,
-                "job": "scripts_img2img" if own else "",
-                "job_count": len(own),
-                "job_timestamp": own[0].stamp if own else "0",
-                "job_no": 0,
-                "sampling_step": step,
-                "sampling_steps": steps,
-            },
-            "current_image": None,
-            "textinfo": None,
-        }
 
-    def _of(self, request: Request) -> tuple[Entry, ...]:
-        return tuple(self._entries.get(_caller(request), ()))
+def state_of(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return how far the oldest of some works is, as `GET /sdapi/v1/progress` tells it."""
+    step = steps = 0
+    done = eta_s = 0.0
+    if entries:
+        if (progress := entries[0].work.progress) is not None:
+            step, steps = progress.step, progress.total
+        done = max(_BEGUN, step / max(steps, 1))
+        eta_s = (time.monotonic() - entries[0].begun) * (1 / done - 1)
+    state = {
+        "skipped": False,
+        "interrupted": False,
+        "stopping_generation": False,
+        "job": "scripts_img2img" if entries else "",
+        "job_count": len(entries),
+        "job_timestamp": entries[0].stamp if entries else "0",
+        "job_no": 0,
+        "sampling_step": step,
+        "sampling_steps": steps,
+    }
+    return {"progress": done, "eta_relative": eta_s, "state": state, "current_image": None, "textinfo": None}
 
 
 def _caller(request: Request) -> str:
-    key = caller_of(request.scope)
+    key = payer_of(request.scope)
     if key is not None:
         return f"key {key}"
     return f"address {request.client.host if request.client else ''}"
