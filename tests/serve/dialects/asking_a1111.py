@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+import httpx
 from tests.serve.pictures import hole, photo, png, text
+from tests.serve.serving import Served
 
 from retouch.request import DEFAULT_LIMITS
 from retouch.serve.dialects.a1111_asked import Asked, House, ask, pictures_in
@@ -18,6 +20,11 @@ HOUSE = House(CHECKPOINT, DEFAULT_LIMITS, "black")
 def body(**fields: Any) -> dict[str, Any]:
     """Return a body that can be run, with more fields, or others."""
     return {"init_images": [text(png(IMAGE))], "mask": text(png(MASK)), "prompt": "a cat", "steps": 2} | fields
+
+
+def post(running: Served, path: str = "img2img", **more: Any) -> httpx.Response:
+    """Send something to a server."""
+    return httpx.post(f"{running.url}/sdapi/v1/{path}", timeout=60, **more)
 
 
 def asked(**fields: Any) -> Asked:

@@ -1,7 +1,6 @@
 """A1111's dialect, as a client that others wrote sees it (`webuiapi`), and as bare HTTP does."""
 
 import json
-import random
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +11,12 @@ import numpy as np
 import pytest
 import webuiapi
 from PIL import Image
-from tests.serve.dialects.asking_a1111 import IMAGE, MASK, body
+from tests.serve.dialects.asking_a1111 import IMAGE, MASK, body, post
 from tests.serve.pictures import assert_only_the_hole_changed, hole, photo, pixels_of, png, text
 from tests.serve.serving import Served, served
 
 from retouch.safety.checkers import ViewChecker
-from retouch.serve.dialects.a1111_fields import BY_NAME
+from retouch.serve.service import Work
 
 KEYS = "ann:0123456789abcdefghij,bob:zyxwvutsrqponmlkjihg"
 LONG: dict[str, Any] = {"steps": 150, "sampler_name": "Heun", "batch_size": 4, "inpaint_full_res": False}
@@ -52,10 +51,6 @@ def guarded(checkpoint: Path) -> Iterator[Served]:
 def img2img(client: webuiapi.WebUIApi, **fields: Any) -> Any:
     asked = {"images": [Image.fromarray(IMAGE)], "mask_image": Image.fromarray(MASK), "prompt": "a cat", "seed": 7}
     return client.img2img(**asked | fields)
-
-
-def post(running: Served, path: str = "img2img", **more: Any) -> httpx.Response:
-    return httpx.post(f"{running.url}/sdapi/v1/{path}", timeout=60, **more)
 
 
 def in_background(client: webuiapi.WebUIApi, ends: list[Any]) -> threading.Thread:
@@ -100,6 +95,13 @@ def test_an_inverted_mask_repaints_the_rest(client: webuiapi.WebUIApi) -> None:
 def test_strokes_on_a_clear_layer_are_repainted_in_black_too(client: webuiapi.WebUIApi) -> None:
     layer = Image.fromarray(np.dstack((np.zeros_like(IMAGE), MASK.astype(np.uint8) * 255)))
     assert_only_the_hole_changed(img2img(client, mask_image=layer).json["images"][0], IMAGE, MASK)
+
+
+def test_the_picture_s_own_transparency_stays(tiny: Served) -> None:
+    alpha = hole()[::-1]
+    answer = post(tiny, json=body(init_images=[text(png(IMAGE, alpha=alpha))])).json()["images"][0]
+    assert_only_the_hole_changed(answer, IMAGE, MASK)
+    assert np.array_equal(pixels_of(answer)[..., 3] > 0, alpha)
 
 
 def test_pictures_of_a_batch_have_the_seeds_that_give_them_alone(client: webuiapi.WebUIApi) -> None:
@@ -195,7 +197,6 @@ def test_nothing_tells_where_the_files_of_the_checkpoint_lie(tiny: Served, check
 
 
 def test_progress_is_told_while_it_is_made_and_an_interrupt_ends_it(client: webuiapi.WebUIApi) -> None:
-    client.util_wait_for_ready()
     ends: list[Any] = []
     thread = in_background(client, ends)
     told = client.get_progress()
@@ -207,7 +208,33 @@ def test_progress_is_told_while_it_is_made_and_an_interrupt_ends_it(client: webu
     assert isinstance(ends[0], RuntimeError)
     status, answer = ends[0].args
     assert (status, json.loads(answer)["detail"]) == (499, "the work was interrupted")
-    client.util_wait_for_ready()
+    assert client.get_progress()["state"]["job_count"] == 0
+
+
+def test_a_preview_is_shown_where_there_is_one_that_may_be(
+    tiny: Served, client: webuiapi.WebUIApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def preview(work: Work) -> bytes:
+        return b"rough" if work.progress else b""
+
+    ends: list[Any] = []
+    thread = in_background(client, ends)
+    assert client.get_progress()["current_image"] is None
+    monkeypatch.setattr(tiny.service, "preview", preview)
+    assert client.get_progress()["current_image"] == "cm91Z2g="
+    asked = httpx.get(f"{tiny.url}/sdapi/v1/progress", params={"skip_current_image": True})
+    assert asked.json()["current_image"] is None
+    client.interrupt()
+    thread.join(30)
+
+
+@pytest.mark.timeout(60)
+def test_who_goes_away_leaves_nothing_under_way(tiny: Served, client: webuiapi.WebUIApi) -> None:
+    large = body(init_images=[text(png(photo(256, 256)))], mask=text(png(hole(256, 256))), **LONG)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{tiny.url}/sdapi/v1/img2img", json=large, timeout=httpx.Timeout(60, read=0.5))
+    while client.get_progress()["state"]["job_count"]:
+        pass
 
 
 def test_a_password_is_a_key_and_a_key_ends_no_other_key_s_work(guarded: Served) -> None:
@@ -233,115 +260,6 @@ def test_a_refused_picture_is_black_and_said_to_be(guarded: Served) -> None:
     assert answer.info["nsfw_content_detected"] == [True]
     assert answer.info["kept_pixels_identical"] is None
     assert "picture 1 was refused by the safety check, and replaced" in answer.info["warnings"]
-
-
-@pytest.mark.parametrize(
-    ("fields", "status", "error", "words"),
-    [
-        ({"mask": text(png(~MASK[:8]))}, 422, "MaskSizeError", "the mask is 40x8"),
-        ({"mask": text(png(MASK & False))}, 422, "MaskEmpty", "the mask marks no pixel"),
-        ({"mask": "%%%"}, 422, "InvalidField", "mask: is not base64"),
-        ({"init_images": ["https://example.com/a.png"]}, 422, "InvalidField", "init_images: is an address"),
-        ({"init_images": ["/etc/passwd"]}, 415, "ImageFormatError", ""),
-        ({"denoising_strength": 0}, 422, "InvalidField", "denoising_strength: is 0.0, must be above 0.0 to 1.0"),
-        ({"steps": 151}, 422, "InvalidField", "steps: is 151, must be 1 to 150"),
-        ({"cfg_scale": 31}, 422, "InvalidField", "cfg_scale: is 31"),
-        ({"mask_blur": -1}, 422, "InvalidField", "mask_blur: is -1"),
-        ({"inpaint_full_res_padding": -1}, 422, "InvalidField", "inpaint_full_res_padding: is -1"),
-        ({"sampler_name": "Restart"}, 422, "InvalidField", "sampler_name: 'Restart' is not offered"),
-        ({"seed": -2}, 422, "InvalidField", "seed: is -2"),
-        ({"batch_size": 5}, 422, "InvalidField", "batch_size: times n_iter is 5, at most 4"),
-        ({"prompt": "a [cat:dog:0.5]"}, 422, "InvalidField", "prompt: [from:to:0.5]"),
-        ({"prompt": "<lora:cats:1>"}, 422, "InvalidField", "prompt: "),
-        ({"prompt": "x" * 2001}, 422, "InvalidField", "prompt: has 2001 characters"),
-        ({"script_name": "loopback"}, 422, "InvalidField", "script_name: there are no scripts here"),
-        (
-            {"override_settings": {"CLIP_stop_at_last_layers": 90}},
-            422,
-            "InvalidField",
-            "override_settings.CLIP_stop",
-        ),
-    ],
-)
-def test_errors_have_a1111_s_form_its_names_and_an_honest_status(
-    tiny: Served, fields: dict[str, Any], status: int, error: str, words: str
-) -> None:
-    answer = post(tiny, json=body(**fields))
-    told = answer.json()
-    assert (answer.status_code, told["error"]) == (status, error)
-    assert told["detail"].startswith(words)
-    assert set(told) == {"error", "detail", "body", "errors"}
-
-
-def test_a_hint_is_given_in_the_names_of_a1111(tiny: Served) -> None:
-    frame = np.ones_like(MASK)
-    frame[8:20, 8:20] = False
-    answer = post(tiny, json=body(mask=text(png(frame))))
-    hints = [one for one in json.loads(answer.json()["info"])["warnings"] if "inverted" in one]
-    assert len(hints) == 1
-    assert "`inpainting_mask_invert`" in hints[0]
-
-
-@pytest.mark.parametrize("sent", [b"", b"[]", b"{", b'{"mask": "a", "mask": "b"}', b'{"seed": NaN}', b"\xff"])
-def test_what_is_no_object_of_json_is_malformed(tiny: Served, sent: bytes) -> None:
-    answer = post(tiny, content=sent)
-    assert (answer.status_code, answer.json()["error"]) == (400, "MalformedBody")
-
-
-def test_what_is_not_here_is_told_in_the_same_form(tiny: Served) -> None:
-    assert post(tiny, "txt2img", json={}).json()["error"] == "NotFound"
-    assert httpx.get(f"{tiny.url}/sdapi/v1/img2img").json()["error"] == "MethodNotAllowed"
-
-
-def test_the_openapi_document_tells_of_every_field(tiny: Served) -> None:
-    document = httpx.get(f"{tiny.url}/openapi.json").json()
-    content = document["paths"]["/sdapi/v1/img2img"]["post"]["requestBody"]["content"]["application/json"]
-    assert {"init_images", "mask", "inpainting_fill", "alwayson_scripts"} <= set(content["schema"]["properties"])
-
-
-STRANGE: tuple[Any, ...] = (
-    None, True, 0, -1, 1, 3, 2**31, 10**30, 0.5, -0.0, 1e308, "", "7", "x", "\x00", "\u2028😀", "9" * 30, "None",
-    [], [None], ["x"], [[]], {}, {"args": [1]}, {"a": {"b": 1}}, "data:image/png;base64,", "(" * 60, "BREAK " * 40,
-)  # fmt: skip
-
-
-def a_body(draw: random.Random) -> bytes:
-    """Return a body that was good before some of its fields, or of its bytes, were replaced."""
-    made = body(steps=1)
-    names = [*BY_NAME, "strange"]
-    for _ in range(draw.randint(0, 6)):
-        made[draw.choice(names)] = draw.choice(STRANGE)
-    data = bytearray(json.dumps(made).encode())
-    if draw.random() < 0.3:
-        for _ in range(draw.randint(1, 8)):
-            data[draw.randrange(len(data))] = draw.randrange(256)
-    return bytes(data[: draw.randint(1, len(data))] if draw.random() < 0.1 else data)
-
-
-def fuzz(running: Served, count: int, seed: int) -> None:
-    draw = random.Random(seed)
-    ends: dict[int, int] = {}
-    with httpx.Client(timeout=60) as http:
-        for number in range(count):
-            sent = a_body(draw)
-            answer = http.post(f"{running.url}/sdapi/v1/img2img", content=sent)
-            ends[answer.status_code] = ends.get(answer.status_code, 0) + 1
-            assert answer.status_code < 500, (number, answer.text, sent)
-            if answer.status_code == 200:
-                for picture in answer.json()["images"]:
-                    assert np.array_equal(pixels_of(picture).shape, IMAGE.shape)
-    assert ends[200] > count // 50, ends
-    assert ends[422] > count // 5, ends
-
-
-def test_no_body_makes_the_server_fail(tiny: Served) -> None:
-    fuzz(tiny, 200, seed=3)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_thousands_of_bodies_do_not_make_the_server_fail(tiny: Served) -> None:
-    fuzz(tiny, 4000, seed=4)
 
 
 @pytest.mark.slow

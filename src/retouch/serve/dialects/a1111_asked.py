@@ -35,20 +35,20 @@ class Asked:
 
     Attributes:
         fields: A1111's, with their defaults; pictures only where they are wanted back.
-        sent: names that the body held.
+        size: width and height, where the body held one of them.
         choice: the sampler.
         warnings: what has no effect here, or another than in A1111.
     """
 
     request: InpaintRequest
     fields: Mapping[str, Any]
-    sent: frozenset[str]
+    size: tuple[int, int] | None
     choice: Choice
     warnings: tuple[str, ...]
 
 
-def pictures_in(body: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the image and the mask as they were sent.
+def pictures_in(body: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the image and the mask as they were sent, of whatever type.
 
     Raises:
         InvalidField: there is not one of each.
@@ -60,9 +60,6 @@ def pictures_in(body: Mapping[str, Any]) -> tuple[str, str]:
         raise InvalidField("init_images", f"holds {len(images)} pictures", hint="send them one by one")
     if not mask:
         raise InvalidField("mask", "is missing", hint="this server repaints what a mask marks, and nothing else")
-    for name, text in (("init_images", images[0]), ("mask", mask)):
-        if not isinstance(text, str):
-            raise InvalidField(name, f"must hold base64, not {type(text).__name__}")
     return images[0], mask
 
 
@@ -76,6 +73,7 @@ def ask(body: Mapping[str, Any], image: bytes, mask: bytes, house: House) -> Ask
         ImageError: the mask cannot be decoded.
     """
     values, warnings = read_fields(body)
+    _one_of("resize_mode", values["resize_mode"], _RESIZE_MODES)
     choice = choose(values["sampler_name"] or values["sampler_index"], values["scheduler"])
     inverted = _one_of("inpainting_mask_invert", values["inpainting_mask_invert"], 2) == 1
     drawn, polarity, threshold = _read_mask(decode_picture(mask, limits=house.limits), inverted=inverted)
@@ -100,7 +98,8 @@ def ask(body: Mapping[str, Any], image: bytes, mask: bytes, house: House) -> Ask
     warnings += [*_about(values, choice), *about_options]
     if not values["include_init_images"]:
         values |= {"init_images": None, "mask": None}
-    return Asked(request, values, frozenset(body), choice, tuple(warnings))
+    size = (values["width"], values["height"]) if {"width", "height"} & body.keys() else None
+    return Asked(request, values, size, choice, tuple(warnings))
 
 
 def _read_mask(mask: Picture, *, inverted: bool) -> tuple[Picture, Polarity, float]:
@@ -137,7 +136,6 @@ def _in_place(request: InpaintRequest, values: Mapping[str, Any]) -> InpaintRequ
     In a crop A1111 blends across the edge of the mask: what of that lies inside is done. Over the whole picture it
     blends outside alone, which would change kept pixels.
     """
-    _one_of("resize_mode", values["resize_mode"], _RESIZE_MODES)
     if not values["inpaint_full_res"]:
         return replace(request, region="whole")
     return replace(

@@ -97,7 +97,7 @@ FIELDS = (
         ("init_images", "array", None, "one picture, base64 with or without a `data:` prefix"),
         ("mask", "string", None, "white is repainted; with an alpha channel that varies, what is opaque"),
         ("inpainting_mask_invert", "integer", 0, "1 repaints the rest"),
-        ("prompt", "string", "", "A1111's syntax: weights, `[word]`, `BREAK`, any length"),
+        ("prompt", "string", "", "A1111's syntax: weights, `[word]`, `BREAK`, more than 77 tokens"),
         ("negative_prompt", "string", "", "as `prompt`"),
         ("steps", "integer", 50, ""),
         ("cfg_scale", "number", 7.0, "at 1 and below, guidance is off"),
@@ -198,7 +198,7 @@ def without_effect(names: Iterable[str]) -> str:
 
 def in_their_words(text: str) -> str:
     """Return a sentence with the fields of a request called by A1111's names: at its start, and in backticks."""
-    return _OURS.sub(lambda found: f"{found[1]}{_THEIRS.get(found[2], found[2])}{found[4]}", text)
+    return _OURS.sub(lambda found: f"{found[1]}{_THEIRS[found[2]]}{found[4]}", text)
 
 
 def schema() -> dict[str, Any]:

@@ -31,6 +31,7 @@ def answer_body(
 def info_of(asked: Asked, result: InpaintResult, checkpoint: Checkpoint, *, stamp: str) -> dict[str, Any]:
     """Return what A1111 says of its work; the last three, from `nsfw_content_detected` on, are our own."""
     request, count = result.request, len(result.fills)
+    notes = map(in_their_words, result.warnings)
     return {
         "prompt": request.prompt,
         "all_prompts": [request.prompt] * count,
@@ -65,19 +66,16 @@ def info_of(asked: Asked, result: InpaintResult, checkpoint: Checkpoint, *, stam
         "is_using_inpainting_conditioning": checkpoint.sees_the_mask,
         "nsfw_content_detected": result.nsfw_content_detected,
         "kept_pixels_identical": result.kept_pixels_identical,
-        "warnings": [*asked.warnings, *_about_size(asked, result), *_about_verdicts(result), *_notes(result)],
+        "warnings": [*asked.warnings, *_about_size(asked, result), *_about_verdicts(result), *notes],
     }
 
 
 def _about_size(asked: Asked, result: InpaintResult) -> Iterator[str]:
     """Yield a warning where A1111 would have worked, or answered, at another size."""
-    if not {"width", "height"} & asked.sent:
-        return
-    wanted = asked.fields["width"], asked.fields["height"]
     region = result.fills[0].metadata.record["region"]
     is_crop = region["mode"] == "masked"
     height, width = region["canvas" if is_crop else "picture_size"]
-    if wanted != (width, height):
+    if asked.size not in (None, (width, height)):
         what = "the crop around the mask is worked on at" if is_crop else "the picture keeps its own size,"
         yield f"width, height, resize_mode: {what} {width}x{height}"
 
@@ -86,7 +84,3 @@ def _about_verdicts(result: InpaintResult) -> Iterator[str]:
     for number, is_nsfw in enumerate(result.nsfw_content_detected, start=1):
         if is_nsfw:
             yield f"picture {number} was refused by the safety check, and replaced"
-
-
-def _notes(result: InpaintResult) -> Iterator[str]:
-    return map(in_their_words, result.warnings)

@@ -27,15 +27,12 @@ _FIXED: Mapping[str, Any] = {
     "return_mask_composite": False,
     "token_merging_ratio": 0.0,
     "token_merging_ratio_img2img": 0.0,
-    "eta_noise_seed_delta": 0,
     "s_min_uncond": 0.0,
     "s_churn": 0.0,
     "s_noise": 1.0,
     "sd_hypernetwork": "None",
-    "randn_source": "CPU",
-    "live_previews_enable": False,
 }
-"""Of these, only what changes a picture or the pictures that come back."""
+"""Only what changes a picture, or which pictures come back. Noise is drawn otherwise here in any case."""
 
 
 @dataclass(frozen=True, slots=True)

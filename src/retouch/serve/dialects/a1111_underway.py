@@ -79,7 +79,7 @@ def state_of(entries: Sequence[Entry]) -> dict[str, Any]:
         "sampling_step": step,
         "sampling_steps": steps,
     }
-    return {"progress": done, "eta_relative": eta_s, "state": state, "current_image": None, "textinfo": None}
+    return {"progress": done, "eta_relative": eta_s, "state": state, "textinfo": None}
 
 
 def _caller(request: Request) -> str:
