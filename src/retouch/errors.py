@@ -9,6 +9,12 @@
     │   ├── MaskError             mask_invalid        422
     │   │   ├── MaskSizeError     mask_size           422
     │   │   └── MaskEmpty         mask_empty          422
+    │   ├── MalformedBody         malformed_body      400
+    │   ├── BodyTooLarge          body_too_large      413
+    │   ├── UnsupportedMedia      unsupported_media   415
+    │   ├── UrlRefused            url_refused         422
+    │   ├── UrlFailed             url_failed          422
+    │   ├── OutputInUse           output_in_use       409
     │   └── MissingExtra          missing_extra       501
     ├── ModelError                model_error         500   exit 2
     │   ├── ModelNotFound         model_not_found     404
@@ -18,9 +24,19 @@
     ├── GenerationFailed          generation_failed   500   exit 1
     │   ├── NonFinite             non_finite          500
     │   └── OutOfMemory           out_of_memory       503
+    ├── Unauthorized              unauthorized        401   exit 1
+    ├── Forbidden                 forbidden           403   exit 1
+    ├── NotFound                  not_found           404   exit 1
+    │   └── Gone                  gone                410
+    ├── MethodNotAllowed          method_not_allowed  405   exit 1
+    ├── Conflict                  conflict            409   exit 1
+    ├── BodyTimeout               body_timeout        408   exit 1
     ├── Unavailable               unavailable         503   exit 1
     │   ├── QueueFull             queue_full          429
+    │   ├── RateLimited           rate_limited        429
+    │   ├── Draining              draining            503
     │   └── EngineClosed          engine_closed       503
+    ├── StorageFailed             storage_failed      507   exit 1
     ├── DeadlineExceeded          deadline_exceeded   504   exit 1
     └── Cancelled                 cancelled           499   exit 130
 
@@ -94,6 +110,42 @@ class MaskEmpty(MaskError):
     code = "mask_empty"
 
 
+class MalformedBody(BadInput):
+    """The body of an HTTP request, or what frames it, is not well-formed."""
+
+    code, status = "malformed_body", 400
+
+
+class BodyTooLarge(BadInput):
+    """The body of an HTTP request, or a part of it, is over a limit of bytes or counts."""
+
+    code, status = "body_too_large", 413
+
+
+class UnsupportedMedia(BadInput):
+    """The body of an HTTP request is of a media type that the route does not read."""
+
+    code, status = "unsupported_media", 415
+
+
+class UrlRefused(BadInput):
+    """A picture's address is one that this server does not fetch from."""
+
+    code, status = "url_refused", 422
+
+
+class UrlFailed(BadInput):
+    """A picture's address is allowed, but did not give a picture in time and size."""
+
+    code, status = "url_failed", 422
+
+
+class OutputInUse(BadInput):
+    """Another run writes into the same output."""
+
+    code, status = "output_in_use", 409
+
+
 class MissingExtra(BadInput):
     """The work needs an optional extra of the package that is not installed."""
 
@@ -148,6 +200,48 @@ class OutOfMemory(GenerationFailed):
     code, status = "out_of_memory", 503
 
 
+class Unauthorized(RetouchError):
+    """The server asks for a key, and none that it knows was sent."""
+
+    code, status = "unauthorized", 401
+
+
+class Forbidden(RetouchError):
+    """The server does not answer this host or this page."""
+
+    code, status = "forbidden", 403
+
+
+class NotFound(RetouchError):
+    """There is no such thing for this caller."""
+
+    code, status = "not_found", 404
+
+
+class MethodNotAllowed(RetouchError):
+    """The resource is there, but not for this method."""
+
+    code, status = "method_not_allowed", 405
+
+
+class Gone(NotFound):
+    """There was such a thing, and it was kept as long as it is kept."""
+
+    code, status = "gone", 410
+
+
+class Conflict(RetouchError):
+    """What is asked contradicts what was asked before."""
+
+    code, status = "conflict", 409
+
+
+class BodyTimeout(RetouchError):
+    """The body of an HTTP request did not arrive in time."""
+
+    code, status = "body_timeout", 408
+
+
 class Unavailable(RetouchError):
     """The work cannot be taken now; `retry_after_s` says when to come again, where it is known."""
 
@@ -164,10 +258,28 @@ class QueueFull(Unavailable):
     code, status = "queue_full", 429
 
 
+class RateLimited(Unavailable):
+    """This caller has reached its own limit."""
+
+    code, status = "rate_limited", 429
+
+
+class Draining(Unavailable):
+    """The server is about to stop, and ends what it has begun."""
+
+    code = "draining"
+
+
 class EngineClosed(Unavailable):
     """The engine was closed."""
 
     code = "engine_closed"
+
+
+class StorageFailed(RetouchError):
+    """What was done cannot be kept: the disk is full, or does not take what is written."""
+
+    code, status = "storage_failed", 507
 
 
 class DeadlineExceeded(RetouchError):

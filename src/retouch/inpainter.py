@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from retouch.engine.engine import Engine
+from retouch.engine.engine import Engine, EngineStats
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised, Progress, Ticket
 from retouch.engine.workers import release_workers
@@ -286,6 +286,10 @@ class Inpainter:
                 ahead[0].wait()
             except RetouchError as error:
                 return error
+
+    def stats(self) -> EngineStats:
+        """Return a look at the engine of single requests."""
+        return self._engine.stats()
 
     def close(self, *, drain: bool = True) -> None:
         """Finish what was taken, or with `drain=False` give it up; then end the engine's threads."""

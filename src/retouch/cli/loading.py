@@ -55,16 +55,28 @@ class Checkpoint:
         """Pick the fields out of a command's options."""
         return cls(**{field.name: given[field.name] for field in fields(cls) if field.name in given})
 
-    def load(self) -> "Inpainter":
-        """Load it behind the whole path; this is where torch is imported, once it is known that there is one."""
+    def load(self, **extra: Any) -> "Inpainter":
+        """Load it behind the whole path; this is where torch is imported, once it is known that there is one.
+
+        Args:
+            extra: arguments of `Inpainter` that do not follow from these options.
+        """
         options = self._known()
         from retouch.engine.settings import EngineSettings
         from retouch.inpainter import Inpainter
 
-        extra: dict[str, Any] = {"limits": limits()}
+        chosen: dict[str, Any] = {"limits": limits()}
         if self.rows_per_call is not None:
-            extra["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
-        return Inpainter.load(self.model, options=options, **extra)
+            chosen["settings"] = EngineSettings(rows_per_call=self.rows_per_call)
+        return Inpainter.load(self.model, options=options, **(chosen | extra))
+
+    def check(self) -> None:
+        """Find out whether there is such a checkpoint, before anything heavy is imported.
+
+        Raises:
+            ModelError: there is none, or not the whole of it.
+        """
+        self._known()
 
     def load_bundle(self) -> "ModelBundle":
         """Load the checkpoint alone."""

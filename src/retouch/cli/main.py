@@ -14,6 +14,7 @@ from retouch.errors import Cancelled
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
+    "serve": "Serve a model over HTTP.",
     "models": "List, show and download checkpoints.",
     "replay": "Make a saved result again and say whether it is identical.",
     "doctor": "Show what is installed, and test that a fill works here.",

@@ -1,0 +1,123 @@
+"""`retouch serve`: the server, from its options and the environment."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retouch.cli import options
+from retouch.cli.loading import Checkpoint
+from retouch.errors import BadInput
+from retouch.request import SafetyPolicy
+
+if TYPE_CHECKING:
+    from retouch.inpainter import Inpainter
+    from retouch.serve.settings import ServeSettings
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command(name="serve")
+def serve(
+    *,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.  [default: 8000]")] = None,
+    api_keys_file: Annotated[Path | None, typer.Option(help="Keys of clients, one a line as name:key.")] = None,
+    insecure: Annotated[bool | None, typer.Option("--insecure", help="Listen to others without keys.")] = None,
+    allowed_hosts: Annotated[
+        list[str] | None, typer.Option("--allowed-host", help="A name by which clients call the server.")
+    ] = None,
+    cors_origins: Annotated[
+        list[str] | None, typer.Option("--cors-origin", help="A web origin whose pages may call it.")
+    ] = None,
+    picture_hosts: Annotated[
+        list[str] | None, typer.Option("--picture-host", help="A host to fetch pictures from, by https.")
+    ] = None,
+    jobs_folder: Annotated[Path | None, typer.Option(help="Where jobs are kept over a restart.")] = None,
+    resume_jobs: Annotated[
+        bool | None, typer.Option("--resume-jobs", help="Start again what a crash interrupted.")
+    ] = None,
+    safety: Annotated[
+        SafetyPolicy | None, typer.Option(help="The policy where a request names none.  [default: black]")
+    ] = None,
+    allow_safety_off: Annotated[
+        bool | None, typer.Option("--allow-safety-off", help="Let requests switch the check off.")
+    ] = None,
+    screen_input: Annotated[
+        bool | None, typer.Option("--screen-input", help="Judge the pictures that come in, too.")
+    ] = None,
+    content_safety: Annotated[
+        bool | None, typer.Option("--content-safety", help="Ask Azure AI Content Safety.")
+    ] = None,
+    error_profile: Annotated[
+        str | None, typer.Option(help="Errors of /score: honest, or azure for those of its container.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option("--limit", help="A limit as name=number; docs/serve.md lists them.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check settings and model, and start nothing.")] = False,
+    model: options.Model = None,
+    device: Annotated[
+        str, typer.Option(help="A device, or several with commas: one engine each.", show_default=True)
+    ] = "auto",
+    vae: options.Vae = None,
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
+    lora: options.Lora = None,
+    embedding: options.Embedding = None,
+    allow_pickle: options.AllowPickle = False,
+    offline: options.Offline = False,
+    config_from: options.ConfigFrom = None,
+    prediction_type: options.PredictionTypeOption = None,
+    rows_per_call: options.RowsPerCall = None,
+    debug: options.Debug = False,
+) -> None:
+    """Serve a model over HTTP, in the dialects of Azure ML, OpenAI, A1111 and our own."""
+    given = locals()
+    settings = _settings(given)
+    checkpoints = [Checkpoint.of(given | {"device": name}) for name in device.split(",")]
+    for checkpoint in checkpoints:
+        checkpoint.check()
+    from retouch.serve import server, start
+
+    if check:
+        start.check(settings)
+        typer.echo("settings and model are in order", err=True)
+        return
+    service, application = start.start(settings, lambda: _load(checkpoints, settings))
+    server.server_of(application, service).run()
+
+
+def _settings(given: Mapping[str, Any]) -> "ServeSettings":
+    """Make the settings of what was given; the environment fills in the rest."""
+    from pydantic import ValidationError
+
+    from retouch.serve.settings import ServeSettings
+
+    chosen = {name: given[name] for name in ServeSettings.model_fields if given.get(name) is not None}
+    try:
+        return ServeSettings(**(chosen | _limits(given["limit"] or ())))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise BadInput(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+
+
+def _limits(given: Sequence[str]) -> dict[str, str]:
+    """Read `name=number`s."""
+    from retouch.serve.settings import LIMITS
+
+    limits = {}
+    for one in given:
+        name, _, value = one.partition("=")
+        if name not in LIMITS or not value:
+            raise BadInput(f"--limit {one!r} is none", hint=f"name=number, with one of: {', '.join(LIMITS)}")
+        limits[name] = value
+    return limits
+
+
+def _load(checkpoints: "Sequence[Checkpoint]", settings: "ServeSettings") -> "list[Inpainter]":
+    from retouch.engine.settings import EngineSettings
+
+    engine = EngineSettings(rows_per_call=settings.rows_per_call)
+    return [one.load(settings=engine, limits=settings.limits()) for one in checkpoints]

@@ -1,0 +1,1 @@
+"""HTTP: one engine a device behind the dialects that clients already speak."""

@@ -1,0 +1,262 @@
+"""The service: takes requests from any number of clients, and sees each to its end on one event loop.
+
+Decoding, compositing, judging and encoding run in a few threads beside the engines, never on the loop and never on
+an engine's thread; a request that waits for its engine holds no thread.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from retouch.engine.ticket import Progress
+from retouch.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Draining,
+    GenerationFailed,
+    InvalidField,
+    NonFinite,
+    RetouchError,
+)
+from retouch.imaging.choices import FileFormat
+from retouch.inpainter import Job
+from retouch.models.bundle import ModelBundle
+from retouch.request import InpaintRequest
+from retouch.result import InpaintResult
+from retouch.serve.admission import Admission, Lease
+from retouch.serve.fleet import Fleet, Seat
+from retouch.serve.metrics import Metrics
+from retouch.serve.settings import ServeSettings
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_STICKY_FAILURES = 5
+"""So many failed generations in a row, and none that succeeded, are the device's fault and not a request's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service is made of."""
+
+    settings: ServeSettings
+    fleet: Fleet
+    admission: Admission
+    metrics: Metrics
+    hands: ThreadPoolExecutor
+
+
+class Service:
+    """What dialects work with. Its methods are for the event loop's thread."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.settings = parts.settings
+        self.admission = parts.admission
+        self.fleet = parts.fleet
+        self.metrics = parts.metrics
+        self.limits = parts.settings.limits()
+        self.is_ready = True
+        self.started = int(time.time())
+        self._hands = parts.hands
+        self._failures = 0
+        self._under_way: set[Work] = set()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the engines still make pictures; if not, a supervisor should start the process again."""
+        return self._failures < _STICKY_FAILURES
+
+    @property
+    def model(self) -> ModelBundle:
+        """The model that new work goes to."""
+        return self.fleet.inpainters[0].bundle
+
+    @property
+    def model_name(self) -> str:
+        """What clients call the model: never a path of this machine."""
+        name = self.model.name
+        return Path(name).name if Path(name).exists() else name
+
+    async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run what takes more than a moment in one of the threads for it."""
+        future = self._hands.submit(work, *args, **kwargs)
+        return await asyncio.wrap_future(future)
+
+    def start(self, request: InpaintRequest, *, lease: Lease, deadline_s: float | None = None) -> "Work":
+        """Take a request, and return at once.
+
+        Args:
+            lease: holds one row so far; takes the request's others here. Its owner releases it.
+        Raises:
+            InvalidField: a field is outside what the deployer allows.
+            QueueFull, RateLimited: there is no room for all of its pictures.
+        """
+        self._check_safety(request)
+        self._take_rows(lease, request)
+        most_s = deadline_s or self.settings.deadline_s
+        work = Work(request, lease, deadline_s=min(most_s, request.deadline_s or most_s))
+        work.task = asyncio.create_task(self._see_through(work), name="retouch-work")
+        self._under_way.add(work)
+        work.task.add_done_callback(lambda _: self._under_way.discard(work))
+        return work
+
+    def drain(self) -> None:
+        """Take nothing more; what is under way goes on."""
+        self.is_ready = False
+        self.admission.drain()
+
+    async def reload(self) -> None:
+        """Load the model's files again; running work ends on the old ones.
+
+        Raises:
+            RetouchError: the new files cannot be used; nothing has changed then.
+        """
+        # In a thread of its own: it waits for running work, which needs the others.
+        await asyncio.to_thread(self.fleet.reload)
+        self._failures = 0
+
+    def close(self) -> None:
+        """Give up what is under way, and end the engines."""
+        self.interrupt()
+        self.fleet.close(drain=False)
+        self._hands.shutdown(wait=True)
+
+    def interrupt(self) -> None:
+        """Give up all that is under way: who waits for it is told that the server ends."""
+        for work in tuple(self._under_way):
+            work.cancel(Draining("the server ended before the picture was done", hint="send it again"))
+
+    async def paint(self, request: InpaintRequest, *, lease: Lease) -> InpaintResult:
+        """Run a request to its end; cancelling the caller's task gives the work up.
+
+        Raises:
+            RetouchError: what ended the work.
+        """
+        work = self.start(request, lease=lease)
+        try:
+            return await work.result()
+        finally:
+            work.cancel()
+
+    async def preview(self, work: "Work") -> bytes | None:  # noqa: ARG002
+        """Return a rough picture of where work is going, as a PNG that may be shown; None where there is none."""
+        return None
+
+    async def encode(
+        self,
+        result: InpaintResult,
+        format: FileFormat = "PNG",
+        *,
+        index: int = 0,
+        metadata: bool = False,
+        quality: int | None = None,
+    ) -> bytes:
+        """Return one picture as a file's bytes, without its EXIF unless the deployer keeps it."""
+        if not self.settings.keep_metadata:
+            fills = [replace(fill, picture=replace(fill.picture, exif=None)) for fill in result.fills]
+            result = replace(result, fills=tuple(fills))
+        return await self.aside(result.encode, format, index=index, metadata=metadata, quality=quality)
+
+    def _check_safety(self, request: InpaintRequest) -> None:
+        if request.safety == "off" and not (self.settings.allow_safety_off or self.settings.safety == "off"):
+            raise InvalidField("safety", "cannot be off here", hint="one of: black, blur, error")
+
+    def _take_rows(self, lease: Lease, request: InpaintRequest) -> None:
+        count = request.num_images_per_prompt
+        if not isinstance(count, int) or not 1 <= count <= self.limits.num_images_per_prompt:
+            raise InvalidField(
+                "num_images_per_prompt", f"is {count}, must be 1 to {self.limits.num_images_per_prompt}"
+            )
+        lease.take(rows=count - 1)
+
+    async def _see_through(self, work: "Work") -> InpaintResult:
+        """Decode, wait for the engine, composite and judge."""
+        seat = self.fleet.board(work.request.num_images_per_prompt)
+        try:
+            async with asyncio.timeout(work.deadline_s):
+                work.job = job = await self._submitted(seat, work)
+                work.lease.take(size_bytes=job.size_bytes)
+                await asyncio.gather(*map(asyncio.wrap_future, job.pending), return_exceptions=True)
+                result = await self.aside(job.result)
+        except TimeoutError as error:
+            late = DeadlineExceeded("the deadline passed before the picture was done")
+            self._note(late)
+            raise late from error
+        except RetouchError as error:
+            self._note(error)
+            raise
+        finally:
+            if work.job is not None:
+                work.job.cancel()
+            seat.leave()
+        self._failures = 0
+        self.admission.made(len(result.fills))
+        self.metrics.finished(result)
+        return result
+
+    async def _submitted(self, seat: Seat, work: "Work") -> Job:
+        """Decode and queue; a client that has gone meanwhile leaves nothing behind."""
+        entering = self._hands.submit(seat.inpainter.submit, work.request)
+        try:
+            return await asyncio.wrap_future(entering)
+        except asyncio.CancelledError:
+            entering.add_done_callback(_give_up)
+            raise
+
+    def _note(self, error: RetouchError) -> None:
+        self.metrics.failed(error)
+        # A request whose numbers leave their range, or that a policy refuses, says nothing about the device.
+        if isinstance(error, GenerationFailed) and not isinstance(error, NonFinite):
+            self._failures += 1
+            log.error("generation failed (%d in a row): %s", self._failures, error)
+
+
+class Work:
+    """One request under way."""
+
+    def __init__(self, request: InpaintRequest, lease: Lease, *, deadline_s: float) -> None:
+        self.request = request
+        self.lease = lease
+        self.deadline_s = deadline_s
+        self.job: Job | None = None
+        self.task: asyncio.Task[InpaintResult]
+        self._ended_by: RetouchError = Cancelled("the work was cancelled")
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; None while its pictures are decoded."""
+        return None if self.job is None else self.job.progress
+
+    def cancel(self, reason: RetouchError | None = None) -> None:
+        """Give it up before its next step, and tell who waits for it why; without effect once it is done."""
+        if reason is not None:
+            self._ended_by = reason
+        if self.job is not None:
+            self.job.cancel()
+        self.task.cancel()
+
+    async def result(self) -> InpaintResult:
+        """Wait for its end.
+
+        Raises:
+            Cancelled: somebody gave it up.
+            RetouchError: what ended the work.
+        """
+        try:
+            return await asyncio.shield(self.task)
+        except asyncio.CancelledError:
+            if self.task.cancelled():
+                raise self._ended_by from None
+            raise
+
+
+def _give_up(entering: "Future[Job]") -> None:
+    if not entering.cancelled() and entering.exception() is None:
+        entering.result().cancel()

@@ -1,0 +1,51 @@
+"""A real server on loopback, for the tests of what clients meet."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retouch.engine.settings import EngineSettings
+from retouch.inpainter import Inpainter
+from retouch.safety.checkers import ImageChecker
+from retouch.serve.server import server_of
+from retouch.serve.service import Service
+from retouch.serve.settings import ServeSettings
+from retouch.serve.start import start
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server: what it runs, and `http://127.0.0.1:port`."""
+
+    service: Service
+    url: str
+
+
+@contextmanager
+def served(
+    model: Path | None = None, *, checkers: Sequence[ImageChecker] | None = None, **settings: Any
+) -> Iterator[Served]:
+    """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`."""
+    chosen = ServeSettings(port=0, **settings)
+
+    def load() -> list[Inpainter]:
+        engine = EngineSettings(rows_per_call=chosen.rows_per_call)
+        return [Inpainter.load(model, settings=engine, limits=chosen.limits(), checkers=checkers)]
+
+    service, app = start(chosen, load)
+    server = server_of(app, service)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive(), "the server ended before it listened"
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield Served(service, f"http://127.0.0.1:{port}")
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        assert not thread.is_alive()
