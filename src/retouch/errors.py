@@ -14,6 +14,7 @@
     │   ├── UnsupportedMedia      unsupported_media   415
     │   ├── UrlRefused            url_refused         422
     │   ├── UrlFailed             url_failed          422
+    │   ├── OutputInUse           output_in_use       409
     │   └── MissingExtra          missing_extra       501
     ├── ModelError                model_error         500   exit 2
     │   ├── ModelNotFound         model_not_found     404
@@ -26,6 +27,7 @@
     ├── Unauthorized              unauthorized        401   exit 1
     ├── Forbidden                 forbidden           403   exit 1
     ├── NotFound                  not_found           404   exit 1
+    │   └── Gone                  gone                410
     ├── MethodNotAllowed          method_not_allowed  405   exit 1
     ├── Conflict                  conflict            409   exit 1
     ├── BodyTimeout               body_timeout        408   exit 1
@@ -34,6 +36,7 @@
     │   ├── RateLimited           rate_limited        429
     │   ├── Draining              draining            503
     │   └── EngineClosed          engine_closed       503
+    ├── StorageFailed             storage_failed      507   exit 1
     ├── DeadlineExceeded          deadline_exceeded   504   exit 1
     └── Cancelled                 cancelled           499   exit 130
 
@@ -137,6 +140,12 @@ class UrlFailed(BadInput):
     code, status = "url_failed", 422
 
 
+class OutputInUse(BadInput):
+    """Another run writes into the same output."""
+
+    code, status = "output_in_use", 409
+
+
 class MissingExtra(BadInput):
     """The work needs an optional extra of the package that is not installed."""
 
@@ -215,6 +224,12 @@ class MethodNotAllowed(RetouchError):
     code, status = "method_not_allowed", 405
 
 
+class Gone(NotFound):
+    """There was such a thing, and it was kept as long as it is kept."""
+
+    code, status = "gone", 410
+
+
 class Conflict(RetouchError):
     """What is asked contradicts what was asked before."""
 
@@ -259,6 +274,12 @@ class EngineClosed(Unavailable):
     """The engine was closed."""
 
     code = "engine_closed"
+
+
+class StorageFailed(RetouchError):
+    """What was done cannot be kept: the disk is full, or does not take what is written."""
+
+    code, status = "storage_failed", 507
 
 
 class DeadlineExceeded(RetouchError):

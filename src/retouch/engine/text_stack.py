@@ -11,6 +11,9 @@ from retouch.models.bundle import ModelBundle
 from retouch.models.chunks import Chunk, chunks_of
 from retouch.prompts import Prompt
 
+_LEAST_MEAN = 0.01
+"""Share of the mean size of an encoder's numbers below which their mean is taken for none."""
+
 
 class TextStack:
     """The tokenizer and the text encoder of one bundle. Used by the engine's thread alone."""
@@ -61,10 +64,13 @@ def _layer(encoder: Any, given: Any, at: int, chunk: Chunk) -> torch.Tensor:
 def _weighed(embeds: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
     """Multiply each token's embedding in (1, T, D) by its weight, and restore the mean over all of a chunk.
 
-    As A1111 does by default (emphasis "Original"); start, end and padding count, too.
+    As A1111 does by default (emphasis "Original"); start, end and padding count, too. Where the mean is as good as
+    zero, by the encoder or by the weights, the quotient would be one of rounding errors: it is left.
     """
     if not weights:
         return embeds
     plain = embeds.float()
     heavy = plain * torch.tensor(weights, device=embeds.device)[:, None]
-    return heavy * (plain.mean() / heavy.mean())
+    before, after = plain.mean(), heavy.mean()
+    has_mean = torch.minimum(before.abs(), after.abs()) > _LEAST_MEAN * plain.abs().mean()
+    return heavy * torch.where(has_mean, before / after, 1.0)
