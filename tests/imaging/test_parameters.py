@@ -47,6 +47,10 @@ def test_a_text_without_settings_is_all_prompt() -> None:
     assert parse_parameters("") == Parameters()
 
 
+def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
+    assert parse_parameters('A: "\\ud83d!", B: 1, C: 2').settings["A"] == "?!"
+
+
 @given(st.text(max_size=300))
 def test_any_text_can_be_parsed(text: str) -> None:
     parse_parameters(text)

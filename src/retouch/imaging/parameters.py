@@ -70,7 +70,8 @@ def _settings(line: str) -> dict[str, str]:
 def _unquoted(value: str) -> str:
     if value.startswith('"') and value.endswith('"'):
         try:
-            return str(json.loads(value))
+            # Half a surrogate pair can be written in JSON, and in no other text.
+            return str(json.loads(value)).encode("utf-8", "replace").decode("utf-8")
         except ValueError:
             return value
     return value.strip()

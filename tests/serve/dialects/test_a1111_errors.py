@@ -1,5 +1,6 @@
 """What A1111's dialect says to what it cannot do, and that nothing makes it fail."""
 
+import io
 import json
 import random
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from tests.serve.dialects.asking_a1111 import IMAGE, MASK, body, post
 from tests.serve.pictures import pixels_of, png, text
 from tests.serve.serving import Served
@@ -85,6 +88,12 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("value", STRANGE, ids=repr)
+def test_no_option_makes_the_server_fail(tiny: Served, value: Any) -> None:
+    for options in ({"sd_model_checkpoint": value}, {"CLIP_stop_at_last_layers": value, "s_noise": value}, value):
+        assert post(tiny, "options", json=options).status_code in (200, 400, 422)
+
+
 def a_body(draw: random.Random) -> bytes:
     """Return a body that was good before some of its fields, or of its bytes, were replaced."""
     made = body(steps=1)
@@ -112,6 +121,33 @@ def fuzz(running: Served, count: int, seed: int) -> None:
                     assert np.array_equal(pixels_of(picture).shape, IMAGE.shape)
     assert ends[200] > count // 50, ends
     assert ends[422] > count // 5, ends
+
+
+def told(parameters: str) -> str:
+    """Return a picture with a text beside it, in base64."""
+    note = PngInfo()
+    note.add_itxt("parameters", parameters)
+    note.add_itxt("retouch", '{"a": NaN, "b": "\\ud83d"}')
+    file = io.BytesIO()
+    Image.fromarray(IMAGE).save(file, "PNG", pnginfo=note)
+    return text(file.getvalue())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    ["", "x" * 9_000, 'A: "\\ud83d", B: 1, C: 2', "Size: 1x2, Size: 3x, A: \0, B: ', C: \"", "\n" * 99],
+)
+def test_png_info_takes_what_others_wrote(tiny: Served, parameters: str) -> None:
+    answer = post(tiny, "png-info", json={"image": told(parameters)})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["info"] == parameters
+
+
+@pytest.mark.parametrize(
+    "image", [None, 7, "", "x", "/etc/passwd", "https://example.com/a.png", text(b"GIF89a" * 9)]
+)
+def test_png_info_refuses_what_is_no_picture(tiny: Served, image: Any) -> None:
+    assert post(tiny, "png-info", json={"image": image}).status_code in (415, 422)
 
 
 def test_no_body_makes_the_server_fail(tiny: Served) -> None:

@@ -149,7 +149,7 @@ def _told_by(file: bytes) -> dict[str, Any]:
         settings |= {"Size-1": size[1], "Size-2": size[2]}
     return {
         "info": found.parameters,
-        "items": {"retouch": found.record_json()} if found.record else {},
+        "items": {},
         "parameters": {"Prompt": parsed.prompt, "Negative prompt": parsed.negative_prompt, **settings},
     }
 
