@@ -292,3 +292,14 @@ class Cancelled(RetouchError):
     """The caller withdrew the work."""
 
     code, status, exit_code = "cancelled", 499, 130
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of an error by its code, as it was kept; 500 for one that nobody knows."""
+    waiting = [RetouchError]
+    while waiting:
+        known = waiting.pop()
+        if known.code == code:
+            return known.status
+        waiting += known.__subclasses__()
+    return RetouchError.status

@@ -1,5 +1,6 @@
 """A real server on loopback, for the tests of what clients meet."""
 
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +30,8 @@ def served(
     model: Path | None = None, *, checkers: Sequence[ImageChecker] | None = None, **settings: Any
 ) -> Iterator[Served]:
     """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`."""
-    chosen = ServeSettings(port=0, **settings)
+    folder = tempfile.TemporaryDirectory()
+    chosen = ServeSettings(port=0, **({"jobs_folder": Path(folder.name)} | settings))
 
     def load() -> list[Inpainter]:
         engine = EngineSettings(rows_per_call=chosen.rows_per_call)
@@ -48,4 +50,5 @@ def served(
     finally:
         server.should_exit = True
         thread.join(20)
+        folder.cleanup()
         assert not thread.is_alive()
