@@ -18,6 +18,7 @@ from retouch.engine.stages import PictureMemory, PromptMemory, Stages
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite
 from retouch.models.bundle import ModelBundle
+from retouch.prompts import Prompt
 
 
 def stages_of(bundle: ModelBundle, memory: PromptMemory | None = None) -> tuple[Stages, ModelCalls]:
@@ -50,10 +51,10 @@ def test_a_prompt_is_embedded_once(bundle: ModelBundle, plan: Callable[..., Plan
 def test_memory_forgets_what_was_not_asked_for_the_longest(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     memory = PromptMemory(2)
     jobs = [Trajectory(plan(prompt=word, guidance_scale=1.0), bundle, since=0.0) for word in ("a", "b", "c")]
-    memory.remember((), "a", Conditioning(torch.zeros(1, 1, 1)))
-    memory.remember((), "b", Conditioning(torch.zeros(1, 1, 1)))
+    memory.remember((), Prompt("a"), Conditioning(torch.zeros(1, 1, 1)))
+    memory.remember((), Prompt("b"), Conditioning(torch.zeros(1, 1, 1)))
     memory.recall(jobs[0])
-    memory.remember((), "c", Conditioning(torch.zeros(1, 1, 1)))
+    memory.remember((), Prompt("c"), Conditioning(torch.zeros(1, 1, 1)))
     assert [memory.recall(job) is not None for job in jobs] == [True, False, True]
 
 

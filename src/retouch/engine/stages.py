@@ -11,6 +11,7 @@ from retouch.engine.conditioning import Conditioning
 from retouch.engine.scheduler import Stage
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite, RetouchError
+from retouch.prompts import Prompt
 
 
 class PromptMemory:
@@ -18,7 +19,7 @@ class PromptMemory:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._known: OrderedDict[tuple[Hashable, str], Conditioning] = OrderedDict()
+        self._known: OrderedDict[tuple[Hashable, Prompt], Conditioning] = OrderedDict()
 
     def recall(self, trajectory: Trajectory) -> list[Conditioning] | None:
         """Return the conditioning of each of a trajectory's prompts, if all are remembered."""
@@ -29,7 +30,7 @@ class PromptMemory:
             self._known.move_to_end(key)
         return [self._known[key] for key in keys]
 
-    def remember(self, batch_key: Hashable, prompt: str, conditioning: Conditioning) -> None:
+    def remember(self, batch_key: Hashable, prompt: Prompt, conditioning: Conditioning) -> None:
         """Keep a prompt's conditioning, and forget those that were not asked for the longest."""
         self._known[batch_key, prompt] = conditioning
         while len(self._known) > self._size:
@@ -98,7 +99,8 @@ class Stages:
         prompts = list(dict.fromkeys(prompt for one in group for prompt in one.prompts))
         rows = self._calls.embed(prompts)
         known = dict(zip(prompts, rows))
-        finite = dict(zip(prompts, finite_rows(Conditioning.joined(rows).flat())))
+        sums = [row.flat().sum(dim=1, keepdim=True, dtype=torch.float32) for row in rows]
+        finite = dict(zip(prompts, finite_rows(torch.cat(sums))))
         for one in group:
             for prompt in one.prompts:
                 if finite[prompt]:

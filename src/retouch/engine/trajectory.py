@@ -13,9 +13,11 @@ from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.scheduler import Stage
+from retouch.engine.text_stack import check_clip_skip
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
 from retouch.models.bundle import ModelBundle
+from retouch.prompts import Prompt, check_prompt
 
 
 class Trajectory:
@@ -35,9 +37,13 @@ class Trajectory:
         """Settle all that can be wrong with a plan, before anything is queued.
 
         Raises:
-            InvalidField: the sides do not divide, or the scheduler does not exist or does not take the steps.
+            InvalidField: the sides do not divide, a prompt cannot be read, or the scheduler does not exist or does
+                not take the steps.
         """
         check_sides(plan, bundle)
+        check_clip_skip(plan.clip_skip, bundle)
+        for name in ("prompt", "negative_prompt"):
+            check_prompt(getattr(plan, name), plan.prompt_syntax, field=name)
         self.plan = plan
         self.kind = Stage.TEXT
         self.since = self.submitted = since
@@ -97,13 +103,19 @@ class Trajectory:
         return self._shape
 
     @property
-    def prompts(self) -> tuple[str, ...]:
-        """Return the texts of its rows: the negative one first where guidance is on."""
-        return (self.plan.negative_prompt, self.plan.prompt) if self._is_guided else (self.plan.prompt,)
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Return the prompts of its rows: the negative one first where guidance is on."""
+        plan = self.plan
+        prompt = Prompt(plan.prompt, plan.prompt_syntax, plan.clip_skip)
+        if not self._is_guided:
+            return (prompt,)
+        # diffusers leaves the layers out for the prompt alone, all others for both.
+        skip = 0 if plan.reference else plan.clip_skip
+        return Prompt(plan.negative_prompt, plan.prompt_syntax, skip), prompt
 
     def take_conditioning(self, conditioning: Sequence[Conditioning]) -> None:
-        """Take what each of `prompts` tells the UNet, one row each."""
-        self.conditioning = tuple(conditioning)
+        """Take what each of `prompts` tells the UNet, one row each, however long."""
+        self.conditioning = tuple(Conditioning.evened(conditioning))
         self.kind = Stage.PICTURES
 
     def pictures(self) -> list[torch.Tensor]:
