@@ -2,7 +2,8 @@
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,14 @@ class Served:
 
     service: Service
     url: str
+
+
+def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> None:
+    """Wait for something that other threads bring about."""
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
 
 
 @contextmanager

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.serve.test_load import EDITS, FILES, form, until
+from tests.serve.serving import until
+from tests.serve.test_load import EDITS, FILES, form
 
 
 @contextmanager

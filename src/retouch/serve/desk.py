@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retouch.errors import Blocked, Cancelled, Conflict, Draining, QueueFull, RetouchError
+from retouch.errors import Blocked, Cancelled, Conflict, Draining, QueueFull, RetouchError, StorageFailed
 from retouch.imaging.choices import FileFormat
 from retouch.imaging.encode import MEDIA_TYPES, encode_picture
 from retouch.imaging.morphology import Mask
@@ -163,7 +163,10 @@ class Desk:
         """Let jobs expire as their time passes, for ever."""
         while True:
             await asyncio.sleep(every_s)
-            await self._service.aside(self._store.sweep)
+            try:
+                await self._service.aside(self._store.sweep)
+            except StorageFailed as error:
+                log.error("jobs were not tidied: %s", error)
 
     async def close(self) -> None:
         """Wait until every outcome is durable, then let go of the store."""
@@ -216,6 +219,11 @@ class Desk:
             live.job = await self._service.aside(self._store.finish, live.job.id, outcome)
         except Conflict:  # it was cancelled meanwhile
             log.debug("a job had ended already")
+        except StorageFailed as error:
+            if not outcome.blobs:
+                raise
+            await self._note(live, _ended_by(error))  # a few bytes more fit, where the pictures do not
+            raise
 
     async def _done(self, result: InpaintResult, order: Order) -> Outcome:
         media_type = MEDIA_TYPES[order.format]

@@ -80,8 +80,4 @@ def _store(settings: ServeSettings) -> JobStore:
         total_bytes=settings.job_bytes,
         time_to_live=timedelta(seconds=settings.job_ttl_s),
     )
-    folder = settings.jobs_folder
-    if folder is None:
-        # One for each port, so that two servers of one user do not meet in it.
-        folder = default_jobs_folder(os.environ) / str(settings.port)
-    return SqliteJobStore.open(folder, limits)
+    return SqliteJobStore.open(settings.jobs_folder or default_jobs_folder(os.environ), limits)

@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from tests.serve.pictures import assert_only_the_hole_changed, hole, photo, pixels_of, png, text
-from tests.serve.serving import Served, served
+from tests.serve.serving import Served, served, until
 
 IMAGE, MASK = photo(), hole()
 FILES = {"image": ("a.png", png(IMAGE)), "mask_image": ("m.png", png(MASK))}
@@ -89,7 +89,7 @@ def test_a_running_job_is_cancelled(client: httpx.Client, tiny: Served) -> None:
     assert events_of(client, place)[-1][0] == "cancelled"
     assert client.delete(place).status_code == 409
     assert client.get(f"{place}/result/0").status_code == 404
-    assert tiny.service.admission.rows == 0
+    until(lambda: tiny.service.admission.rows == 0)
 
 
 def test_the_same_key_is_the_same_job(client: httpx.Client) -> None:
