@@ -9,20 +9,45 @@ from starlette.types import Scope
 
 from retouch.errors import Cancelled
 from retouch.serve.admission import Lease
+from retouch.serve.forms import Form, FormLimits, parse_form
+from retouch.serve.keys import caller_of
+from retouch.serve.service import Service
+from retouch.serve.strict_json import JsonLimits, parse_json_object
 
 T = TypeVar("T")
 
 
-def caller_of(scope: Scope) -> str | None:
-    """Return the id of the key that a request brought; None where the server asks for no keys."""
-    caller = scope.get("state", {}).get("caller")
-    return None if caller is None or caller.is_anonymous else caller.id
+def payer_of(scope: Scope) -> str | None:
+    """Return the key that a request's work is counted against; None where the server asks for no keys."""
+    caller = caller_of(scope)
+    return None if caller.is_anonymous else caller.id
 
 
 def lease_of(request: Request) -> Lease:
     """Return what the request holds of the server; it is given back when its answer has gone."""
     lease: Lease = request.state.lease
     return lease
+
+
+async def json_of(request: Request, service: Service) -> dict[str, Any]:
+    """Return the JSON object that a body holds, whatever type it claims to be.
+
+    Raises:
+        MalformedBody, BodyTooLarge: it is none, or over a limit.
+    """
+    limits = JsonLimits(depth=service.settings.json_depth)
+    return await service.aside(parse_json_object, await request.body(), limits=limits)
+
+
+async def form_of(request: Request, service: Service) -> Form:
+    """Return the form that a body holds.
+
+    Raises:
+        UnsupportedMedia, MalformedBody, BodyTooLarge: it is none, or over a limit.
+    """
+    limits = FormLimits(file_bytes=service.settings.image_bytes)
+    kind = request.headers.get("content-type", "")
+    return await service.aside(parse_form, kind, await request.body(), limits=limits)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

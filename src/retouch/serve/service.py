@@ -6,9 +6,11 @@ an engine's thread; a request that waits for its engine holds no thread.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from retouch.engine.ticket import Progress
@@ -23,6 +25,7 @@ from retouch.errors import (
 )
 from retouch.imaging.choices import FileFormat
 from retouch.inpainter import Job
+from retouch.models.bundle import ModelBundle
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
@@ -60,6 +63,7 @@ class Service:
         self.metrics = parts.metrics
         self.limits = parts.settings.limits()
         self.is_ready = True
+        self.started = int(time.time())
         self._hands = parts.hands
         self._failures = 0
         self._under_way: set[Work] = set()
@@ -68,6 +72,17 @@ class Service:
     def is_live(self) -> bool:
         """Whether the engines still make pictures; if not, a supervisor should start the process again."""
         return self._failures < _STICKY_FAILURES
+
+    @property
+    def model(self) -> ModelBundle:
+        """The model that new work goes to."""
+        return self.fleet.inpainters[0].bundle
+
+    @property
+    def model_name(self) -> str:
+        """What clients call the model: never a path of this machine."""
+        name = self.model.name
+        return Path(name).name if Path(name).exists() else name
 
     async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what takes more than a moment in one of the threads for it."""
@@ -129,6 +144,10 @@ class Service:
             return await work.result()
         finally:
             work.cancel()
+
+    async def preview(self, work: "Work") -> bytes | None:  # noqa: ARG002
+        """Return a rough picture of where work is going, as a PNG that may be shown; None where there is none."""
+        return None
 
     async def encode(
         self,
