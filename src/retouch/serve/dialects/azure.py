@@ -114,7 +114,7 @@ def routes(service: Service) -> APIRouter:
     @router.get("/swagger.json", summary="What /score takes and answers, in three versions of Swagger")
     async def swagger_document(version: str = "2") -> JSONResponse:
         if version not in _SWAGGERS:
-            message = f"Swagger version [{shown(version)[1:-1]}] is not valid. Supported versions: [2, 3, 3.1]."
+            message = f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1]."
             return JSONResponse({"message": message}, 404)
         return JSONResponse(swagger(_SWAGGERS[version], title="retouch", release=__version__))
 

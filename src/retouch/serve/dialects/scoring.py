@@ -111,7 +111,7 @@ class Scorer:
             entries.append(
                 {
                     "prompt": request.prompt,
-                    "generated_image": picture_text(picture),
+                    "generated_image": await self.service.aside(picture_text, picture),
                     "nsfw_content_detected": fill.nsfw_content_detected,
                 }
             )

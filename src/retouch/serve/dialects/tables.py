@@ -83,9 +83,9 @@ def read_csv(text: str, *, most: int) -> list[Row]:
     return [_row([cell or None for cell in row], columns, number) for number, row in enumerate(rows)]
 
 
-def shown(name: object) -> str:
-    """Return a client's own word for a message: cut where it is long, and without control characters."""
-    text = ascii(name)
+def shown(name: str) -> str:
+    """Return a client's own name of something for a message: cut where it is long, and without control characters."""
+    text = name if name.isidentifier() and name.isascii() else ascii(name)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
 
