@@ -2,13 +2,11 @@
 
 import json
 import socket
-import threading
-import time
-from collections.abc import Callable
 
 import pytest
 from tests.serve.dialects.tables import quick, row
 from tests.serve.serving import Served
+from tests.serve.waiting import wait_until
 
 from retouch.engine.scheduler import Stage
 from retouch.errors import DeadlineExceeded, GenerationFailed, InvalidField, QueueFull, RetouchError
@@ -41,13 +39,6 @@ def test_the_error_that_counts_is_ours_before_the_input_s_and_names_its_row(
 
 def test_where_no_row_failed_there_is_no_error() -> None:
     assert worst(ends(None, None)) is None
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.005)
 
 
 def test_a_client_that_goes_takes_all_of_its_rows_with_it(tiny: Served) -> None:

@@ -84,7 +84,7 @@ def read_csv(text: str, *, most: int) -> list[Row]:
 
 
 def shown(name: str) -> str:
-    """Return a client's own name of something for a message: cut where it is long, and without control characters."""
+    """Return a client's name of something for a message: cut where it is long, and without control characters."""
     text = name if name.isidentifier() and name.isascii() else ascii(name)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."
 
