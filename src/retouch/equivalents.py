@@ -15,7 +15,6 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
     "callback_on_step_end": _PROGRESS,
     "callback_on_step_end_tensor_inputs": _PROGRESS,
     "callback_steps": _PROGRESS,
-    "clip_skip": "is not offered",
     "cross_attention_kwargs": "is not offered: the scale of a LoRA is given where it is loaded, as `file:0.8`",
     "eta": "is not offered: a scheduler such as 'Euler a' or 'DDPM' draws noise at every step",
     "generator": ("seed",),
@@ -33,6 +32,7 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
     "timesteps": ("scheduler", "num_inference_steps"),
     "width": _SIZE,
     # A1111's img2img
+    "CLIP_stop_at_last_layers": "is `clip_skip` and one more",
     "batch_size": ("num_images_per_prompt",),
     "cfg_scale": ("guidance_scale",),
     "denoising_strength": ("strength",),

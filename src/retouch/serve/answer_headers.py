@@ -24,6 +24,7 @@ _ALWAYS: Headers = [
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 ]
+_ONLY_HERE = {b"access-control-allow-origin", b"access-control-allow-credentials"}
 _READABLE = b"content-length, location, retry-after, x-request-id"
 
 
@@ -64,5 +65,5 @@ def _merged(theirs: Headers, ours: Headers) -> Headers:
     policy = (b"content-security-policy", PAGE_POLICY if is_page else DATA_POLICY)
     caching = [] if b"cache-control" in names else [(b"cache-control", b"no-store")]
     fixed = [*ours, policy]
-    replaced = {name for name, _ in fixed} - {b"vary"}
+    replaced = {name for name, _ in fixed} - {b"vary"} | _ONLY_HERE
     return [*((name, value) for name, value in theirs if name.lower() not in replaced), *fixed, *caching]

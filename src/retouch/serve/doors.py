@@ -10,8 +10,8 @@ from retouch.serve.answer_headers import AnswerHeaders
 from retouch.serve.body import DEFAULT_BODY_LIMITS, Admit, Body, BodyLimits
 from retouch.serve.guards import ANY_HOST, LOOPBACK_HOSTS, Guards
 from retouch.serve.keys import KeyCheck, Keyring
-from retouch.serve.logs import RequestLog
-from retouch.serve.refusals import Refusals, Render, plain_answer
+from retouch.serve.logs import OnAnswer, RequestLog
+from retouch.serve.refusals import LINGER_S, Refusals, Render, plain_answer
 from retouch.serve.request_ids import RequestIds
 
 
@@ -28,6 +28,8 @@ class Doors:
         admit: refuses work before its body is read.
         limits: of bodies.
         render: how what is refused here is said.
+        on_answer: is told of every answer.
+        linger_s: how long the rest of a refused body is thrown away.
     """
 
     hosts: Collection[str] = LOOPBACK_HOSTS
@@ -38,6 +40,8 @@ class Doors:
     admit: Admit | None = None
     limits: BodyLimits = DEFAULT_BODY_LIMITS
     render: Render = plain_answer
+    on_answer: OnAnswer | None = None
+    linger_s: float = LINGER_S
 
     def __post_init__(self) -> None:
         if not self.keyring and self.cors_origins:
@@ -55,6 +59,6 @@ def behind_doors(app: ASGIApp, doors: Doors) -> ASGIApp:
     for_body = Body(app, admit=doors.admit, limits=doors.limits)
     for_keys = KeyCheck(for_body, keyring=doors.keyring, is_open=doors.is_open)
     guarded = Guards(for_keys, hosts=doors.hosts, cors_origins=doors.cors_origins, pages=doors.pages)
-    refusing = Refusals(guarded, render=doors.render)
+    refusing = Refusals(guarded, render=doors.render, linger_s=doors.linger_s)
     with_headers = AnswerHeaders(refusing, cors_origins=guarded.cors_origins)
-    return RequestIds(RequestLog(with_headers))
+    return RequestIds(RequestLog(with_headers, on_answer=doors.on_answer))

@@ -5,13 +5,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from starlette.types import ASGIApp
 
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
+from retouch.jobs.folder import default_jobs_folder
+from retouch.jobs.sqlite_store import SqliteJobStore
+from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
+from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
@@ -42,7 +47,8 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> t
     )
     admission = Admission(bounds, clock=time.monotonic)
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
-    service = Service(Parts(settings, fleet, admission, metrics, hands))
+    fetcher = Fetcher(settings.picture_hosts)
+    service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
     return service, build_app(service, keyring=keyring)
 
@@ -66,3 +72,12 @@ def check(settings: ServeSettings) -> Keyring:
             hint="set keys (--api-keys-file, RETOUCH_API_KEYS), or --insecure",
         )
     return keyring
+
+
+def _store(settings: ServeSettings) -> JobStore:
+    limits = JobLimits(
+        unfinished_per_owner=settings.max_queued_rows,
+        total_bytes=settings.job_bytes,
+        time_to_live=timedelta(seconds=settings.job_ttl_s),
+    )
+    return SqliteJobStore.open(settings.jobs_folder or default_jobs_folder(os.environ), limits)

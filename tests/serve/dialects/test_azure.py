@@ -16,8 +16,7 @@ from tests.safety.red import RED, RedChecker
 from tests.serve.dialects.broken_tables import broken
 from tests.serve.dialects.tables import IMAGE, MASK, Reply, ask, notebook_text, quick, row, split
 from tests.serve.pictures import assert_only_the_hole_changed, hole, photo, pixels_of, png, text
-from tests.serve.serving import Served, served
-from tests.serve.waiting import wait_until
+from tests.serve.serving import Served, served, until
 
 from retouch.inpainter import Inpainter
 from retouch.request import InpaintRequest
@@ -354,7 +353,7 @@ def test_more_pictures_than_are_ever_made_at_a_time_are_not_told_to_come_again(c
         assert score(running, quick()).status == 401
         assert len(entries(score(running, quick(*[row()] * 4), headers=key))) == 4
         for document in (quick(*[row()] * 5), quick(row(), row(), num_images_per_prompt=4)):
-            wait_until(lambda: running.service.admission.rows == 0)
+            until(lambda: running.service.admission.rows == 0)
             refused = score(running, document, headers=key)
             assert (refused.status, refused.json["error"]["field"]) == (422, "num_images_per_prompt")
 
@@ -365,7 +364,7 @@ def test_a_full_queue_refuses_a_table_whole(checkpoint: Path) -> None:
             refused = score(running, quick(*[row()] * 4))
             assert (refused.status, refused.json["error"]["code"]) == (429, "queue_full")
             assert int(refused.headers["Retry-After"]) >= 1
-        wait_until(lambda: running.service.admission.rows == 0)
+        until(lambda: running.service.admission.rows == 0)
         assert len(entries(score(running, quick(*[row()] * 4)))) == 4
 
 
@@ -485,7 +484,7 @@ def test_no_table_makes_the_server_fail(brief: Served) -> None:
     seen = {score(brief, broken(quick(row(), row(1)), draw)).status for _ in range(250)}
     assert max(seen) < 500
     assert {200, 400, 422} <= seen
-    wait_until(lambda: brief.service.admission.rows == 0)  # given back just after the last answer
+    until(lambda: brief.service.admission.rows == 0)  # given back just after the last answer
 
 
 @pytest.mark.slow

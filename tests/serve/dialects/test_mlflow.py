@@ -11,8 +11,7 @@ import pytest
 from tests.serve.dialects.broken_tables import broken
 from tests.serve.dialects.tables import IMAGE, MASK, Reply, ask, row, split
 from tests.serve.pictures import assert_only_the_hole_changed, photo
-from tests.serve.serving import Served, served
-from tests.serve.waiting import wait_until
+from tests.serve.serving import Served, served, until
 
 from retouch.errors import (
     DeadlineExceeded,
@@ -226,7 +225,7 @@ def test_no_body_makes_the_server_fail(brief: Served) -> None:
     seen = {invoke(brief, body, content_type=kind).status for body, kind in sent}
     assert max(seen) < 500
     assert {200, 400} <= seen
-    wait_until(lambda: brief.service.admission.rows == 0)  # given back just after the last answer
+    until(lambda: brief.service.admission.rows == 0)  # given back just after the last answer
 
 
 @pytest.mark.slow

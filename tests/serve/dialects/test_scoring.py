@@ -5,8 +5,7 @@ import socket
 
 import pytest
 from tests.serve.dialects.tables import quick, row
-from tests.serve.serving import Served
-from tests.serve.waiting import wait_until
+from tests.serve.serving import Served, until
 
 from retouch.engine.scheduler import Stage
 from retouch.errors import DeadlineExceeded, GenerationFailed, InvalidField, QueueFull, RetouchError
@@ -51,7 +50,7 @@ def test_a_client_that_goes_takes_all_of_its_rows_with_it(tiny: Served) -> None:
     with socket.create_connection((host, int(port))) as client:
         head = f"POST /score HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
         client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        wait_until(lambda: steps() > begun)
+        until(lambda: steps() > begun)
         assert tiny.service.admission.rows == 8
-    wait_until(lambda: tiny.service.admission.rows == 0)
+    until(lambda: tiny.service.admission.rows == 0)
     assert steps() - begun < 8 * 150 * 2

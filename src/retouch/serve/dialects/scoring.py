@@ -11,10 +11,9 @@ from fastapi import Request, Response
 from retouch.errors import InvalidField, RetouchError
 from retouch.request import InpaintRequest
 from retouch.serve.admission import Lease
-from retouch.serve.asking import lease_of, payer_of, while_connected
+from retouch.serve.asking import lease_of, payer_of, picture_of, while_connected
 from retouch.serve.dialect import plain_words
 from retouch.serve.dialects.row_requests import RowReader, with_pictures
-from retouch.serve.dialects.sent_pictures import SentPictures, fetch_of
 from retouch.serve.dialects.tables import Row
 from retouch.serve.pictures import picture_text
 from retouch.serve.service import Service
@@ -46,7 +45,6 @@ class Scorer:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        self._pictures = SentPictures(service, fetch=fetch_of(service))
 
     async def score(self, request: Request, rows: Sequence[Row], parameters: Mapping[str, Any]) -> list[Scored]:
         """Paint all rows, side by side; return what became of each, in their order.
@@ -100,7 +98,7 @@ class Scorer:
 
     async def _request(self, row: Mapping[str, Any], at: int, reader: RowReader) -> InpaintRequest:
         asked = reader.read(row, at)
-        pictures = {name: await self._pictures.read(text, field=name) for name, text in asked.pictures.items()}
+        pictures = {name: await picture_of(text, name, self.service) for name, text in asked.pictures.items()}
         return await self.service.aside(with_pictures, asked, pictures, reader.limits)
 
     async def _painted(self, request: InpaintRequest, lease: Lease) -> Scored:
