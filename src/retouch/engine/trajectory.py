@@ -203,7 +203,7 @@ class Trajectory:
 
 def _digest(picture: torch.Tensor) -> tuple[torch.Size, bytes]:
     """Return what tells a picture from another: its shape, and a hash of its samples."""
-    return picture.shape, hashlib.sha256(memoryview(picture.contiguous().numpy())).digest()
+    return picture.shape, hashlib.sha256(picture.contiguous().numpy().data).digest()
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:
