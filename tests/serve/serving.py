@@ -12,7 +12,6 @@ from typing import Any
 from retouch.engine.settings import EngineSettings
 from retouch.inpainter import Inpainter
 from retouch.safety.checkers import ImageChecker
-from retouch.serve.server import server_of
 from retouch.serve.service import Service
 from retouch.serve.settings import ServeSettings
 from retouch.serve.start import start
@@ -46,8 +45,7 @@ def served(
         engine = EngineSettings(rows_per_call=chosen.rows_per_call)
         return [Inpainter.load(model, settings=engine, limits=chosen.limits(), checkers=checkers)]
 
-    service, app = start(chosen, load)
-    server = server_of(app, service)
+    server = start(chosen, load)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -55,7 +53,7 @@ def served(
         assert thread.is_alive(), "the server ended before it listened"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(service, f"http://127.0.0.1:{port}")
+        yield Served(server.service, f"http://127.0.0.1:{port}")
     finally:
         server.should_exit = True
         thread.join(20)

@@ -80,7 +80,7 @@ def serve(
     checkpoints = [Checkpoint.of(given | {"device": name}) for name in device.split(",")]
     for checkpoint in checkpoints:
         checkpoint.check()
-    from retouch.serve import server, start
+    from retouch.serve import start
     from retouch.serve.logs import write_logs
 
     if check:
@@ -88,8 +88,7 @@ def serve(
         typer.echo("settings and model are in order", err=True)
         return
     write_logs(logging.getLevelNamesMapping()[settings.log_level.upper()])
-    service, application = start.start(settings, lambda: _load(checkpoints, settings))
-    server.server_of(application, service).run()
+    start.start(settings, lambda: _load(checkpoints, settings)).run()
 
 
 def _settings(given: Mapping[str, Any]) -> "ServeSettings":

@@ -20,8 +20,8 @@ from retouch.serve.keys import Keyring
 from retouch.serve.service import Service
 
 
-def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
-    """Make the ASGI application over a service."""
+def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]:
+    """Make the ASGI application over a service, and return it with the entrance that stands in it."""
     app = FastAPI(
         title="retouch",
         version=__version__,
@@ -52,7 +52,7 @@ def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
         render=render,
         on_answer=service.metrics.answered,
     )
-    return behind_doors(entrance, doors)
+    return behind_doors(entrance, doors), entrance
 
 
 def _life_of(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

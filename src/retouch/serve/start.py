@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from starlette.types import ASGIApp
-
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
 from retouch.jobs.folder import default_jobs_folder
@@ -21,16 +19,18 @@ from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
 from retouch.serve.metrics import Metrics
+from retouch.serve.server import Server, server_of
 from retouch.serve.service import Parts, Service
 from retouch.serve.settings import ServeSettings
+from retouch.serve.shedding import shedding
 
 log = logging.getLogger(__name__)
 
 _MOST_HANDS = 8
 
 
-def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> tuple[Service, ASGIApp]:
-    """Load and try the engines, and return the service and its application.
+def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> Server:
+    """Load and try the engines, and return the server that listens as the settings say, once it is run.
 
     Args:
         load: makes one engine a device; called again when the weights are loaded again.
@@ -50,7 +50,8 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> t
     fetcher = Fetcher(settings.picture_hosts)
     service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
-    return service, build_app(service, keyring=keyring)
+    app, entrance = build_app(service, keyring=keyring)
+    return server_of(app, service, http=shedding(entrance))
 
 
 def check(settings: ServeSettings) -> Keyring:
