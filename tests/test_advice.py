@@ -76,6 +76,13 @@ def test_where_weights_are_read_they_are_no_surprise_and_no_words(small: ModelBu
     assert "does not know: dog" in told(small, prompt="a (dog:1.4)", prompt_syntax="a1111")
 
 
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_model_that_reads_more_than_the_words_hardly_heeds_weights(small: ModelBundle, field: str) -> None:
+    sketching = replace(small, recommended=replace(small.recommended, prompt_tokens=12))
+    assert "hardly heeds weights" in told(sketching, **{field: "a (red:1.4) cat"}, prompt_syntax="a1111")
+    assert told(sketching, **{field: "a (red:1) cat BREAK"}, prompt_syntax="a1111") == ""
+
+
 def test_a_network_in_a_prompt_has_no_effect(inpainter: Inpainter) -> None:
     assert "loads no networks: '<lora:style:0.8>'" in told(inpainter.bundle, prompt="a cat <lora:style:0.8>")
     assert "loads no networks" not in told(inpainter.bundle, prompt="a <cat-toy>")

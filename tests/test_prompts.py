@@ -149,6 +149,13 @@ def test_and_is_a_word_of_a_negative_prompt() -> None:
         check_prompt("<lora:a:1>", "a1111", field="negative_prompt")
 
 
+@pytest.mark.parametrize("text", ["(a cat:-0.5)", "a (b (c:-1):2)"])
+def test_what_is_not_wanted_is_not_wanted_once(text: str) -> None:
+    check_prompt(text, "a1111", field="prompt")
+    with pytest.raises(InvalidField, match="negative_prompt: has a weight below 0"):
+        check_prompt(text, "a1111", field="negative_prompt")
+
+
 @settings(deadline=None, max_examples=400)
 @given(TEXTS)
 def test_any_text_is_read_or_refused(text: str) -> None:

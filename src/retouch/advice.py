@@ -40,6 +40,9 @@ def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...
         )
     if prompt.syntax == "plain":
         found += _about_syntax(f"{prompt.text} {negative.text}")
+    elif advised is not None and (prompt.is_weighed or negative.is_weighed):
+        # What its encoder puts behind the words says the same, and weighs what it always does.
+        found.append("this model hardly heeds weights of words")
     return tuple(found)
 
 

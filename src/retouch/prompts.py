@@ -81,6 +81,11 @@ class Prompt:
         """Return the words alone, without what the syntax adds to them."""
         return self.text if self.syntax == "plain" else " ".join(part.text for part in chain(*self.passages))
 
+    @property
+    def is_weighed(self) -> bool:
+        """Tell whether some of its words weigh more or less than others do by themselves."""
+        return any(part.weight != 1.0 for part in chain(*self.passages))
+
 
 @lru_cache(maxsize=256)
 def parse(text: str, field: str = "prompt") -> Passages:
@@ -105,9 +110,12 @@ def check_prompt(text: str, syntax: PromptSyntax, *, field: str) -> None:
     """
     if syntax == "plain":
         return
-    parse(text, field)
-    # In a negative prompt it is a word like any other, there too.
-    if field == "prompt" and _AND.search(_COMMENT.sub("", text)):
+    passages = parse(text, field)
+    if field == "negative_prompt":
+        # What nobody screens names what shall be absent, not what shall be twice absent. AND is a word there.
+        if any(part.weight < 0 for part in chain(*passages)):
+            raise InvalidField(field, "has a weight below 0", hint="what is wanted belongs into the prompt")
+    elif _AND.search(_COMMENT.sub("", text)):
         raise InvalidField(
             field, "AND puts several prompts together, which is not supported", hint="write `and`, or BREAK"
         )

@@ -39,7 +39,7 @@ class Limits(DecodeLimits):
         num_inference_steps: steps of one picture.
         num_images_per_prompt: pictures of one request.
         prompt_chars: characters of the prompt, and of the negative prompt.
-        prompt_chunks: chunks of tokens of each; English fills 7 with as many characters.
+        prompt_chunks: chunks of tokens of each (75 in CLIP); 2,000 characters of English fill 6.
         guidance_scale: the largest guidance.
     """
 

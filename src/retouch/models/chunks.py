@@ -46,7 +46,8 @@ def chunks_of(prompt: Prompt, tokenizer: Any) -> list[Chunk]:
     *others, last = (_wrapped(_units(passage, tokenizer), tokenizer) for passage in prompt.passages)
     # Behind the last BREAK a chunk begins only where something stands there.
     filled = [*chain(*others), *(last if any(last) or not others else ())]
-    return [_closed(tokens, tokenizer, clip_skip=prompt.clip_skip) for tokens in filled]
+    ends = end_ids(tokenizer)
+    return [_closed(tokens, tokenizer, ends, clip_skip=prompt.clip_skip) for tokens in filled]
 
 
 def _units(passage: Sequence[Part], tokenizer: Any) -> Iterator[list[_Token]]:
@@ -83,8 +84,8 @@ def _wrapped(units: Iterator[list[_Token]], tokenizer: Any) -> list[list[_Token]
     return chunks
 
 
-def _closed(tokens: Sequence[_Token], tokenizer: Any, *, clip_skip: int) -> Chunk:
-    start, end = end_ids(tokenizer)
+def _closed(tokens: Sequence[_Token], tokenizer: Any, ends: tuple[int, int], *, clip_skip: int) -> Chunk:
+    start, end = ends
     ids = [start, *(number for number, _ in tokens), end]
     weights = [1.0, *(weight for _, weight in tokens), 1.0]
     missing = _room(tokenizer) - len(tokens)
