@@ -9,22 +9,21 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 from retouch.errors import RetouchError
 from retouch.serve.answers import render
 from retouch.serve.entrance import Entrance
+from retouch.serve.sockets import Sockets
 
 LINGER_S = 2.0
 """How long what a refused client still sends is thrown away: closed at once, a connection resets its answer."""
 
 
 def shedding(entrance: Entrance) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol, with this entrance's refusals before it."""
+    """Return the protocol of a connection, with this entrance's refusals before it."""
     return type("Shedding", (_Shedding,), {"entrance": entrance})
 
 
-class _Shedding(H11Protocol):
+class _Shedding(Sockets):
     entrance: Entrance
     _is_shed = False
 
