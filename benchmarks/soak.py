@@ -3,10 +3,10 @@
     python benchmarks/soak.py [--minutes 30] [--model FOLDER] [--clients 6]
 
 Clients draw what they do: pictures in two dialects, jobs that they follow, cancel or forget, requests that they
-hang up on, bodies that are broken. After 15 % of the time the server gets SIGTERM, after 30 % SIGKILL, and is started
-again. At the end every job that was accepted must be in a final state (accepted = answered + interrupted), no
-answer may have been 500, and memory, file descriptors and threads of the last process may not rise: the slope over
-the last two thirds of its time is printed with its 95 % interval.
+hang up on, bodies that are broken. After 15 % of the time the server gets SIGTERM, after 30 % SIGKILL, and is
+started again. At the end every job that was accepted must be in a final state (accepted = answered + interrupted),
+no answer may have been 500, and memory, file descriptors and threads of the last process may not rise: the slope
+over the last two thirds of its time is printed with its 95 % interval.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Refusal at the socket: with a full queue, work is answered 429 before its request is even parsed.
 
-A parsed and routed refusal costs a millisecond, and when hundreds of clients come at once each waits for all before
-it. This one costs a small part of that. It says nothing that the doors would not, and whoever comes when there is
-room goes through them.
+A parsed and routed refusal costs a millisecond, and when hundreds of clients come at once each waits for all
+before it. This one costs a small part of that. It says nothing that the doors would not, and whoever comes when
+there is room goes through them.
 """
 
 import asyncio
