@@ -22,7 +22,7 @@ from retouch.errors import (
     RetouchError,
 )
 from retouch.imaging.choices import FileFormat
-from retouch.inpainter import Job
+from retouch.job import Job
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
