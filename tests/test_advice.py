@@ -69,3 +69,25 @@ def test_a_brush_stroke_is_no_place_for_one_object_and_a_disc_is(small: ModelBun
     y, x = np.mgrid[:100, :120]
     assert "long or ragged" in told(small, np.abs(y - x) < 8)
     assert told(small, (y - 50) ** 2 + (x - 60) ** 2 < 900) == ""
+
+
+def test_where_weights_are_read_they_are_no_surprise_and_no_words(small: ModelBundle) -> None:
+    assert told(small, prompt="a (red:1.4) [cat]", prompt_syntax="a1111") == ""
+    assert "does not know: dog" in told(small, prompt="a (dog:1.4)", prompt_syntax="a1111")
+
+
+def test_a_network_in_a_prompt_has_no_effect(inpainter: Inpainter) -> None:
+    assert "loads no networks: '<lora:style:0.8>'" in told(inpainter.bundle, prompt="a cat <lora:style:0.8>")
+    assert "loads no networks" not in told(inpainter.bundle, prompt="a <cat-toy>")
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_an_end_that_is_not_read_is_told_of_both_prompts(inpainter: Inpainter, field: str) -> None:
+    warning = told(inpainter.bundle, **{field: "a " * 14 + "cat"})
+    assert f"the {field.replace('_', ' ')} is longer than 14 tokens; ignored: 'cat'" in warning
+    assert told(inpainter.bundle, **{field: "a " * 14 + "cat"}, prompt_syntax="a1111") == ""
+
+
+@pytest.mark.parametrize("prompt", ["", "()", "# a cat"])
+def test_marks_alone_are_an_empty_prompt(small: ModelBundle, prompt: str) -> None:
+    assert "cannot remove" in told(small, prompt=prompt, prompt_syntax="a1111")

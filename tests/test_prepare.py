@@ -69,9 +69,9 @@ def test_the_reference_mode_never_corrects_the_seam(inpainter: Inpainter) -> Non
         settle(_request(reference=True, seam="rendered"), bundle, DEFAULT_LIMITS)
 
 
-@pytest.mark.parametrize("field", ["grow_px", "feather_px", "fill_holes", "match_colors"])
+@pytest.mark.parametrize("field", ["grow_px", "feather_px", "fill_holes", "match_colors", "prompt_syntax"])
 def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpainter, field: str) -> None:
-    value = True if field in ("fill_holes", "match_colors") else 3
+    value = {"fill_holes": True, "match_colors": True, "prompt_syntax": "a1111"}.get(field, 3)
     with pytest.raises(InvalidField, match=field):
         settle(_request(reference=True, **{field: value}), inpainter.bundle, DEFAULT_LIMITS)
 
@@ -143,3 +143,30 @@ def test_each_variant_has_its_own_plan_and_they_share_the_pictures(inpainter: In
     one, two = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans
     assert (one.seed, two.seed) == (5, 6)
     assert one.image is two.image
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_prompt_of_too_many_chunks_is_an_error_before_any_picture_is_read(
+    inpainter: Inpainter, field: str
+) -> None:
+    words = "a " * 14 * DEFAULT_LIMITS.prompt_chunks  # as many as the tiny text encoder takes in so many chunks
+    fits = _request(image=b"no picture", prompt_syntax="a1111", **{field: words})
+    settle(fits, inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(InvalidField, match=rf"{field}: takes 9 chunks of 14 tokens, at most 8"):
+        settle(fits.with_fields(**{field: words + "a"}), inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(InvalidField, match="takes 300 chunks"):
+        settle(fits.with_fields(**{field: "BREAK " * 300}), inpainter.bundle, DEFAULT_LIMITS)
+    settle(fits.with_fields(**{field: words * 2}, prompt_syntax="plain"), inpainter.bundle, DEFAULT_LIMITS)
+
+
+def test_no_more_layers_are_left_out_than_there_are(inpainter: Inpainter) -> None:
+    with pytest.raises(InvalidField, match="clip_skip: is 1, the text encoder has 1 layers"):
+        settle(_request(clip_skip=1), inpainter.bundle, DEFAULT_LIMITS)
+
+
+def test_plans_carry_how_their_prompts_are_read(inpainter: Inpainter) -> None:
+    request = settle(_request(prompt_syntax="a1111"), inpainter.bundle, DEFAULT_LIMITS)
+    assert (
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans[0].prompt_syntax
+        == "a1111"
+    )

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.imaging.infotext import parse_parameters
 
 from retouch.errors import BadInput
 from retouch.imaging.metadata import ResultMetadata, read_metadata
+from retouch.imaging.parameters import parse_parameters
 from retouch.inpainter import Inpainter
 from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle

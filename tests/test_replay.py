@@ -30,7 +30,14 @@ def _saved(inpainter: Inpainter, path: Path, **fields: Any) -> Path:
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"grow_px": 4, "region": "masked"}, {"scheduler": "Euler a"}, {"seam": "harmonic"}]
+    "fields",
+    [
+        {},
+        {"grow_px": 4, "region": "masked"},
+        {"scheduler": "Euler a"},
+        {"seam": "harmonic"},
+        {"prompt_syntax": "a1111", "negative_prompt": "a (dog:1.3) BREAK [hat]"},
+    ],
 )
 def test_a_result_replays_from_itself_alone(inpainter: Inpainter, tmp_path: Path, fields: dict[str, Any]) -> None:
     replayed = replay(remember(_saved(inpainter, tmp_path / "result.png", **fields)), inpainter)

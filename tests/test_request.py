@@ -53,6 +53,11 @@ def test_the_defaults_are_valid() -> None:
         ("reference", 1),
         ("fill_holes", "yes"),
         ("scheduler", 3),
+        ("prompt_syntax", "compel"),
+        ("prompt_syntax", ["a1111"]),
+        ("clip_skip", -1),
+        ("clip_skip", 101),
+        ("clip_skip", None),
     ],
 )
 def test_a_value_outside_its_range_is_refused_by_name(field: str, value: object) -> None:
@@ -83,3 +88,10 @@ def test_an_unknown_field_is_an_error_that_lists_the_known_ones() -> None:
 def test_variants_take_consecutive_seeds_and_wrap() -> None:
     assert seeds_of(7, 3) == (7, 8, 9)
     assert seeds_of(MAX_SEED, 2) == (MAX_SEED, 0)
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_prompt_that_its_syntax_cannot_read_is_refused_by_name(field: str) -> None:
+    validate(_request(**{field: "[a:b:0.5]"}))
+    with pytest.raises(InvalidField, match=f"^{field}: "):
+        validate(_request(**{field: "[a:b:0.5]"}, prompt_syntax="a1111"))

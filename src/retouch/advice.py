@@ -1,15 +1,18 @@
 """What a person should know of a request that can be run, but will hardly give what was meant."""
 
 import re
+from collections.abc import Iterator
 
 import numpy as np
 
 from retouch.imaging.morphology import Mask, bounding_box
 from retouch.models.bundle import ModelBundle
-from retouch.models.vocabulary import prompt_warnings
+from retouch.models.vocabulary import cut_off_warnings, prompt_warnings
+from retouch.prompts import Prompt
 from retouch.request import InpaintRequest
 
 _WEIGHT = re.compile(r"\([^()]+:\s*\d*\.?\d+\s*\)")
+_NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>")
 _RAGGED = 0.4
 """Share of the square around a hole below which it is no place for one object: a box of 5 to 2 fills as much."""
 
@@ -25,20 +28,28 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -
 
 
 def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...]:
-    found = list(
-        prompt_warnings(
-            request.prompt, bundle.tokenizer, bundle.vocabulary, prompt_tokens=bundle.recommended.prompt_tokens
-        )
-    )
+    prompt, negative = (Prompt(text, request.prompt_syntax) for text in (request.prompt, request.negative_prompt))
+    advised = bundle.recommended.prompt_tokens
+    found = list(prompt_warnings(prompt, bundle.tokenizer, bundle.vocabulary, prompt_tokens=advised))
+    found += cut_off_warnings(negative, bundle.tokenizer, name="negative prompt")
     # A small model whose words include the empty one was taught what to do without any.
-    if not request.prompt.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
+    if not prompt.words.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
         found.append(
             "the prompt is empty, and this model cannot remove things: it paints something of its own; "
             "say what shall be there, or use a checkpoint that learnt to fill with the surroundings"
         )
-    if weight := _WEIGHT.search(f"{request.prompt} {request.negative_prompt}"):
-        found.append(f"weights of words have no effect: {weight[0]!r} is read as it stands, brackets and all")
+    if prompt.syntax == "plain":
+        found += _about_syntax(f"{prompt.text} {negative.text}")
     return tuple(found)
+
+
+def _about_syntax(text: str) -> Iterator[str]:
+    """Warn of what other tools would not read as words."""
+    if weight := _WEIGHT.search(text):
+        read = f"{weight[0]!r} is read as it stands, brackets and all"
+        yield f"weights of words have no effect: {read} (`prompt_syntax=a1111` weighs them)"
+    if network := _NETWORK.search(text):
+        yield f"a prompt loads no networks: {network[0]!r} is read as it stands (the checkpoint's are `loras`)"
 
 
 def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tuple[str, ...]:

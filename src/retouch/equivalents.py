@@ -15,7 +15,6 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
     "callback_on_step_end": _PROGRESS,
     "callback_on_step_end_tensor_inputs": _PROGRESS,
     "callback_steps": _PROGRESS,
-    "clip_skip": "is not offered",
     "cross_attention_kwargs": "is not offered: the scale of a LoRA is given where it is loaded, as `file:0.8`",
     "eta": "is not offered: a scheduler such as 'Euler a' or 'DDPM' draws noise at every step",
     "generator": ("seed",),
@@ -33,6 +32,7 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
     "timesteps": ("scheduler", "num_inference_steps"),
     "width": _SIZE,
     # A1111's img2img
+    "CLIP_stop_at_last_layers": "is `clip_skip` and one more",
     "batch_size": ("num_images_per_prompt",),
     "cfg_scale": ("guidance_scale",),
     "denoising_strength": ("strength",),
@@ -65,6 +65,10 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
 }
 
 
+_MOST_CHARS = 100
+"""Of a name that is compared with others: a client may send one of megabytes."""
+
+
 def equivalent(name: str, known: Iterable[str]) -> str:
     """Say what to use in the place of an argument that does not exist; empty where nothing is known of it.
 
@@ -75,7 +79,8 @@ def equivalent(name: str, known: Iterable[str]) -> str:
     if isinstance(found, str):
         return f"{name} {found}"
     if found is None:
-        found = tuple(get_close_matches(name, list(known), n=1, cutoff=0.7))
+        is_name = len(name) <= _MOST_CHARS
+        found = tuple(get_close_matches(name, list(known), n=1, cutoff=0.7)) if is_name else ()
     return f"use {' and '.join(found)}" if found else ""
 
 

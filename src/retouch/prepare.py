@@ -8,6 +8,7 @@ import torch
 from retouch.advice import request_warnings
 from retouch.engine.plan import Plan
 from retouch.engine.samplers import resolve_sampler
+from retouch.engine.text_stack import check_clip_skip
 from retouch.errors import ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.mask import PreparedMask
@@ -16,7 +17,9 @@ from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_reg
 from retouch.imaging.report import MaskReport, report_mask
 from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle
+from retouch.models.chunks import chunks_of
 from retouch.opened import Opened
+from retouch.prompts import Prompt
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -63,7 +66,8 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     """Validate a request, and fill in what it leaves to the checkpoint or to chance.
 
     Raises:
-        InvalidField: a field is out of range, the checkpoint's advice included, or contradicts the reference mode.
+        InvalidField: a field is out of range, the checkpoint's advice included, or contradicts the reference mode,
+            or a prompt is longer than the limit.
     """
     validate(request, limits)
     advice = bundle.recommended
@@ -82,6 +86,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     if request.mask_image is None and request.mask_polarity == "transparent" and not request.reference:
         request = _without_unseen_colours(request)
     resolve_sampler(request.scheduler, bundle)  # an unknown name is an error before any picture is read
+    _check_prompts(request, bundle, limits)
     return _in_reference_mode(request) if request.reference else request
 
 
@@ -123,6 +128,20 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
     )
 
 
+def _check_prompts(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> None:
+    """Refuse what the text encoder cannot do, and prompts whose tokens would take all time and memory there is."""
+    check_clip_skip(request.clip_skip, bundle)
+    for name in ("prompt", "negative_prompt") if request.prompt_syntax != "plain" else ():
+        chunks = chunks_of(Prompt(getattr(request, name), request.prompt_syntax), bundle.tokenizer)
+        if len(chunks) > limits.prompt_chunks:
+            room = len(chunks[0].ids) - 2
+            raise InvalidField(
+                name,
+                f"takes {len(chunks)} chunks of {room} tokens, at most {limits.prompt_chunks} are allowed",
+                hint="use fewer words, or fewer BREAKs",
+            )
+
+
 def _first(*values: float | None) -> float:
     return next(value for value in values if value is not None)
 
@@ -133,11 +152,10 @@ def _without_unseen_colours(request: InpaintRequest) -> InpaintRequest:
 
 
 def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
-    for name in ("grow_px", "feather_px", "fill_holes", "match_colors"):
-        if getattr(request, name):
+    neutral = {"seam": "off", "prompt_syntax": "plain"}
+    for name in ("grow_px", "feather_px", "fill_holes", "match_colors", *neutral):
+        if getattr(request, name) != neutral.get(name, 0):
             raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
-    if request.seam != "off":
-        raise InvalidField("seam", "has no counterpart in the reference mode", hint="leave it out, or reference")
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest", masked_content="original")
@@ -193,6 +211,8 @@ def _plan(
         scheduler=request.scheduler,
         latent_mask=request.latent_mask,
         masked_content=request.masked_content,
+        prompt_syntax=request.prompt_syntax,
+        clip_skip=request.clip_skip,
         deadline=deadline,
         reference=request.reference,
         batch_key=bundle.adapters,

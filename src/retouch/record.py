@@ -208,6 +208,7 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Steps": request.num_inference_steps,
         "Sampler": request.scheduler or bundle.scheduler_class,
         "CFG scale": request.guidance_scale,
+        "Clip skip": request.clip_skip + 1 if request.clip_skip else None,
         "Seed": request.seed,
         "Size": f"{width}x{height}",
         "Model hash": bundle.content_hash[:10],

@@ -9,6 +9,7 @@ from retouch.equivalents import equivalent
 from retouch.errors import InvalidField
 from retouch.imaging import choices
 from retouch.imaging.limits import DecodeLimits
+from retouch.prompts import PromptSyntax, check_prompt
 
 if TYPE_CHECKING:
     from retouch.imaging import decode
@@ -26,6 +27,8 @@ MAX_SEED = 2**32 - 1
 DEFAULT_NUM_INFERENCE_STEPS = 30
 DEFAULT_GUIDANCE_SCALE = 7.5
 DEFAULT_SEAM: SeamMode = "rendered"
+_MOST_LAYERS = 100
+"""More than any text encoder has; how many one has, its checkpoint says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,14 @@ class Limits(DecodeLimits):
         num_inference_steps: steps of one picture.
         num_images_per_prompt: pictures of one request.
         prompt_chars: characters of the prompt, and of the negative prompt.
+        prompt_chunks: chunks of tokens of each; English fills 7 with as many characters.
         guidance_scale: the largest guidance.
     """
 
     num_inference_steps: int = 150
     num_images_per_prompt: int = 16
     prompt_chars: int = 2_000
+    prompt_chunks: int = 8
     guidance_scale: float = 30.0
 
 
@@ -57,6 +62,9 @@ class InpaintRequest:
         image: a `Picture`, Pillow image, array, `Path` or encoded bytes; a text is never opened as a file.
         mask_image: the same kinds; None takes the transparency of `image` for the mask.
         negative_prompt: what it shall not show.
+        prompt_syntax: how both prompts are read. `plain` is the text as it stands, cut off where the text encoder
+            ends; `a1111` has weights and BREAK, and goes on beyond that (`retouch.prompts`).
+        clip_skip: last layers of the text encoder that are left out, counted as in diffusers: A1111's less one.
         num_inference_steps: denoising steps, 1..`Limits.num_inference_steps`; None is the checkpoint's own
             recommendation, else `DEFAULT_NUM_INFERENCE_STEPS`.
         guidance_scale: classifier-free guidance, 0..`Limits.guidance_scale`; at 1 and below it is off. None is
@@ -88,6 +96,8 @@ class InpaintRequest:
     image: "ImageLike" = field(repr=False)
     mask_image: "ImageLike | None" = field(default=None, repr=False)
     negative_prompt: str = ""
+    prompt_syntax: PromptSyntax = "plain"
+    clip_skip: int = 0
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     strength: float = 1.0
@@ -150,6 +160,9 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
         _check_choice("seam", request.seam, get_args(SeamMode))
     for name, kind in _CHOICES.items():
         _check_choice(name, getattr(request, name), get_args(kind))
+    for name in ("prompt", "negative_prompt"):
+        check_prompt(getattr(request, name), request.prompt_syntax, field=name)
+    _check_int("clip_skip", request.clip_skip, 0, _MOST_LAYERS)
     for name in ("fill_holes", "match_colors", "reference"):
         if not isinstance(getattr(request, name), bool):
             raise InvalidField(name, f"must be true or false, not {getattr(request, name)!r}")
@@ -158,6 +171,7 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
 
 
 _CHOICES: Mapping[str, Any] = {
+    "prompt_syntax": PromptSyntax,
     "mask_polarity": Polarity,
     "region": RegionMode,
     "latent_mask": LatentMask,

@@ -120,6 +120,9 @@ def test_black_polarity_is_the_inverted_mask(fill: Run) -> None:
         ("--guidance-scale", "nan"),
         ("--mask-polarity", "red"),
         ("--scheduler", "no such"),
+        ("--prompt-syntax", "compel"),
+        ("--prompt-syntax", "a1111", "--negative-prompt", "<lora:style:1>"),
+        ("--clip-skip", "9"),
         ("--num-images", "1000"),
         ("--image", "missing.png"),
         ("--image", "."),
@@ -145,6 +148,23 @@ def test_bad_usage_exits_with_2_and_writes_nothing(fill: Run, folder: Path, opti
     assert "rror: " in done.stderr
     assert "Traceback" not in done.output
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_weights_are_read_where_asked(fill: Run) -> None:
+    weighed = ("--prompt-syntax", "a1111", "-p", "a (red:1.5) apple")
+    done = fill("-o", "one.png", "--json", *weighed)
+    assert told(done)["request"]["prompt_syntax"] == "a1111"  # type: ignore[index]
+    fill("-o", "two.png", "-p", "a red apple")
+    assert not np.array_equal(pixels("one.png"), pixels("two.png"))
+
+
+def test_a_prompt_that_cannot_be_read_is_told_before_the_model_is_loaded(fill: Run) -> None:
+    done = fill(
+        "-o", "out.png", "--prompt-syntax", "a1111", "-p", "a <lora:style:1> cat", "--model", "no/such/model"
+    )
+    assert done.exit_code == 2
+    assert "loads a network" in done.stderr
+    assert "--lora" in done.stderr
 
 
 def test_bad_output_is_told_before_the_model_is_loaded(fill: Run) -> None:

@@ -7,6 +7,7 @@ from tests.factories import tiny_tokenizer
 
 from retouch.models.clip_tokenizer import clip_tokenizer
 from retouch.models.vocabulary import cut_off, prompt_warnings, unknown_words
+from retouch.prompts import Prompt
 
 KNOWN = frozenset({"cat", "red", "butterfly", "box", "park"})
 
@@ -44,14 +45,31 @@ def test_clip_reads_seventy_five_tokens() -> None:
 
 def test_warnings_are_sentences_for_people(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer(tmp_path, max_tokens=8)
-    assert prompt_warnings("a red cat", tokenizer, KNOWN) == ()
-    first, second = prompt_warnings("one two three four five six red cat", tokenizer, KNOWN)
+    assert prompt_warnings(Prompt("a red cat"), tokenizer, KNOWN) == ()
+    first, second = prompt_warnings(Prompt("one two three four five six red cat"), tokenizer, KNOWN)
     assert first == "the model does not know: one, two, three, four, five and 1 more"
     assert "ignored" in second
 
 
 def test_a_prompt_longer_than_the_model_reads_well_is_named(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer(tmp_path, max_tokens=16)
-    assert prompt_warnings("a red cat", tokenizer, None, prompt_tokens=5) == ()
-    (warning,) = prompt_warnings("a red cat in", tokenizer, None, prompt_tokens=5)
+    assert prompt_warnings(Prompt("a red cat"), tokenizer, None, prompt_tokens=5) == ()
+    (warning,) = prompt_warnings(Prompt("a red cat in"), tokenizer, None, prompt_tokens=5)
     assert "of 3 better" in warning
+
+
+def test_the_marks_of_a_syntax_are_no_words() -> None:
+    tokenizer = clip_tokenizer()
+    assert prompt_warnings(Prompt("a (red:1.3) [cat] BREAK (bo)(x)", "a1111"), tokenizer, KNOWN) == ()
+    (warning,) = prompt_warnings(Prompt("a (blue:1.3) cat", "a1111"), tokenizer, KNOWN)
+    assert warning == "the model does not know: blue"
+
+
+def test_a_long_prompt_is_read_to_its_end_where_the_syntax_has_chunks(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer(tmp_path, max_tokens=8)
+    text = "a red apple on the park bench a cat"
+    assert "`prompt_syntax=a1111` reads on" in prompt_warnings(Prompt(text), tokenizer, None)[0]
+    assert prompt_warnings(Prompt(text, "a1111"), tokenizer, None) == ()
+    assert prompt_warnings(Prompt(text, "a1111"), tokenizer, None, prompt_tokens=8) == ()
+    (warning,) = prompt_warnings(Prompt(text, "a1111"), tokenizer, None, prompt_tokens=7)
+    assert "has 6 tokens" in warning

@@ -67,4 +67,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
     "leet and spaces": lambda word: " ".join(_leet(word)),
     "Cyrillic and dots": lambda word: ".".join(_spelled(CYRILLIC)(word)),
     "upper case": str.upper,
+    "weights": lambda word: f"({word[: len(word) // 2]}:1.2)({word[len(word) // 2 :]}:1.3)",
+    "weights of letters": lambda word: "".join(f"({letter}:1.{n})" for n, letter in enumerate(word)),
+    "brackets": lambda word: f"(({word[: len(word) // 2]}))[{word[len(word) // 2 :]}]",
 }

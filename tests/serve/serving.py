@@ -1,7 +1,9 @@
 """A real server on loopback, for the tests of what clients meet."""
 
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +26,21 @@ class Served:
     url: str
 
 
+def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> None:
+    """Wait for something that other threads bring about."""
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
+
+
 @contextmanager
 def served(
     model: Path | None = None, *, checkers: Sequence[ImageChecker] | None = None, **settings: Any
 ) -> Iterator[Served]:
     """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`."""
-    chosen = ServeSettings(port=0, **settings)
+    folder = tempfile.TemporaryDirectory()
+    chosen = ServeSettings(port=0, **({"jobs_folder": Path(folder.name)} | settings))
 
     def load() -> list[Inpainter]:
         engine = EngineSettings(rows_per_call=chosen.rows_per_call)
@@ -48,4 +59,5 @@ def served(
     finally:
         server.should_exit = True
         thread.join(20)
+        folder.cleanup()
         assert not thread.is_alive()

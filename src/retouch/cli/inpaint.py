@@ -27,6 +27,8 @@ def inpaint(
     prompt: options.Prompt,
     output: options.Output,
     negative_prompt: options.NegativePrompt = None,
+    prompt_syntax: options.PromptSyntaxOption = None,
+    clip_skip: options.ClipSkip = None,
     num_inference_steps: options.Steps = None,
     guidance_scale: options.Guidance = None,
     strength: options.Strength = None,

@@ -8,6 +8,7 @@ import typer
 
 from retouch.cli.failures import Session
 from retouch.models.options import DtypeName, PredictionType
+from retouch.prompts import PromptSyntax
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_NUM_INFERENCE_STEPS,
@@ -50,8 +51,15 @@ NegativePrompt = Annotated[
     str | None,
     _field("negative_prompt", "--negative-prompt", "-n", text="What it shall not show.", default="nothing"),
 ]
+PromptSyntaxOption = Annotated[
+    PromptSyntax | None,
+    _field("prompt_syntax", "--prompt-syntax", text="a1111 reads (word:1.3), [word], BREAK and long prompts."),
+]
 
 # How to generate.
+ClipSkip = Annotated[
+    int | None, _field("clip_skip", "--clip-skip", text="Last layers of the text encoder to leave out.")
+]
 Steps = Annotated[
     int | None,
     _field(

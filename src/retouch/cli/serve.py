@@ -1,5 +1,6 @@
 """`retouch serve`: the server, from its options and the environment."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,11 +81,13 @@ def serve(
     for checkpoint in checkpoints:
         checkpoint.check()
     from retouch.serve import server, start
+    from retouch.serve.logs import write_logs
 
     if check:
         start.check(settings)
         typer.echo("settings and model are in order", err=True)
         return
+    write_logs(logging.getLevelNamesMapping()[settings.log_level.upper()])
     service, application = start.start(settings, lambda: _load(checkpoints, settings))
     server.server_of(application, service).run()
 

@@ -4,7 +4,7 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Protocol, Self, TypeVar
 
 import torch
@@ -18,6 +18,7 @@ from retouch.engine.settings import EngineSettings
 from retouch.engine.text_stack import TextStack
 from retouch.engine.tune import tuned
 from retouch.models.bundle import ModelBundle
+from retouch.prompts import Prompt
 
 Kept = tuple[torch.Tensor, torch.Tensor]
 """A picture, (3, H, W) in [-1, 1], and its mask, (1, H, W), 1 = repaint: its kept pixels are the rest."""
@@ -79,10 +80,12 @@ class ModelCalls:
         made = self.rows[Stage.STEP]
         return self.seconds[Stage.STEP] / made if made else None
 
-    def embed(self, prompts: Sequence[str]) -> list[Conditioning]:
-        """Return what each prompt tells the UNet, one row each."""
-        parts = self._in_calls(Stage.TEXT, prompts, lambda texts: self._text.encode(texts).rows())
-        return list(chain.from_iterable(parts))
+    def embed(self, prompts: Sequence[Prompt]) -> list[Conditioning]:
+        """Return what each prompt tells the UNet, one row each, as long as it has chunks."""
+        cut = [self._text.cut(prompt) for prompt in prompts]
+        parts = self._in_calls(Stage.TEXT, list(chain(*cut)), lambda chunks: self._text.encode(chunks).rows())
+        rows = chain.from_iterable(parts)
+        return [Conditioning.strung(list(islice(rows, len(chunks)))) for chunks in cut]
 
     def encode(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the posterior's (rows, 2 C, h, w) fp32: mean, then log variance, unscaled.

@@ -7,6 +7,7 @@ import torch
 
 from retouch.engine.hole import masked_image
 from retouch.errors import InvalidField, MaskSizeError
+from retouch.prompts import PromptSyntax
 from retouch.request import MAX_SEED, LatentMask, MaskedContent
 
 
@@ -26,6 +27,8 @@ class Plan:
         scheduler: a name that `resolve_sampler` knows; None is the checkpoint's own.
         latent_mask: which latent cells are repainted.
         masked_content: what the hole holds before noise is added.
+        prompt_syntax: how both prompts are read.
+        clip_skip: last layers of the text encoder that are left out, below their number.
         deadline: a value of the engine's clock after which the work is given up; None waits for ever.
         reference: the numbers of diffusers' pipeline: posterior samples, its order of draws, its truncations.
         batch_key: opaque; only plans of equal keys (and shapes) share a call. Adapters and extra conditioning
@@ -43,6 +46,8 @@ class Plan:
     scheduler: str | None
     latent_mask: LatentMask
     masked_content: MaskedContent
+    prompt_syntax: PromptSyntax = "plain"
+    clip_skip: int = 0
     deadline: float | None = None
     reference: bool = False
     batch_key: Hashable = ()

@@ -1,5 +1,6 @@
 """The trajectory: one plan on its way from noise to picture, owner of all that is its own."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from types import MappingProxyType
 
@@ -12,9 +13,11 @@ from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.scheduler import Stage
+from retouch.engine.text_stack import check_clip_skip
 from retouch.engine.ticket import Denoised, Progress
 from retouch.errors import InvalidField, RetouchError
 from retouch.models.bundle import ModelBundle
+from retouch.prompts import Prompt, check_prompt
 
 
 class Trajectory:
@@ -24,6 +27,7 @@ class Trajectory:
 
     Attributes:
         kind, since: what it waits for, and since when.
+        pictures_key: equal where `pictures` are.
         is_cancelled: set by the caller, seen before the next call.
         failure, result: how it ended; neither while it is on its way.
         seconds: before the first call (`queued`), and inside the calls it shared, by kind.
@@ -33,9 +37,13 @@ class Trajectory:
         """Settle all that can be wrong with a plan, before anything is queued.
 
         Raises:
-            InvalidField: the sides do not divide, or the scheduler does not exist or does not take the steps.
+            InvalidField: the sides do not divide, a prompt cannot be read, or the scheduler does not exist or does
+                not take the steps.
         """
         check_sides(plan, bundle)
+        check_clip_skip(plan.clip_skip, bundle)
+        for name in ("prompt", "negative_prompt"):
+            check_prompt(getattr(plan, name), plan.prompt_syntax, field=name)
         self.plan = plan
         self.kind = Stage.TEXT
         self.since = self.submitted = since
@@ -53,6 +61,8 @@ class Trajectory:
         self._guidance = _guidance_embedding(plan, bundle)
         self._is_guided = plan.guidance_scale > 1.0 and self._guidance is None
         self._needs_image = bundle.kind == "blend" or plan.strength < 1.0
+        content = _digest(plan.image), _digest(plan.mask), plan.masked_content
+        self.pictures_key: Hashable = (content, self._needs_image)
         height, width = (side // bundle.vae_factor for side in plan.image.shape[1:])
         self._shape = (1, bundle.latent_channels, height, width)
         self._latents = self._noise = self._image_latents = self._extra = torch.empty(0)
@@ -93,13 +103,19 @@ class Trajectory:
         return self._shape
 
     @property
-    def prompts(self) -> tuple[str, ...]:
-        """Return the texts of its rows: the negative one first where guidance is on."""
-        return (self.plan.negative_prompt, self.plan.prompt) if self._is_guided else (self.plan.prompt,)
+    def prompts(self) -> tuple[Prompt, ...]:
+        """Return the prompts of its rows: the negative one first where guidance is on."""
+        plan = self.plan
+        prompt = Prompt(plan.prompt, plan.prompt_syntax, plan.clip_skip)
+        if not self._is_guided:
+            return (prompt,)
+        # diffusers leaves the layers out for the prompt alone, all others for both.
+        skip = 0 if plan.reference else plan.clip_skip
+        return Prompt(plan.negative_prompt, plan.prompt_syntax, skip), prompt
 
     def take_conditioning(self, conditioning: Sequence[Conditioning]) -> None:
-        """Take what each of `prompts` tells the UNet, one row each."""
-        self.conditioning = tuple(conditioning)
+        """Take what each of `prompts` tells the UNet, one row each, however long."""
+        self.conditioning = tuple(Conditioning.evened(conditioning))
         self.kind = Stage.PICTURES
 
     def pictures(self) -> list[torch.Tensor]:
@@ -110,11 +126,6 @@ class Trajectory:
         if self._bundle.kind == "concat":
             pictures.append(plan.masked_image)
         return pictures
-
-    @property
-    def pictures_key(self) -> Hashable:
-        """Return what is equal where `pictures` are the very same, while both plans live."""
-        return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
     def take_posteriors(self, posteriors: torch.Tensor) -> None:
         """Take (pictures, 2 C, h, w) posteriors of `pictures`, or their latents; make the first latents.
@@ -200,6 +211,11 @@ class Trajectory:
 
     def _is_posterior(self, encoded: torch.Tensor) -> bool:
         return encoded.shape[1] > self._shape[1]
+
+
+def _digest(picture: torch.Tensor) -> tuple[torch.Size, bytes]:
+    """Return what tells a picture from another: its shape, and a hash of its samples."""
+    return picture.shape, hashlib.sha256(picture.contiguous().numpy().data).digest()
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:

@@ -13,6 +13,7 @@ from retouch.models.options import LoadOptions
 from retouch.models.textual_inversion import add_embedding
 
 _SCALE = re.compile(r"(?P<path>.+):(?P<scale>[-+]?\d+(?:\.\d*)?|[-+]?\.\d+)")
+_FOLLOWER = re.compile(r"(?P<first>.+)_\d+")
 MAX_SCALE = 10.0
 
 
@@ -93,6 +94,16 @@ def expand_tokens(prompt: str, tokenizer: Any) -> str:
     # In one pass: of `<x>` and `x`, two names of the same vectors, one must not be found within the other.
     pattern = "|".join(map(re.escape, spelled))
     return re.sub(rf"(?:{pattern})(?!_\d)", lambda match: spelled[match[0]], prompt)
+
+
+def follower_ids(tokenizer: Any) -> frozenset[int]:
+    """Return the ids that only follow another: the second and further vectors of textual inversions."""
+    added: dict[str, int] = tokenizer.get_added_vocab()
+    return frozenset(
+        number
+        for token, number in added.items()
+        if (found := _FOLLOWER.fullmatch(token)) and found["first"] in added
+    )
 
 
 def _short_hash(path: Path) -> str:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from retouch.models.chunks import chunks_of
 from retouch.models.tokens import all_ids
+from retouch.prompts import Prompt
 
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 # Words that carry grammar, not content: a model need not know them to follow the rest.
@@ -18,25 +20,32 @@ _SHOWN = 5
 
 
 def prompt_warnings(
-    prompt: str, tokenizer: Any, vocabulary: Collection[str] | None, *, prompt_tokens: int | None = None
+    prompt: Prompt, tokenizer: Any, vocabulary: Collection[str] | None, *, prompt_tokens: int | None = None
 ) -> tuple[str, ...]:
-    """Return what a person should know about a prompt: unknown words first, then what is cut off or too long.
+    """Return what a person should know about a prompt: unknown words first, then what is too long.
 
     Args:
         vocabulary: the words that a small model knows; None for models of open vocabulary.
         prompt_tokens: what the model reads well, start and end included, where that is less than it takes.
     """
     warnings = []
-    unknown = unknown_words(prompt, vocabulary)
+    unknown = unknown_words(prompt.words, vocabulary)
     if unknown:
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         warnings.append(f"the model does not know: {', '.join(unknown[:_SHOWN])}{more}")
-    lost = cut_off(prompt, tokenizer)
-    if lost:
-        warnings.append(f"the prompt is longer than {tokenizer.model_max_length - 2} tokens; ignored: {lost!r}")
-    if prompt_tokens is not None and (count := len(all_ids(prompt, tokenizer))) > prompt_tokens - 2:
+    warnings += cut_off_warnings(prompt, tokenizer)
+    if prompt_tokens is not None and (count := _count(prompt, tokenizer)) > prompt_tokens - 2:
         warnings.append(f"the prompt has {count} tokens; the model follows one of {prompt_tokens - 2} better")
     return tuple(warnings)
+
+
+def cut_off_warnings(prompt: Prompt, tokenizer: Any, *, name: str = "prompt") -> tuple[str, ...]:
+    """Return what a person should know of a prompt's end, where that is not read."""
+    lost = cut_off(prompt.text, tokenizer) if prompt.syntax == "plain" else ""
+    if not lost:
+        return ()
+    longest = tokenizer.model_max_length - 2
+    return (f"the {name} is longer than {longest} tokens; ignored: {lost!r} (`prompt_syntax=a1111` reads on)",)
 
 
 def unknown_words(prompt: str, vocabulary: Collection[str] | None) -> tuple[str, ...]:
@@ -55,6 +64,13 @@ def cut_off(prompt: str, tokenizer: Any) -> str:
     limit = int(tokenizer.model_max_length) - 2
     ids = all_ids(prompt, tokenizer)
     return str(tokenizer.decode(ids[limit:])).strip() if len(ids) > limit else ""
+
+
+def _count(prompt: Prompt, tokenizer: Any) -> int:
+    """Return the tokens of a prompt, where it has several chunks those of the longest."""
+    if prompt.syntax == "plain":
+        return len(all_ids(prompt.text, tokenizer))
+    return max(sum(chunk.mask) - 2 for chunk in chunks_of(prompt, tokenizer))
 
 
 def _is_known(word: str, vocabulary: Collection[str]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from retouch.errors import Blocked
+from retouch.prompts import said
 from retouch.request import SafetyPolicy
 from retouch.safety.ages import ages_of_minors
 from retouch.safety.normalise import Word, readings
@@ -71,9 +72,11 @@ def screen_prompt(text: str, policy: SafetyPolicy = "black", *, rules: Rules | N
     """
     rules = rules or default_rules()
     weighed: dict[str, dict[str, float]] = {}
-    for reading in readings(text):
-        for category, terms in _weigh(reading, rules).items():
-            weighed.setdefault(category, {}).update(terms)
+    # Weights can cut a word apart, or let an excuse stand there and hardly be seen.
+    for wording in dict.fromkeys((text, *said(text))):
+        for reading in readings(wording):
+            for category, terms in _weigh(reading, rules).items():
+                weighed.setdefault(category, {}).update(terms)
     blocked = [
         ScreenFinding(category, tuple(sorted(weighed[category])))
         for category in sorted(categories_for(policy) & weighed.keys())

@@ -37,8 +37,8 @@ class Bounds:
 class Admission:
     """The one book of what is under way; usable from any thread.
 
-    A request takes one row and its body's bytes when its headers have come, before the body is read: a full server
-    says so at once. It takes the rest when it is known.
+    A request is refused by its headers where there is no room (`check`). It takes a place when its body has come,
+    so that slow bodies keep nobody out, and the rest when it is known how much that is.
     """
 
     def __init__(self, bounds: Bounds, *, clock: Callable[[], float]) -> None:
@@ -51,24 +51,34 @@ class Admission:
         self.size_bytes = 0
         self.is_draining = False
 
+    def check(self, caller: str | None) -> None:
+        """Find out whether there is room for one picture, and take nothing.
+
+        Raises:
+            Draining, QueueFull, RateLimited: as for `enter`.
+        """
+        with self._lock:
+            self._check(caller, rows=1, size_bytes=0)
+
     def enter(self, caller: str | None, *, size_bytes: int = 0) -> "Lease":
         """Take a place for one picture.
 
         Args:
             caller: who asks; None where nobody is told from anybody else.
-            size_bytes: of the body, as far as its headers say.
+            size_bytes: of its body.
         Raises:
             Draining: the server is about to end.
             QueueFull: there is no room; says when to come again.
             RateLimited: this caller has too much under way, or came too often.
         """
         with self._lock:
-            if self.is_draining:
-                raise Draining("the server is about to end", retry_after_s=self._retry_after_s(1))
-            if caller is not None:
-                self._account(caller).count(self._clock(), self._bounds.caller_per_minute)
             lease = Lease(self, caller)
-            self._take(lease, rows=1, size_bytes=size_bytes)
+            try:
+                if caller is not None:
+                    self._account(caller).count(self._clock(), self._bounds.caller_per_minute)
+                self._take(lease, rows=1, size_bytes=size_bytes)
+            finally:
+                self._forget_if_idle(caller)
             return lease
 
     @property
@@ -90,17 +100,9 @@ class Admission:
             self.is_draining = True
 
     def _take(self, lease: "Lease", *, rows: int, size_bytes: int) -> None:
-        bounds = self._bounds
-        if self.rows + rows > self.most_rows or self.size_bytes + size_bytes > bounds.size_bytes:
-            raise QueueFull("too much waits already", retry_after_s=self._retry_after_s(rows))
+        self._check(lease.caller, rows=rows, size_bytes=size_bytes)
         if lease.caller is not None:
-            account = self._account(lease.caller)
-            if bounds.caller_rows and account.rows + rows > bounds.caller_rows:
-                raise RateLimited(
-                    f"this key has {account.rows} pictures under way, at most {bounds.caller_rows} are allowed",
-                    retry_after_s=self._retry_after_s(rows),
-                )
-            account.rows += rows
+            self._account(lease.caller).rows += rows
         if not self.rows:
             self._rate.begin(self._clock())
         self.rows += rows
@@ -108,15 +110,30 @@ class Admission:
         lease.rows += rows
         lease.size_bytes += size_bytes
 
+    def _check(self, caller: str | None, *, rows: int, size_bytes: int) -> None:
+        bounds = self._bounds
+        if self.is_draining and rows:
+            raise Draining("the server is about to end", retry_after_s=self._retry_after_s(1))
+        if self.rows + rows > self.most_rows or self.size_bytes + size_bytes > bounds.size_bytes:
+            raise QueueFull("too much waits already", retry_after_s=self._retry_after_s(rows))
+        under_way = self._callers[caller].rows if caller in self._callers else 0
+        if caller is not None and bounds.caller_rows and under_way + rows > bounds.caller_rows:
+            raise RateLimited(
+                f"this key has {under_way} pictures under way, at most {bounds.caller_rows} are allowed",
+                retry_after_s=self._retry_after_s(rows),
+            )
+
     def _give_back(self, lease: "Lease") -> None:
         self.rows -= lease.rows
         self.size_bytes -= lease.size_bytes
         if lease.caller is not None:
-            account = self._account(lease.caller)
-            account.rows -= lease.rows
-            if account.is_forgotten(self._clock()):
-                del self._callers[lease.caller]
+            self._account(lease.caller).rows -= lease.rows
+            self._forget_if_idle(lease.caller)
         lease.rows = lease.size_bytes = 0
+
+    def _forget_if_idle(self, caller: str | None) -> None:
+        if caller is not None and self._account(caller).is_idle(self._clock()):
+            del self._callers[caller]
 
     def _account(self, caller: str) -> "_Account":
         return self._callers.setdefault(caller, _Account())
@@ -183,7 +200,7 @@ class _Account:
         if most:
             self.came.append(now)
 
-    def is_forgotten(self, now: float) -> bool:
+    def is_idle(self, now: float) -> bool:
         self._forget(now)
         return not self.rows and not self.came
 

@@ -1,25 +1,27 @@
-"""The application: the layers that every request passes, and the routes of all dialects behind them."""
+"""The application: the doors that every request passes, and the routes of all dialects behind them."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp
 
 from retouch import __version__
 from retouch.serve import health
-from retouch.serve.answers import answer_errors
+from retouch.serve.answers import answer_errors, render
+from retouch.serve.body import BodyLimits
 from retouch.serve.dialects import dialects
+from retouch.serve.docs_page import docs_page
+from retouch.serve.doors import Doors, behind_doors
 from retouch.serve.entrance import Entrance
+from retouch.serve.guards import LOOPBACK_HOSTS
+from retouch.serve.keys import Keyring
 from retouch.serve.service import Service
 
 
-def build_app(service: Service) -> ASGIApp:
-    """Make the ASGI application over a service.
-
-    From the outside in: request id, log and metrics; foreign hosts and origins; keys; a place in the queue; the
-    body's limits; the routes.
-    """
+def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
+    """Make the ASGI application over a service."""
     app = FastAPI(
         title="retouch",
         version=__version__,
@@ -30,17 +32,34 @@ def build_app(service: Service) -> ASGIApp:
     )
     answer_errors(app)
     app.include_router(health.routes(service))
-    known = dialects()
-    for dialect in known:
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
+    for dialect in dialects():
         app.include_router(dialect.routes(service), tags=[dialect.name])
-    work = [route for dialect in known for route in dialect.work]
-    return Entrance(app, admission=service.admission, metrics=service.metrics, work=work)
+    work = [route for dialect in dialects() for route in dialect.work]
+    entrance = Entrance(app, admission=service.admission, metrics=service.metrics, work=work)
+    settings = service.settings
+    doors = Doors(
+        hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts},
+        keyring=keyring,
+        cors_origins=settings.cors_origins,
+        is_open=lambda path: path.startswith("/health/"),
+        admit=entrance.admit,
+        limits=BodyLimits(body_bytes=settings.body_bytes, total_s=settings.body_read_s),
+        render=render,
+        on_answer=service.metrics.answered,
+    )
+    return behind_doors(entrance, doors)
 
 
 def _life_of(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        await service.open()
         yield
-        service.close()
+        await service.close()
 
     return life

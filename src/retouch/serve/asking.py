@@ -7,22 +7,62 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.types import Scope
 
-from retouch.errors import Cancelled
+from retouch.errors import Cancelled, InvalidField
 from retouch.serve.admission import Lease
+from retouch.serve.forms import Form, FormLimits, parse_form
+from retouch.serve.keys import caller_of
+from retouch.serve.pictures import is_url, picture_bytes
+from retouch.serve.service import Service
+from retouch.serve.strict_json import JsonLimits, parse_json_object
 
 T = TypeVar("T")
 
 
-def caller_of(scope: Scope) -> str | None:
-    """Return the id of the key that a request brought; None where the server asks for no keys."""
-    caller = scope.get("state", {}).get("caller")
-    return None if caller is None or caller.is_anonymous else caller.id
+def payer_of(scope: Scope) -> str | None:
+    """Return the key that a request's work is counted against; None where the server asks for no keys."""
+    caller = caller_of(scope)
+    return None if caller.is_anonymous else caller.id
 
 
 def lease_of(request: Request) -> Lease:
     """Return what the request holds of the server; it is given back when its answer has gone."""
     lease: Lease = request.state.lease
     return lease
+
+
+async def json_of(request: Request, service: Service) -> dict[str, Any]:
+    """Return the JSON object that a body holds, whatever type it claims to be.
+
+    Raises:
+        MalformedBody, BodyTooLarge: it is none, or over a limit.
+    """
+    limits = JsonLimits(depth=service.settings.json_depth)
+    return await service.aside(parse_json_object, await request.body(), limits=limits)
+
+
+async def form_of(request: Request, service: Service) -> Form:
+    """Return the form that a body holds.
+
+    Raises:
+        UnsupportedMedia, MalformedBody, BodyTooLarge: it is none, or over a limit.
+    """
+    limits = FormLimits(file_bytes=service.settings.image_bytes)
+    kind = request.headers.get("content-type", "")
+    return await service.aside(parse_form, kind, await request.body(), limits=limits)
+
+
+async def picture_of(value: object, field: str, service: Service) -> bytes:
+    """Return the encoded picture that a text of a body holds in base64, or names by an address that is allowed.
+
+    Raises:
+        InvalidField: it is no text, or no base64.
+        ImageTooLarge, UrlRefused, UrlFailed: it is over the limit, or is not fetched.
+    """
+    if not isinstance(value, str):
+        raise InvalidField(field, "must be text", hint="send the picture in base64")
+    if is_url(value) and service.settings.picture_hosts:
+        return await service.fetch(value)
+    return await service.aside(picture_bytes, value, field=field, limits=service.limits)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

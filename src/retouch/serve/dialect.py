@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Words:
     """What a client is told of an error, in its own dialect."""
 
     status: int
@@ -30,21 +30,21 @@ class Dialect:
         work: `METHOD /path` of the routes that start work: who calls one needs a place in the queue before a byte
             of the body is read.
         routes: makes its routes over a service.
-        answer: words an error. It maps a status only where the contract demands another than the error's own.
+        words: of an error. It maps a status only where the contract demands another than the error's own.
     """
 
     name: str
     prefixes: tuple[str, ...]
     work: frozenset[str]
     routes: "Callable[[Service], APIRouter]"
-    answer: Callable[[RetouchError], Answer]
+    words: Callable[[RetouchError], Words]
 
 
-def plain_answer(error: RetouchError) -> Answer:
+def plain_words(error: RetouchError) -> Words:
     """Word an error as the server itself does, where no dialect has other words for it."""
     body: dict[str, Any] = {"code": error.code, "message": str(error)}
     if error.hint:
         body["hint"] = error.hint
     if (field := getattr(error, "field", None)) is not None:
         body["field"] = field
-    return Answer(error.status, {"error": body})
+    return Words(error.status, {"error": body})

@@ -1,4 +1,4 @@
-"""The entrance: who may start work takes a place in the queue before a byte of the body is read."""
+"""The entrance: work takes a place in the queue when its body has come, until its answer has gone."""
 
 from collections.abc import Collection
 
@@ -6,38 +6,52 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retouch.errors import RetouchError
 from retouch.serve.admission import Admission
-from retouch.serve.answers import answer_to
-from retouch.serve.asking import caller_of
+from retouch.serve.asking import payer_of
 from retouch.serve.metrics import Metrics
+from retouch.serve.scopes import notes, routed_path
 
 
 class Entrance:
-    """Refuses at once where there is no room, and gives back what a request held when its answer has gone."""
+    """Refuses at once where there is no room.
+
+    Args:
+        app: what stands further in.
+        work: `METHOD /path` of the routes that start work; all else passes.
+    """
 
     def __init__(self, app: ASGIApp, *, admission: Admission, metrics: Metrics, work: Collection[str]) -> None:
-        """Let `work`, as `METHOD /path`, in by admission, and all else pass."""
         self._app = app
         self._admission = admission
         self._metrics = metrics
         self._work = frozenset(work)
 
+    def admit(self, scope: Scope) -> RetouchError | None:
+        """Return what forbids a request before its body is read; None where nothing does."""
+        if self._is_work(scope):
+            try:
+                self._admission.check(payer_of(scope))
+            except RetouchError as error:
+                self._metrics.refused(error)
+                return error
+        return None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take a place, or answer that there is none."""
-        if scope["type"] != "http" or f"{scope['method']} {scope['path']}" not in self._work:
+        """Take a place.
+
+        Raises:
+            Draining, QueueFull, RateLimited: there is none.
+        """
+        if not self._is_work(scope):
             await self._app(scope, receive, send)
             return
         try:
-            lease = self._admission.enter(caller_of(scope), size_bytes=_announced_bytes(scope))
+            lease = self._admission.enter(payer_of(scope))
         except RetouchError as error:
             self._metrics.refused(error)
-            await answer_to(error, scope["path"])(scope, receive, send)
-            return
-        scope.setdefault("state", {})["lease"] = lease
+            raise
         with lease:
+            notes(scope)["lease"] = lease
             await self._app(scope, receive, send)
 
-
-def _announced_bytes(scope: Scope) -> int:
-    """Read the length of the body from its headers; 0 where they do not say it."""
-    lengths = [value for name, value in scope["headers"] if name == b"content-length"]
-    return int(lengths[0]) if lengths and lengths[0].isdigit() else 0
+    def _is_work(self, scope: Scope) -> bool:
+        return scope["type"] == "http" and f"{scope['method']} {routed_path(scope)}" in self._work

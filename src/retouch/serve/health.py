@@ -42,9 +42,8 @@ def routes(service: Service) -> APIRouter:
 
 
 def _state(service: Service) -> dict[str, Any]:
-    bundle = service.fleet.inpainters[0].bundle
     return {
-        "model": bundle.name,
+        "model": service.model_name,
         "devices": [str(one.bundle.device) for one in service.fleet.inpainters],
         "safety": service.settings.safety,
         "checks_pictures": service.settings.safety != "off",

@@ -38,8 +38,8 @@ class ServeSettings(BaseSettings):
         max_queued_rows: pictures under way or waiting; at most twice what a minute makes, once that is known.
         max_queued_bytes: memory of the bodies and pictures of all who are not answered.
         rows_per_request: rows of one `/score` or `/invocations`.
-        num_images_per_prompt, num_inference_steps, prompt_chars, guidance_scale, image_bytes, image_pixels,
-            image_side, image_min_side: what one request may be, as in `Limits`; their variables are
+        num_images_per_prompt, num_inference_steps, prompt_chars, prompt_chunks, guidance_scale, image_bytes,
+            image_pixels, image_side, image_min_side: what one request may be, as in `Limits`; their variables are
             `RETOUCH_LIMIT_<FIELD>`, as for the command line.
         body_bytes: of a whole request.
         deadline_s: until a request that waits is answered; `job_deadline_s` for jobs.
@@ -79,6 +79,7 @@ class ServeSettings(BaseSettings):
     num_images_per_prompt: int = _limit("num_images_per_prompt", 4, ge=1)
     num_inference_steps: int = _limit("num_inference_steps", DEFAULT_LIMITS.num_inference_steps, ge=1)
     prompt_chars: int = _limit("prompt_chars", DEFAULT_LIMITS.prompt_chars, ge=1)
+    prompt_chunks: int = _limit("prompt_chunks", DEFAULT_LIMITS.prompt_chunks, ge=1)
     guidance_scale: float = _limit("guidance_scale", DEFAULT_LIMITS.guidance_scale, gt=0)
     image_bytes: int = _limit("image_bytes", 16 * 2**20, ge=1)
     image_pixels: int = _limit("image_pixels", DEFAULT_LIMITS.image_pixels, ge=1)

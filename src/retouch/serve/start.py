@@ -1,19 +1,30 @@
 """From settings to a server: the composition root of `retouch serve`."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 from starlette.types import ASGIApp
 
+from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
+from retouch.jobs.folder import default_jobs_folder
+from retouch.jobs.sqlite_store import SqliteJobStore
+from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
+from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet
+from retouch.serve.guards import LOOPBACK_HOSTS
+from retouch.serve.keys import Keyring
 from retouch.serve.metrics import Metrics
 from retouch.serve.service import Parts, Service
 from retouch.serve.settings import ServeSettings
+
+log = logging.getLogger(__name__)
 
 _MOST_HANDS = 8
 
@@ -26,6 +37,7 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> t
     Raises:
         RetouchError: a setting is wrong, or the model cannot be used.
     """
+    keyring = check(settings)
     metrics, fleet = Metrics(), Fleet(load)
     bounds = Bounds(
         rows=settings.max_queued_rows,
@@ -35,14 +47,37 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> t
     )
     admission = Admission(bounds, clock=time.monotonic)
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
-    service = Service(Parts(settings, fleet, admission, metrics, hands))
+    fetcher = Fetcher(settings.picture_hosts)
+    service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
-    return service, build_app(service)
+    return service, build_app(service, keyring=keyring)
 
 
-def check(settings: ServeSettings) -> None:
-    """Find out, without a model, whether a server would start with these settings.
+def check(settings: ServeSettings) -> Keyring:
+    """Find out, without a model, whether a server would start with these settings; return its keys.
 
     Raises:
-        RetouchError: a setting is wrong.
+        BadInput: a setting is wrong, or would let everybody in.
     """
+    keyring = Keyring()
+    if settings.api_keys is not None:
+        keyring += Keyring.from_text(settings.api_keys.get_secret_value())
+    if settings.api_keys_file is not None:
+        keyring += Keyring.from_file(settings.api_keys_file)
+    for warning in keyring.warnings:
+        log.warning(warning)
+    if not keyring and not settings.insecure and settings.host not in LOOPBACK_HOSTS:
+        raise BadInput(
+            f"on {settings.host} anybody who reaches this machine could use it",
+            hint="set keys (--api-keys-file, RETOUCH_API_KEYS), or --insecure",
+        )
+    return keyring
+
+
+def _store(settings: ServeSettings) -> JobStore:
+    limits = JobLimits(
+        unfinished_per_owner=settings.max_queued_rows,
+        total_bytes=settings.job_bytes,
+        time_to_live=timedelta(seconds=settings.job_ttl_s),
+    )
+    return SqliteJobStore.open(settings.jobs_folder or default_jobs_folder(os.environ), limits)

@@ -87,6 +87,18 @@ def test_the_negative_prompt_is_read_too_and_named(connected: Connect, service: 
     assert [call.body["text"] for call in service.calls] == ["a cat", "violence4"]
 
 
+def test_where_words_have_weights_what_is_meant_is_read_too(
+    connected: Connect, service: ContentSafetyService
+) -> None:
+    asks = connected()
+    assert categories(asks, "a (viol:1.2)ence4") == []
+    assert categories(asks, "a (viol:1.2)ence4", prompt_syntax="a1111") == ["violence"]
+    assert categories(asks, "violence(less:0.001)4", prompt_syntax="a1111") == ["violence"]
+    service.calls.clear()
+    asks.screen(asking("a cat", prompt_syntax="a1111"))
+    assert len(service.calls) == 1  # the same wording is paid for once
+
+
 def test_blank_texts_are_not_sent(connected: Connect, service: ContentSafetyService) -> None:
     assert connected().screen(asking(" \n", negative_prompt="")).decision == "pass"
     assert service.calls == []

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import TypeVar
 
+from retouch.prompts import said
 from retouch.request import InpaintRequest
 from retouch.safety.azure.answers import UnreadableAnswer, hits_blocklist, severities_of, threshold_on
 from retouch.safety.azure.client import Client
@@ -49,9 +50,9 @@ class ContentSafetyStats:
 class AzureContentSafety:
     """A `RequestScreen` and an `ImageChecker`: give it to `Inpainter` as both; usable from any thread.
 
-    The prompt and the negative prompt are read as they are; of a picture every look is sent whole, as a copy that
-    fits the service's limits. A severity at or above the category's threshold is refused. What the service does
-    not answer exactly as documented, in time, it has not judged.
+    The prompt and the negative prompt are read as they are, and where words have weights as they are meant; of a
+    picture every look is sent whole, as a copy that fits the service's limits. A severity at or above the
+    category's threshold is refused. What the service does not answer as documented, in time, it has not judged.
     """
 
     name = "azure_content_safety"
@@ -91,8 +92,10 @@ class AzureContentSafety:
             ServiceFault, CircuitOpen: the service gave no verdict.
         """
         for subject in ("prompt", "negative_prompt"):
-            categories = self._refused_in(getattr(request, subject))
-            if categories:
+            text = getattr(request, subject)
+            # Weights can cut a word apart, or let an excuse stand that is hardly seen.
+            wordings = (text,) if request.prompt_syntax == "plain" else (text, *said(text, seam=""))
+            if categories := self._refused_in(wordings):
                 findings = tuple(ScreenFinding(category, ()) for category in categories)
                 return ScreenResult("block", findings, self.version, subject.replace("_", " "))
         return ScreenResult("pass", version=self.version)
@@ -117,9 +120,9 @@ class AzureContentSafety:
             counts = {name: self._counts[name] for name in ("text_calls", "image_calls", "refusals", "failures")}
         return ContentSafetyStats(**counts, breaker=self._breaker.state)
 
-    def _refused_in(self, text: str) -> tuple[str, ...]:
-        """Return our names of the categories for which a text is refused."""
-        for part in _parts(text):
+    def _refused_in(self, wordings: Iterable[str]) -> tuple[str, ...]:
+        """Return our names of the categories for which one wording of a text is refused."""
+        for part in dict.fromkeys(part for wording in wordings for part in _parts(wording)):
             if categories := self._ask("text", partial(self._read, part)):
                 self._note("refusals")
                 return categories
@@ -167,6 +170,6 @@ def _thresholds(settings: ContentSafetySettings, levels: Levels) -> dict[str, in
 
 def _parts(text: str) -> Iterator[str]:
     """Yield the overlapping parts of a text that the service takes; none of a blank one, which says nothing."""
-    if text.strip():
+    if text := text.strip():
         for start in range(0, max(1, len(text) - _OVERLAP_CHARS), MAX_TEXT_CHARS - _OVERLAP_CHARS):
             yield text[start : start + MAX_TEXT_CHARS]

@@ -1,0 +1,150 @@
+"""SQLite for one process of several threads: one writer at a time, readers beside it."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, Full, LifoQueue
+from typing import TypeVar
+
+from retouch.errors import Draining, StorageFailed
+from retouch.jobs.failures import storage_failures
+
+T = TypeVar("T")
+
+_IDLE_READERS = 4
+_WAL_BYTES = 8 << 20  # what the log is cut back to after it was large
+
+
+class Database:
+    """A database in WAL mode whose commits are durable; usable from any thread.
+
+    Mutable: whether it is closed, and the readers that are idle.
+    """
+
+    def __init__(self, path: Path, writer: sqlite3.Connection) -> None:
+        self._path = path
+        self._writer = writer
+        self._lock = threading.Lock()
+        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue(_IDLE_READERS)
+        self._is_closed = False
+
+    @classmethod
+    def open(cls, path: Path, *, schema: str, version: int) -> "Database":
+        """Open the database, or make it, with the schema given.
+
+        Raises:
+            StorageFailed: it cannot be opened, is no database, or another version's.
+        """
+        try:
+            # SQLite would make it for everybody to read; its other files take the mode of this one.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            writer = _connect(path)
+            try:
+                _settle_writing(writer)
+                _settle_schema(writer, schema, version)
+            except BaseException:
+                writer.close()
+                raise
+        except (OSError, sqlite3.Error) as error:
+            raise StorageFailed(
+                f"{path} cannot be used as a database: {error}", hint="move it away; a new one is made then"
+            ) from error
+        return cls(path, writer)
+
+    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a change in a transaction, and return its value once that is durable.
+
+        Raises:
+            StorageFailed: nothing was changed.
+            Draining: it is closed.
+        """
+        with self._lock, storage_failures():
+            self._check_open()
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                value = change(self._writer)
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+        return value
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that reads only.
+
+        Raises:
+            StorageFailed
+            Draining: it is closed.
+        """
+        with storage_failures():
+            self._check_open()
+            try:
+                reader = self._idle.get_nowait()
+            except Empty:
+                reader = _connect(self._path)
+                reader.execute("PRAGMA query_only = ON")
+            try:
+                yield reader
+            finally:
+                self._put_back(reader)
+
+    def close(self) -> bool:
+        """Close what is idle, while a reader at work closes when it is done; return whether it was open."""
+        with self._lock:
+            was_open, self._is_closed = not self._is_closed, True
+            self._close_idle()
+            self._writer.close()
+        return was_open
+
+    def _put_back(self, reader: sqlite3.Connection) -> None:
+        try:
+            self._idle.put_nowait(reader)
+        except Full:
+            reader.close()
+        if self._is_closed:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise Draining("jobs are not kept any more", hint="the server is about to stop; come again later")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    # Threads take turns with a connection, and transactions are begun by us alone.
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+
+
+def _settle_writing(connection: sqlite3.Connection) -> None:
+    """Make each commit wait until it is on the disk, and leave nothing of what is deleted."""
+    # Where shared memory is missing (some network file systems) SQLite stays with the journal that it deletes, and
+    # only EXTRA makes that deletion durable.
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted, such as a prompt, is overwritten
+
+
+def _settle_schema(connection: sqlite3.Connection, schema: str, version: int) -> None:
+    """Make the tables of a new database; refuse one of another version."""
+    connection.execute("BEGIN IMMEDIATE")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found not in {0, version}:
+        raise StorageFailed(
+            f"the jobs were kept by another version of retouch (schema {found}, here {version})",
+            hint="use that version, or another folder with --jobs-folder",
+        )
+    if found == 0:
+        for statement in schema.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.execute("COMMIT")

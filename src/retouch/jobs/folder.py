@@ -1,0 +1,89 @@
+"""The folder of a job store: where it is, and that one server alone uses it."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from retouch.errors import BadInput, OutputInUse
+
+
+def default_jobs_folder(environment: Mapping[str, str]) -> Path:
+    """Return where jobs are kept unless somebody says otherwise: they are to survive a restart.
+
+    That is `retouch/jobs` in `$XDG_STATE_HOME`, or in `~/.local/state`.
+
+    Raises:
+        BadInput: the environment names no home.
+    """
+    state, home = Path(environment.get("XDG_STATE_HOME", "")), Path(environment.get("HOME", ""))
+    if not state.is_absolute():  # the specification says that a relative one is to be ignored
+        state = home / ".local" / "state"
+    if not state.is_absolute():
+        raise BadInput("there is no home folder to keep jobs in", hint="name a folder with --jobs-folder")
+    return state / "retouch" / "jobs"
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFolder:
+    """A folder that one store alone uses, until `release` or the death of its process."""
+
+    path: Path
+    _lock: IO[str]
+
+    @classmethod
+    def take(cls, path: Path) -> "LockedFolder":
+        """Make the folder where it is missing, for its owner alone, and lock it.
+
+        Raises:
+            OutputInUse: another store has it.
+            BadInput: it cannot be made or written.
+        """
+        try:
+            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in missing:
+                sync(folder.parent)
+            return cls(path, _locked(path))
+        except OSError as error:
+            raise BadInput(
+                f"jobs cannot be kept in {path}: {error.strerror}",
+                hint="name a folder that can be written with --jobs-folder",
+            ) from error
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._lock.close()
+
+
+def _locked(folder: Path) -> IO[str]:
+    """Lock the folder's lock file, and write into it, for people, who has it."""
+    file = os.fdopen(os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8")
+    try:
+        # Not `lockf`, which lets a second store of the same process in.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.truncate()
+        file.write(f"process {os.getpid()}\n")
+        file.flush()
+    except BlockingIOError as error:
+        with file:
+            holder = file.read(100).strip() or "another process"
+        raise OutputInUse(
+            f"another server keeps its jobs in {folder}: {holder}",
+            hint="stop it, or give this one a folder of its own with --jobs-folder",
+        ) from error
+    except BaseException:
+        file.close()
+        raise
+    return file

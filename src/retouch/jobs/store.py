@@ -1,0 +1,154 @@
+"""Where jobs are kept: the protocol, so that several servers can have one store behind them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome
+
+PAGE_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class JobLimits:
+    """What a store keeps, and for how long.
+
+    Attributes:
+        unfinished_per_owner: jobs of one owner that wait or run at a time.
+        total_bytes: of all blobs. The finished jobs that were not used for longest expire to make room; where
+            unfinished ones alone fill it, new ones are refused. What comes of the last of them may go over it.
+        finished_jobs: more of them, and those that were not used for longest expire. So many expired ones are
+            known at a time, too.
+        time_to_live: after its end a job expires.
+        remembered_for: an expired job is known as such so long.
+        attempts: a job that was running in so many crashes is not begun again: it may be their cause.
+    """
+
+    unfinished_per_owner: int = 16
+    total_bytes: int = 2 << 30
+    finished_jobs: int = 10_000
+    time_to_live: timedelta = timedelta(hours=24)
+    remembered_for: timedelta = timedelta(hours=24)
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What `create` answers; not `is_new`: the job that the same key made before."""
+
+    job: Job
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list; `next_after`, where not None, gives the one that follows."""
+
+    jobs: Sequence[Job]
+    next_after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many jobs a sweep made expire, and forgot."""
+
+    expired: int
+    forgotten: int
+
+
+class JobStore(Protocol):
+    """Jobs and their blobs; what a method changed is durable when it returns. Usable from any thread.
+
+    Methods that take an owner are for callers: a job of somebody else is not found, as if there were none. The
+    others are for the server's own workers. Every method may raise `StorageFailed`, and after `close` `Draining`;
+    nothing was changed then. Calls wait for the disk: not for an event loop's thread.
+    """
+
+    def create(self, draft: JobDraft) -> Submission:
+        """Keep a new job, `queued`; or find the one that the draft's idempotency key made before.
+
+        Raises:
+            Conflict: the key was used with another fingerprint.
+            RateLimited: the owner has as many unfinished jobs as one may have.
+            QueueFull: unfinished jobs hold all room.
+            InvalidField: the key is too long, or not printable ASCII.
+        """
+
+    def get(self, owner: str, job_id: str) -> Job:
+        """Return a job as it is now.
+
+        Raises:
+            NotFound: the owner has none of this id, or it expired so long ago that it is forgotten.
+        """
+
+    def page(
+        self,
+        owner: str,
+        *,
+        state: JobState | None = None,
+        kind: JobKind | None = None,
+        after: str | None = None,
+        limit: int = 20,
+    ) -> Page:
+        """Return the owner's jobs, newest first.
+
+        Args:
+            after: the id that the last page ended with.
+            limit: 1..`PAGE_LIMIT`.
+        Raises:
+            InvalidField: `after` names no job, or `limit` is out of range.
+        """
+
+    def blob(self, owner: str, job_id: str, name: str) -> Blob:
+        """Return one of a job's blobs, as `Job.blobs` lists them.
+
+        Raises:
+            NotFound: there is no such job, or it has no such blob now.
+            Gone: the job is expired.
+        """
+
+    def cancel(self, owner: str, job_id: str) -> Job:
+        """End a job that waits or runs. To stop the work itself is the caller's part.
+
+        Raises:
+            NotFound: the owner has no such job.
+            Conflict: it has ended.
+        """
+
+    def start(self, job_id: str) -> Job:
+        """Note that the work is begun.
+
+        Raises:
+            Conflict: it is not queued (any more).
+        """
+
+    def requeue(self, job_id: str) -> Job:
+        """Put a running job back, because the server stops in good order; the attempt does not count.
+
+        A job that still waits stays as it is.
+
+        Raises:
+            Conflict: it has ended.
+        """
+
+    def finish(self, job_id: str, outcome: Outcome) -> Job:
+        """Note how a job ended; what it was given is deleted, what came of it is kept.
+
+        Raises:
+            Conflict: it has ended already, such as by `cancel`.
+        """
+
+    def recover(self, *, resume: bool = False) -> Sequence[Job]:
+        """After a start: settle what an earlier server left unfinished, and return those jobs, oldest first.
+
+        Args:
+            resume: jobs become `queued`, for the server to do, where their blobs are whole and they were not
+                begun too often; otherwise all become `interrupted`.
+        """
+
+    def sweep(self) -> Swept:
+        """Let jobs expire whose time is over, and forget those that expired long ago; for every minute or so."""
+
+    def close(self) -> None:
+        """Let go of files and locks; unfinished jobs stay as they are."""
