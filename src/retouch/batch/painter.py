@@ -32,7 +32,8 @@ from retouch.imaging.encode import encoding_warnings
 from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
-    from retouch.inpainter import Inpainter, Job
+    from retouch.inpainter import Inpainter
+    from retouch.job import Job
     from retouch.result import InpaintResult
 
 log = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ import typer
 
 from retouch.cli import options
 from retouch.cli.loading import Checkpoint
+from retouch.cli.safeguards import safeguards
 from retouch.errors import BadInput
 from retouch.request import SafetyPolicy
 
@@ -122,4 +123,6 @@ def _load(checkpoints: "Sequence[Checkpoint]", settings: "ServeSettings") -> "li
     from retouch.engine.settings import EngineSettings
 
     engine = EngineSettings(rows_per_call=settings.rows_per_call)
-    return [one.load(settings=engine, limits=settings.limits()) for one in checkpoints]
+    asked = {"screen_input": settings.screen_input, "content_safety": settings.content_safety}
+    guarded = safeguards(**asked, safety=settings.safety)
+    return [one.load(settings=engine, limits=settings.limits(), **guarded) for one in checkpoints]

@@ -26,7 +26,7 @@ from retouch.errors import (
 )
 from retouch.imaging.choices import FileFormat
 from retouch.imaging.encode import encode_picture
-from retouch.inpainter import Job
+from retouch.job import Job
 from retouch.jobs.store import JobStore
 from retouch.models.bundle import ModelBundle
 from retouch.request import InpaintRequest, validate

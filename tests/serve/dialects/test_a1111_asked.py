@@ -10,7 +10,7 @@ from tests.serve.pictures import png, text
 
 from retouch.errors import ImageError, InvalidField
 from retouch.imaging.decode import decode_picture
-from retouch.masking import read_mask
+from retouch.opened import open_pictures
 from retouch.request import DEFAULT_LIMITS, validate
 from retouch.serve.dialects.a1111_asked import Asked
 from retouch.serve.dialects.a1111_fields import BY_NAME
@@ -20,7 +20,7 @@ PICTURE = text(png(IMAGE))
 
 def repainted(of: Asked) -> np.ndarray:
     """Return the pixels that a request repaints."""
-    return read_mask(of.request, decode_picture(of.request.image), DEFAULT_LIMITS)[0].pixels
+    return open_pictures(of.request, DEFAULT_LIMITS).mask.pixels
 
 
 def drawn(mode: str = "L") -> Image.Image:
