@@ -56,7 +56,6 @@ Seed = Annotated[
 Formats = Annotated[
     list[Format] | None, typer.Option("--format", help="Also write the results so; may be repeated.")
 ]
-Wanted = Annotated[list[Format], typer.Option("--format", help="What to write; may be repeated.")]
 Pictures = Annotated[PictureFormat, typer.Option("--picture-format", help="Of the pictures.")]
 Quality = Annotated[int | None, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")]
 Roots = Annotated[
