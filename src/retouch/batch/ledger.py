@@ -4,10 +4,7 @@ A row stands here only once its pictures are durable under their names. The file
 other settings are refused, and so is a second process at the same time.
 """
 
-import fcntl
 import json
-import os
-import socket
 import sqlite3
 import threading
 from collections import Counter
@@ -17,14 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
+from retouch.batch.claim import is_on_network, locked, reserve, reserve_of
 from retouch.batch.entry import Entry, Kept, Status, StoredFile
-from retouch.errors import BadInput, OutputDiffers, OutputInUse
+from retouch.errors import BadInput, OutputDiffers
 
 NAME = "ledger.sqlite"
 _SCHEMA = 1
-_RESERVE_BYTES = 2**20
 _MOST_DIFFERENCES = 10
-_NETWORK = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "lustre")
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (part TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (row INTEGER PRIMARY KEY, status TEXT NOT NULL, record TEXT NOT NULL);
@@ -58,9 +54,9 @@ class Ledger:
             OutputInUse: another run has it.
             BadInput: it is no ledger, a damaged one, or of a later version.
         """
-        lock = _locked(path)
+        lock = locked(path)
         try:
-            _reserve(path)
+            reserve(path)
             database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
             try:
                 _prepare(database, path)
@@ -90,7 +86,7 @@ class Ledger:
         """Close it, and let others in."""
         self._database.close()
         if self._lock_file is not None:
-            _reserve_of(self.path).unlink(missing_ok=True)
+            reserve_of(self.path).unlink(missing_ok=True)
             self._lock_file.close()
 
     def agree(self, part: str, facts: Mapping[str, Any]) -> None:
@@ -181,7 +177,7 @@ class Ledger:
 
     def note(self, what: str) -> None:
         """Write down when something happened, if there is still room for it."""
-        _reserve_of(self.path).unlink(missing_ok=True)  # it was kept for this
+        reserve_of(self.path).unlink(missing_ok=True)  # it was kept for this
         with suppress(OSError), self._turn, self._transaction():
             stamp = datetime.now(UTC).isoformat(timespec="seconds")
             self._database.execute("INSERT INTO events VALUES (?, ?)", (stamp, what))
@@ -250,34 +246,6 @@ def _is_storage(error: sqlite3.Error) -> bool:
     )
 
 
-def _locked(path: Path) -> IO[str]:
-    """Take the lock of a ledger; the process's death releases it, however it dies.
-
-    A file of its own: closing any descriptor of the database itself would drop SQLite's own locks. `flock` and not
-    `lockf`: that would let a second run of the same process in.
-    """
-    name = path.with_name(f".{path.name}.lock")
-    file = name.open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        owner = file.read(500).strip() or "another process"
-        file.close()
-        raise OutputInUse(
-            f"another run writes into {path.parent}: {owner}", hint="wait for it, or stop it"
-        ) from error
-    except BaseException:
-        file.close()
-        raise
-    with suppress(OSError):  # for people alone
-        file.truncate(0)
-        stamp = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {stamp}\n")
-        file.flush()
-    return file
-
-
 def _prepare(database: sqlite3.Connection, path: Path) -> None:
     version = database.execute("PRAGMA user_version").fetchone()[0]
     if version > _SCHEMA:
@@ -288,35 +256,6 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     if version < _SCHEMA:
         database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;")
-
-
-def is_on_network(path: Path) -> bool:
-    """Tell whether a file is on a file system of another machine, or of a process, as far as Linux tells."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    found, kind = "", ""
-    for line in mounts:
-        _, point, type_, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
-        if len(point) >= len(found) and path.absolute().is_relative_to(point):
-            found, kind = point, type_
-    return kind.startswith(_NETWORK)
-
-
-def _reserve_of(path: Path) -> Path:
-    return path.with_name(f".{path.name}.reserve")
-
-
-def _reserve(path: Path) -> None:
-    """Take room for the ledger's last words: what is written when the disk is full.
-
-    Raises:
-        OSError: there is no room even now.
-    """
-    with _reserve_of(path).open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
 
 
 def _differences(was: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -4,13 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retouch.cli import options
+from retouch.cli import batch_options, options
 from retouch.cli.failures import printable
 from retouch.cli.limits import limits
 from retouch.cli.loading import Checkpoint
@@ -31,85 +30,14 @@ app = typer.Typer(
 )
 
 
-class Format(StrEnum):
-    """Forms of the results beside `results.jsonl`."""
-
-    AZURE = "azure"
-    AZURE_FILES = "azure-files"
-    CSV = "csv"
-    PARQUET = "parquet"
-    WEBDATASET = "webdataset"
-    SHEET = "sheet"
-
-
-class PictureFormat(StrEnum):
-    """Formats of the pictures."""
-
-    PNG = "png"
-    JPEG = "jpeg"
-    WEBP = "webp"
-    AVIF = "avif"
-    TIFF = "tiff"
-
-
-class Extra(StrEnum):
-    """What to do with columns that are not a request's."""
-
-    ERROR = "error"
-    KEEP = "keep"
-
-
-Input = Annotated[
-    str,
-    typer.Argument(
-        metavar="INPUT",
-        help="A CSV, JSONL or Parquet file, a .tar shard, or a folder of them or of pictures.",
-    ),
-]
-Folder = Annotated[Path, typer.Option("--output", "-o", help="Folder for pictures, results and the ledger.")]
-Masks = Annotated[
-    str | None,
-    typer.Option(
-        "--mask-image", "--mask", "-m", help="A mask for all rows; a folder: masks by the pictures' stems."
-    ),
-]
-Prompt = Annotated[str | None, typer.Option("--prompt", "-p", help="For rows that name none.")]
-Seed = Annotated[
-    int, typer.Option("--seed", "-s", min=0, help="Of the run; rows without a seed get theirs from it.")
-]
-Formats = Annotated[
-    list[Format] | None, typer.Option("--format", help="Also write the results so; may be repeated.")
-]
-Pictures = Annotated[PictureFormat, typer.Option("--picture-format", help="Of the pictures.")]
-Quality = Annotated[int | None, typer.Option("--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.")]
-Roots = Annotated[
-    list[str] | None,
-    typer.Option("--root", help="Where pictures may be: a folder or an address.  [default: the input's folder]"),
-]
-AnyPath = Annotated[bool, typer.Option("--allow-any-path", help="Rows may name any file or address.")]
-ExtraColumns = Annotated[Extra, typer.Option("--extra-columns", help="What to do with unknown columns.")]
-CsvSafe = Annotated[bool, typer.Option("--csv-safe", help="Let no cell of results.csv be taken for a formula.")]
-MaxFailures = Annotated[
-    str | None,
-    typer.Option("--max-failures", metavar="N|N%", help="Stop when more rows, or a larger share, failed."),
-]
-RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows of an earlier run again.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Compare all pictures of an earlier run by their hashes.")]
-LedgerPath = Annotated[
-    Path | None, typer.Option("--ledger", help="The ledger's file, where the output is on a network.")
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check every row, estimate the time, and write nothing.")]
-Ran = Annotated[Path, typer.Argument(metavar="DIR", help="The output of a batch.")]
-
-
 @app.command("run")
 def run(
     *,
-    source: Input,
-    output: Folder,
-    mask_image: Masks = None,
-    prompt: Prompt = None,
-    seed: Seed = 0,
+    source: batch_options.Input,
+    output: batch_options.Folder,
+    mask_image: batch_options.Masks = None,
+    prompt: batch_options.Prompt = None,
+    seed: batch_options.Seed = 0,
     negative_prompt: options.NegativePrompt = None,
     num_inference_steps: options.Steps = None,
     guidance_scale: options.Guidance = None,
@@ -130,19 +58,19 @@ def run(
     masked_content: options.MaskedContentOption = None,
     match_colors: options.MatchColors = None,
     seam: options.Seam = None,
-    formats: Formats = None,
-    picture_format: Pictures = PictureFormat.PNG,
-    quality: Quality = None,
+    formats: batch_options.Formats = None,
+    picture_format: batch_options.Pictures = batch_options.PictureFormat.PNG,
+    quality: batch_options.Quality = None,
     no_metadata: options.NoMetadata = False,
-    root: Roots = None,
-    allow_any_path: AnyPath = False,
-    extra_columns: ExtraColumns = Extra.ERROR,
-    csv_safe: CsvSafe = False,
-    max_failures: MaxFailures = None,
-    retry_failed: RetryFailed = False,
-    verify: Verify = False,
-    ledger: LedgerPath = None,
-    dry_run: DryRun = False,
+    root: batch_options.Roots = None,
+    allow_any_path: batch_options.AnyPath = False,
+    extra_columns: batch_options.ExtraColumns = batch_options.Extra.ERROR,
+    csv_safe: batch_options.CsvSafe = False,
+    max_failures: batch_options.MaxFailures = None,
+    retry_failed: batch_options.RetryFailed = False,
+    verify: batch_options.Verify = False,
+    ledger: batch_options.LedgerPath = None,
+    dry_run: batch_options.DryRun = False,
     model: options.Model = None,
     device: options.Device = "auto",
     vae: options.Vae = None,
@@ -180,10 +108,12 @@ def run(
 
 @app.command("export")
 def export(
-    folder: Ran,
-    formats: Annotated[list[Format], typer.Option("--format", help="What to write; may be repeated.")],
-    csv_safe: CsvSafe = False,
-    ledger: LedgerPath = None,
+    folder: batch_options.Ran,
+    formats: Annotated[
+        list[batch_options.Format], typer.Option("--format", help="What to write; may be repeated.")
+    ],
+    csv_safe: batch_options.CsvSafe = False,
+    ledger: batch_options.LedgerPath = None,
 ) -> None:
     """Write the results of a batch in other forms, also while it is under way."""
     from retouch.batch.job import write_results
@@ -198,7 +128,9 @@ def export(
 
 
 @app.command("status")
-def status(folder: Ran, ledger: LedgerPath = None, as_json: options.Json = False) -> None:
+def status(
+    folder: batch_options.Ran, ledger: batch_options.LedgerPath = None, as_json: options.Json = False
+) -> None:
     """Tell how far a batch is, and what happened to it."""
     from retouch.batch.ledger import NAME, Ledger
 
@@ -237,7 +169,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
     validate(InpaintRequest(**({"prompt": ""} | chosen), image=b""), limits())
     inputs.check_scheduler(given["scheduler"])
     formats = tuple(one.value for one in given["formats"] or ())
-    if "azure" in formats and given["picture_format"] is not PictureFormat.PNG:
+    if "azure" in formats and given["picture_format"] is not batch_options.PictureFormat.PNG:
         raise BadInput("--format azure holds PNG", hint="leave --picture-format out, or use --format azure-files")
     roots = [*(given["root"] or [source.folder]), *([] if masks is None else [masks])]
     return Batch(
@@ -247,7 +179,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
             fields=chosen,
             mask_image=mask,
             seed=given["seed"],
-            columns=Columns(keep_extra=given["extra_columns"] is Extra.KEEP),
+            columns=Columns(keep_extra=given["extra_columns"] is batch_options.Extra.KEEP),
             format=given["picture_format"].value.upper(),
             quality=given["quality"],
             metadata=not given["no_metadata"],

@@ -217,7 +217,11 @@ def test_a_preview_is_shown_where_there_is_one_that_may_be(
     async def preview(work: Work) -> bytes:
         return b"rough" if work.progress else b""
 
+    async def nothing(_: Work) -> None:
+        return None
+
     ends: list[Any] = []
+    monkeypatch.setattr(tiny.service, "preview", nothing)
     thread = in_background(client, ends)
     assert client.get_progress()["current_image"] is None
     monkeypatch.setattr(tiny.service, "preview", preview)
