@@ -14,12 +14,8 @@ from retouch.errors import Cancelled
 
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
-<<<<<<< HEAD
     "serve": "Serve a model over HTTP.",
-    "batch": "Repaint the rows of tables and folders; nothing lost, nothing twice.",
-=======
     "batch": "Repaint the rows of tables and folders.",
->>>>>>> batch
     "models": "List, show and download checkpoints.",
     "replay": "Make a saved result again and say whether it is identical.",
     "doctor": "Show what is installed, and test that a fill works here.",
