@@ -126,7 +126,11 @@ def routes(service: Service) -> APIRouter:
     async def other_method(request: Request) -> Response:
         return await endpoint.refuse_method(request)
 
-    @router.get("/swagger.json", summary="What /score takes and answers, in three versions of Swagger")
+    @router.get(
+        "/swagger.json",
+        summary="What /score takes and answers, in three versions of Swagger",
+        responses={404: {"description": "No such version", "content": {JSON: {"schema": ERROR_SCHEMA}}}},
+    )
     async def swagger_document(version: str = "2") -> JSONResponse:
         if version not in _SWAGGERS:
             message = f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1]."
