@@ -119,7 +119,7 @@ BAD, INVALID = "BAD_REQUEST", "INVALID_PARAMETER_VALUE"
         ([row()], {}, 400, BAD),
         (b"{", {}, 400, BAD),
         (b"", {}, 400, BAD),
-        ({"instances": [row(image="https://a.b/c.png")]}, {}, 400, BAD),
+        ({"instances": [row(image="https://a.b/c.png")]}, {}, 400, INVALID),
         ({"instances": [row(mask_image=None)]}, {}, 400, INVALID),
         ({"instances": [row(image="no base64!")]}, {}, 400, INVALID),
         ({"instances": []}, {}, 400, INVALID),

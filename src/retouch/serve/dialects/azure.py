@@ -1,6 +1,6 @@
 """Azure ML's real-time endpoint of the model card: `POST /score`."""
 
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,6 +24,7 @@ from retouch.serve.dialects.table_schema import (
 from retouch.serve.dialects.tables import Row, read_records, read_split, shown
 from retouch.serve.service import Service
 
+_NO_INPUT = "A value is not provided for the 'input_data' parameter."
 _TABLE_KEYS = {"columns", "data", "index", "dtype", "copy"}
 """What pandas takes for a table; the last two mean nothing for texts."""
 _SWAGGERS: Mapping[str, Version] = {"2": "2", "3": "3", "3.1": "3.1"}
@@ -37,7 +38,7 @@ def read_input(document: Mapping[str, Any], *, most_rows: int) -> tuple[list[Row
         InvalidField: it is no table, or something is there that nobody knows.
     """
     if document.get("input_data") is None:
-        raise MalformedBody("A value is not provided for the 'input_data' parameter.")
+        raise MalformedBody(_NO_INPUT)
     beside = dict(document)
     table = beside.pop("input_data")
     parameters = merged(_taken(beside, "params"), _taken(beside, "parameters"))
@@ -58,33 +59,47 @@ def words(error: RetouchError) -> Words:
     return Words(plain.status, {"message": str(error), **plain.body})
 
 
-def routes(service: Service) -> APIRouter:
-    """Make the routes of the endpoint."""
-    router = APIRouter()
-    scorer = Scorer(service)
-    is_container = service.settings.error_profile == "azure"
+class _Endpoint:
+    """The handlers, in the deployer's profile of errors."""
 
-    async def score_table(request: Request) -> Response:
-        media_type_of(request, JSON)
-        document = await json_dictionary(request, service)
-        rows, parameters = read_input(document, most_rows=service.settings.rows_per_request)
-        scored = await scorer.score(request, rows, parameters)
-        if is_container and (error := worst(scored)) is not None:
-            raise error
-        return await scorer.answer(scored)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._scorer = Scorer(service)
+        self._is_container = service.settings.error_profile == "azure"
 
-    async def refuse_method(request: Request) -> Response:
-        if is_container and request.method == "GET":
-            raise MalformedBody("A value is not provided for the 'input_data' parameter.")
-        raise MethodNotAllowed("The method is not allowed for the requested URL.", hint="use POST")
+    async def score(self, request: Request) -> Response:
+        return await self._in_profile(self._scored(request))
 
-    async def in_profile(work: Coroutine[Any, Any, Response]) -> Response:
+    async def refuse_method(self, request: Request) -> Response:
+        return await self._in_profile(self._refused(request))
+
+    async def _in_profile(self, work: Coroutine[Any, Any, Response]) -> Response:
         try:
             return await work
         except RetouchError as error:
-            if not is_container:
+            if not self._is_container:
                 raise
-            return container_answer(error, deadline_s=service.settings.deadline_s)
+            return container_answer(error, deadline_s=self._service.settings.deadline_s)
+
+    async def _scored(self, request: Request) -> Response:
+        media_type_of(request, JSON)
+        document = await json_dictionary(request, self._service)
+        rows, parameters = read_input(document, most_rows=self._service.settings.rows_per_request)
+        scored = await self._scorer.score(request, rows, parameters)
+        if self._is_container and (error := worst(scored)) is not None:
+            raise error
+        return await self._scorer.answer(scored)
+
+    async def _refused(self, request: Request) -> Response:
+        if self._is_container and request.method == "GET":
+            raise MalformedBody(_NO_INPUT)
+        raise MethodNotAllowed("The method is not allowed for the requested URL.", hint="use POST")
+
+
+def routes(service: Service) -> APIRouter:
+    """Make the routes of the endpoint."""
+    router = APIRouter()
+    endpoint = _Endpoint(service)
 
     @router.post(
         "/score",
@@ -101,7 +116,7 @@ def routes(service: Service) -> APIRouter:
 
         Where every row fails, the answer is that error.
         """
-        return await in_profile(score_table(request))
+        return await endpoint.score(request)
 
     @router.options("/score", include_in_schema=False)
     async def options() -> Response:
@@ -109,9 +124,13 @@ def routes(service: Service) -> APIRouter:
 
     @router.api_route("/score", methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def other_method(request: Request) -> Response:
-        return await in_profile(refuse_method(request))
+        return await endpoint.refuse_method(request)
 
-    @router.get("/swagger.json", summary="What /score takes and answers, in three versions of Swagger")
+    @router.get(
+        "/swagger.json",
+        summary="What /score takes and answers, in three versions of Swagger",
+        responses={404: {"description": "No such version", "content": {JSON: {"schema": ERROR_SCHEMA}}}},
+    )
     async def swagger_document(version: str = "2") -> JSONResponse:
         if version not in _SWAGGERS:
             message = f"Swagger version [{version[:20]}] is not valid. Supported versions: [2, 3, 3.1]."
@@ -131,7 +150,7 @@ def _taken(given: dict[str, Any], name: str) -> Mapping[str, Any]:
     return parameters
 
 
-def _refuse(names: Any, place: str) -> None:
+def _refuse(names: Iterable[str], place: str) -> None:
     for name in names:
         hint = "rows are in input_data.data, parameters in params"
         raise InvalidField(shown(name), f"means nothing in {place}", hint=hint)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from retouch.errors import BadInput, InvalidField, MalformedBody, RetouchError
 from retouch.serve.dialect import Dialect, Words, plain_words
@@ -18,6 +19,7 @@ PROTOCOL = "2.12.1"
 
 _FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _BESIDE = frozenset({"params", "signature_name"})
+_PING: dict[int | str, dict[str, Any]] = {503: {"description": "None is", "content": {"text/plain": {}}}}
 _CODES = {
     401: "UNAUTHENTICATED",
     403: "PERMISSION_DENIED",
@@ -89,15 +91,17 @@ def routes(service: Service) -> APIRouter:
         scored = await scorer.score(request, rows, parameters)
         return await scorer.answer(scored, list if is_bare else _predictions)
 
-    @router.get("/ping", summary="Whether the model answers")
-    @router.get("/health", summary="Whether the model answers")
+    @router.get("/ping", summary="Whether work is taken", response_class=PlainTextResponse, responses=_PING)
+    @router.get("/health", summary="Whether work is taken", response_class=PlainTextResponse, responses=_PING)
     async def ping() -> Response:
         is_ready = service.is_ready and service.is_live
-        return Response("\n", 200 if is_ready else 503)
+        return PlainTextResponse("\n", 200 if is_ready else 503)
 
-    @router.get("/version", summary="The version of MLflow whose protocol is spoken")
-    async def version() -> Response:
-        return Response(PROTOCOL, media_type="text/plain")
+    @router.get(
+        "/version", summary="The version of MLflow whose protocol is spoken", response_class=PlainTextResponse
+    )
+    async def version() -> str:
+        return PROTOCOL
 
     return router
 
