@@ -268,7 +268,7 @@ def test_an_answer_over_the_limit_is_broken_off(answer: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
         b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000,
-        b"HTTP/1.1 103 Early\r\n\r\n" * 50,
+        b"HTTP/1.1 103 Early\r\n\r\n" * 50 + PICTURE,
         b"hello",
         b"",
     ],
