@@ -19,6 +19,9 @@ from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
 from retouch.serve.service import Service
 
+_PROBED = frozenset({"/health/live", "/health/ready", "/health", "/ping"})
+"""What supervisors ask, who have no key."""
+
 
 def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]:
     """Make the ASGI application over a service, and return it with the entrance that stands in it."""
@@ -46,7 +49,7 @@ def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]
         hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts},
         keyring=keyring,
         cors_origins=settings.cors_origins,
-        is_open=lambda path: path.startswith("/health/"),
+        is_open=_PROBED.__contains__,
         admit=entrance.admit,
         limits=BodyLimits(body_bytes=settings.body_bytes, total_s=settings.body_read_s),
         render=render,

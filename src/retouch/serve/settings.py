@@ -93,7 +93,7 @@ class ServeSettings(BaseSettings):
     keep_alive_s: int = Field(5, ge=1)
     max_connections: int = Field(2_000, ge=1)
     json_depth: int = Field(16, ge=4)
-    per_key_rows: int = Field(4, ge=0)
+    per_key_rows: int = Field(8, ge=0)
     per_key_per_minute: int = Field(60, ge=0)
     drain_s: float = Field(30.0, ge=0)
     jobs_folder: Path | None = None

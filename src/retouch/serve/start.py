@@ -14,7 +14,7 @@ from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
-from retouch.serve.fetch import Fetcher
+from retouch.serve.fetch import Fetcher, FetchLimits
 from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
@@ -47,7 +47,7 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
     )
     admission = Admission(bounds, clock=time.monotonic)
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
-    fetcher = Fetcher(settings.picture_hosts)
+    fetcher = Fetcher(settings.picture_hosts, limits=FetchLimits(size_bytes=settings.image_bytes))
     service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
     app, entrance = build_app(service, keyring=keyring)

@@ -88,7 +88,7 @@ async def _answer(service: Service, result: InpaintResult, edit: Edit) -> dict[s
         raise Blocked("the picture was refused by the safety check", hint="word the prompt differently")
     data = [
         {
-            **edit.shown(await _encoded(service, result, edit, index)),
+            **await service.aside(edit.shown, await _encoded(service, result, edit, index)),
             "seed": fill.seed,
             "nsfw_content_detected": fill.nsfw_content_detected,
             "kept_pixels_identical": fill.kept_pixels_identical,
