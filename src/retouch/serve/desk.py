@@ -4,6 +4,8 @@ A job is durable before anybody is told of it. While its work is under way it al
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -44,8 +46,12 @@ class Order:
     format: FileFormat = "PNG"
     quality: int | None = None
 
-    def draft(self, owner: str, *, key: str | None, fingerprint: str) -> JobDraft:
-        """Return it as what a store keeps."""
+    def draft(self, owner: str, *, key: str | None) -> JobDraft:
+        """Return it as what a store keeps.
+
+        Its fingerprint is of what was asked, not of the bytes that asked for it: a form that is sent again has
+        another boundary.
+        """
         told = {
             one.name: getattr(self.request, one.name) for one in fields(InpaintRequest) if one.name not in PICTURES
         }
@@ -55,7 +61,10 @@ class Order:
             if isinstance(data := getattr(self.request, name), bytes)
         ]
         told |= {name: getattr(self, name) for name in _OUTPUT}
-        return JobDraft(owner, JobKind.INPAINT, told, tuple(blobs), key, fingerprint)
+        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
+        for blob in blobs:
+            digest.update(f"\n{blob.name} {len(blob.data)}\n".encode() + blob.data)
+        return JobDraft(owner, JobKind.INPAINT, told, tuple(blobs), key, digest.hexdigest())
 
     @classmethod
     def of(cls, told: Mapping[str, Any], pictures: Mapping[str, bytes]) -> "Order":
@@ -87,20 +96,18 @@ class Desk:
         self._live: dict[str, Live] = {}
         self._resuming: list[asyncio.Task[None]] = []
 
-    async def submit(
-        self, order: Order, *, owner: str, lease: Lease, key: str | None = None, fingerprint: str = ""
-    ) -> Submission:
+    async def submit(self, order: Order, *, owner: str, lease: Lease, key: str | None = None) -> Submission:
         """Take a job in; durable when this returns.
 
         Args:
             lease: is taken over where the job is new.
-            key, fingerprint: the same key with the same fingerprint is the same job.
+            key: the same key with the same order is the same job.
         Raises:
             Conflict: the key was used for something else.
             QueueFull, RateLimited: there is no room for it.
         """
         self._service.check(order.request)
-        draft = order.draft(owner, key=key, fingerprint=fingerprint)
+        draft = await self._service.aside(order.draft, owner, key=key)
         submission = await self._service.aside(self._store.create, draft)
         if submission.is_new:
             self._begin(submission.job, order, lease.hand_over())

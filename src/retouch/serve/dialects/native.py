@@ -17,7 +17,7 @@ from retouch.jobs.job import JobState
 from retouch.jobs.store import PAGE_LIMIT
 from retouch.serve.asking import lease_of, while_connected
 from retouch.serve.dialect import Dialect, plain_words
-from retouch.serve.dialects.native_body import BODY, fingerprint_of, order_of
+from retouch.serve.dialects.native_body import BODY, order_of
 from retouch.serve.dialects.native_events import events
 from retouch.serve.dialects.native_views import answer_of, view_of
 from retouch.serve.keys import caller_of
@@ -50,7 +50,6 @@ def routes(service: Service) -> APIRouter:
             owner=caller_of(request.scope).id,
             lease=lease_of(request),
             key=idempotency_key,
-            fingerprint=await fingerprint_of(request) if idempotency_key is not None else "",
         )
         job = submission.job
         if "respond-async" in prefer.lower():

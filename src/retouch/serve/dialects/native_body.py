@@ -1,6 +1,5 @@
 """The body of our own dialect: a form or JSON with the fields of a request under their own names."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -71,11 +70,6 @@ async def order_of(request: Request, service: Service) -> Order:
     else:
         raise UnsupportedMedia("the body is of another kind", hint="send multipart/form-data or application/json")
     return _order(told, pictures, service)
-
-
-async def fingerprint_of(request: Request) -> str:
-    """Tell one body from another."""
-    return hashlib.sha256(await request.body()).hexdigest()
 
 
 def _order(told: Mapping[str, Any], pictures: Mapping[str, bytes], service: Service) -> Order:
