@@ -74,8 +74,8 @@ def plans_of(count: int, args: argparse.Namespace) -> list[Plan]:
 
 
 def forgetful(rows_per_call: int) -> EngineSettings:
-    """Return settings that embed every prompt for every run, as diffusers does."""
-    return EngineSettings(rows_per_call=rows_per_call, remembered_prompts=0)
+    """Return settings that encode every prompt and picture for every run, as diffusers does."""
+    return EngineSettings(rows_per_call=rows_per_call, remembered_prompts=0, remembered_pictures=0)
 
 
 def load_pipe(folder: Path) -> StableDiffusionInpaintPipeline:

@@ -23,6 +23,7 @@ from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
 from retouch.models.bundle import ModelBundle
 from retouch.models.in_memory import from_pipe
+from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest
 
@@ -165,7 +166,7 @@ def ours(pipe: StableDiffusionInpaintPipeline, request: InpaintRequest) -> Made:
 def denoise(engine: Engine, bundle: ModelBundle, request: InpaintRequest) -> Denoised:
     """Run a request as it is through preparation and engine, before anything is composited."""
     settled = settle(request, bundle, DEFAULT_LIMITS)
-    (plan,) = prepare(settled, bundle, DEFAULT_LIMITS, clock=lambda: 0.0).plans
+    (plan,) = prepare(open_pictures(settled, DEFAULT_LIMITS), bundle, since=0.0).plans
     return engine.submit(plan).future.result(timeout=120)
 
 

@@ -15,6 +15,7 @@ from retouch.engine.ticket import Denoised
 from retouch.errors import NonFinite
 from retouch.finish import finish
 from retouch.inpainter import Inpainter
+from retouch.opened import open_pictures
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, SeamMode
 from retouch.result import InpaintResult
@@ -35,7 +36,9 @@ def prepared(inpainter: Inpainter) -> Prepared:
     image = np.full((32, 32, 3), 40, np.uint8)
     request = InpaintRequest("a cat", image, np.full((32, 32), 255, np.uint8), seed=1)
     return prepare(
-        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+        open_pictures(settle(request, inpainter.bundle, DEFAULT_LIMITS), DEFAULT_LIMITS),
+        inpainter.bundle,
+        since=time.monotonic(),
     )
 
 
@@ -89,7 +92,9 @@ def test_finishing_a_large_picture_takes_memory_for_the_painted_part(inpainter: 
     request = InpaintRequest("a cat", image, mask, seed=1, region="whole", match_colors=matched, safety="off")
     request = replace(request, seam="off")  # a flat fill over flat ground would be corrected to nothing
     prepared = prepare(
-        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+        open_pictures(settle(request, inpainter.bundle, DEFAULT_LIMITS), DEFAULT_LIMITS),
+        inpainter.bundle,
+        since=time.monotonic(),
     )
     tracemalloc.start()
     result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
@@ -108,7 +113,9 @@ def test_a_feather_that_swallows_the_mask_is_told(inpainter: Inpainter) -> None:
     mask[15:18] = 255
     request = InpaintRequest("a cat", np.zeros((32, 32, 3), np.uint8), mask, seed=1, feather_px=8)
     prepared = prepare(
-        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+        open_pictures(settle(request, inpainter.bundle, DEFAULT_LIMITS), DEFAULT_LIMITS),
+        inpainter.bundle,
+        since=time.monotonic(),
     )
     result = finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
     assert any("too thin for a feather of 8 px" in warning for warning in result.warnings)
@@ -123,7 +130,9 @@ def _shifted(inpainter: Inpainter, seam: SeamMode, **fields: Any) -> InpaintResu
     )
     request = replace(request, mask_image=mask, region="whole", safety="off")
     prepared = prepare(
-        settle(request, inpainter.bundle, DEFAULT_LIMITS), inpainter.bundle, DEFAULT_LIMITS, clock=time.monotonic
+        open_pictures(settle(request, inpainter.bundle, DEFAULT_LIMITS), DEFAULT_LIMITS),
+        inpainter.bundle,
+        since=time.monotonic(),
     )
     return finish(prepared, [_denoised(prepared, 0.2, 1)], inpainter.bundle, [FlagBright()], started=0.0)
 

@@ -2,6 +2,7 @@
 
 import io
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,9 @@ from retouch.inpainter import Inpainter, rows_of_many
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.safety.checkers import ViewChecker
+from retouch.safety.policy import Score
+from retouch.safety.screen import ScreenFinding, ScreenResult
+from retouch.safety.views import Exhibit
 
 U8 = NDArray[np.uint8]
 
@@ -346,3 +350,58 @@ def test_components_of_a_pipeline_in_memory_give_the_same_picture(checkpoint: Pa
     pipe = StableDiffusionInpaintPipeline.from_pretrained(checkpoint)
     with Inpainter.from_pipe(pipe) as taken:
         assert np.array_equal(taken.run(_request()).image, inpainter.run(_request()).image)
+
+
+class Refuses:
+    """A screen that refuses every request, and a checker that is no machine's own."""
+
+    name, version, is_local = "refuses", "1", False
+
+    def __init__(self) -> None:
+        self.seen: list[Exhibit] = []
+
+    def screen(self, request: InpaintRequest) -> ScreenResult:
+        return ScreenResult("block", (ScreenFinding("violence", ()),))
+
+    def check(self, exhibit: Exhibit) -> list[Score]:
+        self.seen.append(exhibit)
+        return [Score("violence", "whole", 6, 4, 2)]
+
+
+def test_a_request_that_a_screen_refuses_is_not_even_decoded(inpainter: Inpainter) -> None:
+    with (
+        Inpainter(inpainter.bundle, screens=[Refuses()]) as guarded,
+        pytest.raises(Blocked, match="the prompt is refused: violence"),
+    ):
+        guarded.submit(_request(image=b"no picture"))
+
+
+def test_input_is_screened_where_the_deployment_wants_it(inpainter: Inpainter) -> None:
+    refuses = Refuses()
+    with Inpainter(inpainter.bundle, more_checkers=[refuses], screen_input=True) as guarded:
+        with pytest.raises(Blocked, match="the picture that came in"):
+            guarded.run(_request())
+        assert guarded.run(_request(safety="off")).nsfw_content_detected == [None]
+    assert [exhibit.picture.pixels.shape for exhibit in refuses.seen] == [(40, 48, 3)]
+
+
+def test_more_checkers_judge_beside_the_packaged_one(inpainter: Inpainter) -> None:
+    refuses = Refuses()
+    with Inpainter(inpainter.bundle, more_checkers=[refuses]) as guarded:
+        (fill,) = guarded.run(_request()).fills
+    assert [check["checker"] for check in fill.safety["checks"]] == ["open_nsfw", "refuses"]
+    assert fill.nsfw_content_detected is True
+    assert len(refuses.seen) == 1
+
+
+def test_the_time_that_screening_takes_counts_to_the_deadline(inpainter: Inpainter) -> None:
+    class Watched(Refuses):
+        def screen(self, request: InpaintRequest) -> ScreenResult:
+            read_at.append(time.monotonic())
+            return ScreenResult("pass")
+
+    read_at: list[float] = []
+    with Inpainter(inpainter.bundle, screens=[Watched()]) as guarded:
+        prepared, _ = guarded._prepare(_request(deadline_s=5.0))
+    assert prepared.plans[0].deadline is not None
+    assert prepared.plans[0].deadline <= read_at[0] + 5.0

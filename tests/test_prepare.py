@@ -9,6 +9,7 @@ import pytest
 from retouch.errors import ImageTooLarge, InvalidField, MaskError
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
+from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
@@ -77,7 +78,7 @@ def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpa
 
 def test_the_reference_mode_sees_the_picture_unscaled(inpainter: Inpainter) -> None:
     request = settle(_request(reference=True), inpainter.bundle, DEFAULT_LIMITS)
-    prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
     assert prepared.region.scaled == prepared.region.box_size
     assert (prepared.plans[0].latent_mask, prepared.plans[0].reference) == ("nearest", True)
 
@@ -87,14 +88,14 @@ def test_the_reference_mode_refuses_pictures_beyond_the_models_reach(inpainter: 
     asked = _request(reference=True, image=np.zeros((96, 96, 3), np.uint8), mask_image=mask)
     request = settle(asked, inpainter.bundle, DEFAULT_LIMITS)
     with pytest.raises(ImageTooLarge, match="reference"):
-        prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
 
 
 def test_transparency_is_the_mask_where_none_is_given(inpainter: Inpainter) -> None:
     image = np.full((40, 48, 4), 255, np.uint8)
     image[5:15, 5:15, 3] = 0
     request = settle(_request(image=image, mask_image=None), inpainter.bundle, DEFAULT_LIMITS)
-    prepared = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
     assert prepared.alpha_is_mask
     assert np.array_equal(prepared.mask.pixels, image[..., 3] == 0)
 
@@ -126,18 +127,20 @@ def test_what_lies_under_transparency_does_not_reach_the_result(inpainter: Inpai
 def test_neither_mask_nor_transparency_is_an_error_that_says_what_to_give(inpainter: Inpainter) -> None:
     request = settle(_request(mask_image=None), inpainter.bundle, DEFAULT_LIMITS)
     with pytest.raises(MaskError) as caught:
-        prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
     assert "mask_image" in caught.value.hint
 
 
 def test_a_deadline_counts_on_the_engines_clock(inpainter: Inpainter) -> None:
     request = settle(_request(deadline_s=2.5), inpainter.bundle, DEFAULT_LIMITS)
-    assert prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 100.0).plans[0].deadline == 102.5
+    assert (
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=100.0).plans[0].deadline == 102.5
+    )
 
 
 def test_each_variant_has_its_own_plan_and_they_share_the_pictures(inpainter: Inpainter) -> None:
     request = settle(_request(seed=5, num_images_per_prompt=2), inpainter.bundle, DEFAULT_LIMITS)
-    one, two = prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0).plans
+    one, two = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans
     assert (one.seed, two.seed) == (5, 6)
     assert one.image is two.image
 
@@ -163,4 +166,7 @@ def test_no_more_layers_are_left_out_than_there_are(inpainter: Inpainter) -> Non
 
 def test_plans_carry_how_their_prompts_are_read(inpainter: Inpainter) -> None:
     request = settle(_request(prompt_syntax="a1111"), inpainter.bundle, DEFAULT_LIMITS)
-    assert prepare(request, inpainter.bundle, DEFAULT_LIMITS, clock=lambda: 0.0).plans[0].prompt_syntax == "a1111"
+    assert (
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans[0].prompt_syntax
+        == "a1111"
+    )

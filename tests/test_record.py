@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.imaging.infotext import parse_parameters
 
 from retouch.errors import BadInput
 from retouch.imaging.metadata import ResultMetadata, read_metadata
+from retouch.imaging.parameters import parse_parameters
 from retouch.inpainter import Inpainter
+from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle
 from retouch.record import SharedRecord, parse_record, record_of
 from retouch.request import DEFAULT_LIMITS, InpaintRequest
@@ -86,7 +87,7 @@ def test_a_relative_folder_is_named_without_what_leads_to_it(inpainter: Inpainte
     image = np.zeros((32, 32, 3), np.uint8)
     mask = np.full((32, 32), 255, np.uint8)
     request = settle(InpaintRequest("a cat", image, mask), bundle, DEFAULT_LIMITS)
-    prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
     metadata = record_of(SharedRecord.of(prepared, bundle), seed=0, rows_per_call=2)
     assert metadata.record["model"]["name"] == "model"
     assert name not in metadata.parameters
@@ -96,7 +97,7 @@ def test_a_hub_checkpoint_keeps_its_name(inpainter: Inpainter) -> None:
     bundle = replace(inpainter.bundle, name="org/model", path=Path("/cache/snapshots/abc"))
     image = np.zeros((32, 32, 3), np.uint8)
     request = settle(InpaintRequest("a cat", image, image + 255), bundle, DEFAULT_LIMITS)
-    prepared = prepare(request, bundle, DEFAULT_LIMITS, clock=lambda: 0.0)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
     assert (
         record_of(SharedRecord.of(prepared, bundle), seed=0, rows_per_call=2).record["model"]["name"]
         == "org/model"

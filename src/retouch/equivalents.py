@@ -65,6 +65,10 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
 }
 
 
+_MOST_CHARS = 100
+"""Of a name that is compared with others: a client may send one of megabytes."""
+
+
 def equivalent(name: str, known: Iterable[str]) -> str:
     """Say what to use in the place of an argument that does not exist; empty where nothing is known of it.
 
@@ -75,7 +79,8 @@ def equivalent(name: str, known: Iterable[str]) -> str:
     if isinstance(found, str):
         return f"{name} {found}"
     if found is None:
-        found = tuple(get_close_matches(name, list(known), n=1, cutoff=0.7))
+        is_name = len(name) <= _MOST_CHARS
+        found = tuple(get_close_matches(name, list(known), n=1, cutoff=0.7)) if is_name else ()
     return f"use {' and '.join(found)}" if found else ""
 
 

@@ -15,6 +15,8 @@
     │   ├── UrlRefused            url_refused         422
     │   ├── UrlFailed             url_failed          422
     │   ├── OutputInUse           output_in_use       409
+    │   ├── BadRow                bad_row             422
+    │   ├── OutputDiffers         output_differs      409
     │   └── MissingExtra          missing_extra       501
     ├── ModelError                model_error         500   exit 2
     │   ├── ModelNotFound         model_not_found     404
@@ -33,10 +35,12 @@
     ├── BodyTimeout               body_timeout        408   exit 1
     ├── Unavailable               unavailable         503   exit 1
     │   ├── QueueFull             queue_full          429
+    │   ├── SourceUnavailable     source_unavailable  503
     │   ├── RateLimited           rate_limited        429
     │   ├── Draining              draining            503
     │   └── EngineClosed          engine_closed       503
     ├── StorageFailed             storage_failed      507   exit 1
+    ├── TooManyFailures           too_many_failures   500   exit 1
     ├── DeadlineExceeded          deadline_exceeded   504   exit 1
     └── Cancelled                 cancelled           499   exit 130
 
@@ -140,10 +144,22 @@ class UrlFailed(BadInput):
     code, status = "url_failed", 422
 
 
+class BadRow(BadInput):
+    """A row of a table cannot be read; the others can."""
+
+    code = "bad_row"
+
+
 class OutputInUse(BadInput):
     """Another run writes into the same output."""
 
     code, status = "output_in_use", 409
+
+
+class OutputDiffers(BadInput):
+    """The output holds a run of another input, or with other settings."""
+
+    code, status = "output_differs", 409
 
 
 class MissingExtra(BadInput):
@@ -270,6 +286,12 @@ class Draining(Unavailable):
     code = "draining"
 
 
+class SourceUnavailable(Unavailable):
+    """A picture at an address could not be read this time; it may be there the next."""
+
+    code = "source_unavailable"
+
+
 class EngineClosed(Unavailable):
     """The engine was closed."""
 
@@ -282,6 +304,12 @@ class StorageFailed(RetouchError):
     code, status = "storage_failed", 507
 
 
+class TooManyFailures(RetouchError):
+    """More rows failed than were allowed to."""
+
+    code = "too_many_failures"
+
+
 class DeadlineExceeded(RetouchError):
     """The work was not done in the time that the request gave it."""
 
@@ -292,3 +320,14 @@ class Cancelled(RetouchError):
     """The caller withdrew the work."""
 
     code, status, exit_code = "cancelled", 499, 130
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of an error by its code, as it was kept; 500 for one that nobody knows."""
+    waiting = [RetouchError]
+    while waiting:
+        known = waiting.pop()
+        if known.code == code:
+            return known.status
+        waiting += known.__subclasses__()
+    return RetouchError.status

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -12,21 +12,21 @@ from typing import Any, Literal, Self
 
 from retouch.engine.engine import Engine, EngineStats
 from retouch.engine.settings import EngineSettings
-from retouch.engine.ticket import Denoised, Progress, Ticket
-from retouch.engine.workers import release_workers
+from retouch.engine.ticket import Progress, Ticket
 from retouch.errors import QueueFull, RetouchError
-from retouch.finish import finish
 from retouch.imaging.decode import ImageLike
 from retouch.imaging.sources import local
+from retouch.job import Job
 from retouch.models.bundle import ModelBundle
 from retouch.models.in_memory import from_pipe
 from retouch.models.load import load_model
 from retouch.models.options import DEFAULT_OPTIONS, DtypeName, LoadOptions
+from retouch.opened import Opened, open_pictures
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
 from retouch.result import InpaintResult
 from retouch.safety.checkers import ImageChecker, choose_checkers
-from retouch.safety.screen import screen_prompt
+from retouch.safety.screens import RequestScreen, screen_input, screen_request
 
 SINGLE_PICTURE = EngineSettings(rows_per_call=2)
 """A lone guided request is two rows: with calls of exactly two, a seed is one picture in any company."""
@@ -34,72 +34,6 @@ SINGLE_PICTURE = EngineSettings(rows_per_call=2)
 _POLL_S = 0.1
 _AHEAD_SHARE = 0.25
 """How much of the queue's memory the pictures that `map` reads ahead may take: they are whole, not canvases."""
-
-
-class Job:
-    """A request under way. `result` may be called from any one thread; the others from all."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        tickets: tuple[Ticket, ...],
-        bundle: ModelBundle,
-        checkers: Sequence[ImageChecker],
-        *,
-        started: float,
-    ) -> None:
-        self._prepared = prepared
-        self._tickets = tickets
-        self._bundle = bundle
-        self._checkers = checkers
-        self._started = started
-
-    @property
-    def progress(self) -> Progress:
-        """The progress of the variant that has furthest to go."""
-        return min((ticket.progress for ticket in self._tickets), key=lambda p: p.step / max(p.total, 1))
-
-    @property
-    def pending(self) -> list[Future[Denoised]]:
-        """The futures of the variants that are not denoised yet."""
-        return [ticket.future for ticket in self._tickets if not ticket.future.done()]
-
-    @property
-    def is_done(self) -> bool:
-        return not self.pending
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory of the pictures that it holds."""
-        picture, mask = self._prepared.picture, self._prepared.mask.pixels
-        alpha = 0 if picture.alpha is None else picture.alpha.nbytes
-        # The variants share what the model sees.
-        return picture.pixels.nbytes + alpha + mask.nbytes + self._prepared.plans[0].size_bytes
-
-    def cancel(self) -> None:
-        """Give up what is not done; `result` then raises `Cancelled`."""
-        for ticket in self._tickets:
-            ticket.cancel()
-
-    def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait for the denoising to end; return whether it did."""
-        return not wait(self.pending, timeout=timeout_s).not_done
-
-    def result(self) -> InpaintResult:
-        """Wait, then composite, judge and return; if one variant fails, the others are given up.
-
-        Raises:
-            RetouchError: what ended the work.
-        """
-        try:
-            denoised = tuple(ticket.future.result() for ticket in self._tickets)
-        except BaseException:
-            self.cancel()
-            raise
-        try:
-            return finish(self._prepared, denoised, self._bundle, self._checkers, started=self._started)
-        finally:
-            release_workers()  # this thread's: others' pictures may be under way
 
 
 class Inpainter:
@@ -112,6 +46,9 @@ class Inpainter:
         settings: EngineSettings | None = None,
         limits: Limits = DEFAULT_LIMITS,
         checkers: Sequence[ImageChecker] | None = None,
+        more_checkers: Sequence[ImageChecker] = (),
+        screens: Sequence[RequestScreen] = (),
+        screen_input: bool = False,
     ) -> None:
         """Start the engine on a bundle; `load` and `from_pipe` are the usual ways here.
 
@@ -121,11 +58,16 @@ class Inpainter:
             limits: what a request may be at most.
             checkers: judge finished pictures, and all must let one pass; None takes the packaged one, with the
                 checkpoint's own beside it.
+            more_checkers: judge after those.
+            screens: read each request after the package's own screen of words, which is always on.
+            screen_input: let the checkers look at the pictures that come in, too, before anything is planned.
         """
         self.bundle = bundle
         self.limits = limits
         own = bundle.safety_checker, bundle.feature_extractor
-        self._checkers = choose_checkers(*own) if checkers is None else tuple(checkers)
+        self._checkers = (*(choose_checkers(*own) if checkers is None else checkers), *more_checkers)
+        self._screens = tuple(screens)
+        self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
         self._engine = self._engine_of_many = Engine(bundle, self.settings)
         if settings is None and (many := rows_of_many(bundle)) != self.settings.rows_per_call:
@@ -148,7 +90,7 @@ class Inpainter:
             vae: a VAE file or folder in the place of the checkpoint's own; short for `LoadOptions.vae`.
             options: device, precision, adapters, and what a checkpoint may hold.
             dtype, threads: the same two of `options`, where nothing else of them is wanted.
-            kwargs: `settings`, `limits` and `checkers` of the constructor.
+            kwargs: the constructor's other arguments.
         Raises:
             ModelError: the checkpoint is not there, not whole, not safe, or not of a family that runs.
         """
@@ -209,17 +151,24 @@ class Inpainter:
 
         Raises:
             BadInput: the request cannot be run.
-            Blocked: the prompt was refused.
+            Blocked: the prompt, or a picture that came in, was refused.
+            Unavailable: it could not be screened.
             QueueFull: too much waits already.
         """
         return self._queue(self._engine, *self._prepare(request))
 
     def _prepare(self, request: InpaintRequest) -> tuple[Prepared, float]:
         """Return what the engine can plan, and when the work on it began."""
-        started = time.perf_counter()
+        started, since = time.perf_counter(), time.monotonic()
         request = settle(request, self.bundle, self.limits)
-        screen_prompt(request.prompt, request.safety).enforce()
-        return prepare(request, self.bundle, self.limits, clock=time.monotonic), started
+        screen_request(request, self._screens)
+        return prepare(self._opened(request), self.bundle, since=since), started
+
+    def _opened(self, request: InpaintRequest) -> Opened:
+        opened = open_pictures(request, self.limits)
+        if self._screen_input:
+            screen_input(opened.picture, opened.mask_picture, self._checkers, request.safety)
+        return replace(opened, mask_picture=None)
 
     def _queue(self, engine: Engine, prepared: Prepared, started: float) -> Job:
         tickets: list[Ticket] = []

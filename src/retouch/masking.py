@@ -17,25 +17,31 @@ def polarity_of(request: InpaintRequest) -> Polarity:
     return request.mask_polarity
 
 
-def read_mask(request: InpaintRequest, picture: Picture, limits: Limits) -> tuple[PreparedMask, tuple[str, ...]]:
-    """Read the mask of a request whose image is decoded; return it, and what a person should know of its file.
+def read_mask(request: InpaintRequest, source: Picture, picture: Picture) -> PreparedMask:
+    """Read the mask of a request.
 
+    Args:
+        source: what `decode_mask` gave.
     Raises:
-        ImageError: the mask cannot be decoded.
-        MaskError: there is none, it has another size, or marks nothing.
+        MaskError: it has another size than the picture, or marks nothing.
     """
     options = MaskOptions(polarity_of(request), request.mask_threshold, request.grow_px, request.fill_holes)
-    source = _source(request, picture, limits)
-    mask = prepare_mask(source, height=picture.height, width=picture.width, options=options)
-    return mask, () if source is picture else source.warnings
+    return prepare_mask(source, height=picture.height, width=picture.width, options=options)
 
 
 def check_mask(request: InpaintRequest, picture: Picture, limits: Limits) -> None:
-    """Refuse a mask that `read_mask` would refuse, without the work of growing or filling it."""
-    read_mask(replace(request, grow_px=0, fill_holes=False), picture, limits)
+    """Refuse a mask that cannot be decoded or read, without the work of growing or filling it."""
+    source = decode_mask(request, picture, limits)
+    read_mask(replace(request, grow_px=0, fill_holes=False), source, picture)
 
 
-def _source(request: InpaintRequest, picture: Picture, limits: Limits) -> Picture:
+def decode_mask(request: InpaintRequest, picture: Picture, limits: Limits) -> Picture:
+    """Return the picture that holds the mask: the one that was given, or the image with its own transparency.
+
+    Raises:
+        ImageError: the mask cannot be decoded.
+        MaskError: there is none.
+    """
     if request.mask_image is not None:
         return decode_picture(request.mask_image, limits=limits)
     if picture.alpha is None:

@@ -1,7 +1,6 @@
 """The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,14 +11,14 @@ from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
 from retouch.errors import ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
-from retouch.imaging.decode import decode_picture
 from retouch.imaging.mask import PreparedMask
 from retouch.imaging.picture import Picture
 from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region
 from retouch.imaging.report import MaskReport, report_mask
-from retouch.masking import polarity_of, read_mask
+from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle
 from retouch.models.chunks import chunks_of
+from retouch.opened import Opened
 from retouch.prompts import Prompt
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
@@ -91,19 +90,16 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     return _in_reference_mode(request) if request.reference else request
 
 
-def prepare(
-    request: InpaintRequest, bundle: ModelBundle, limits: Limits, *, clock: Callable[[], float]
-) -> Prepared:
-    """Decode, mask, crop and plan a settled request.
+def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
+    """Crop and plan a settled request whose pictures are decoded.
 
     Args:
-        clock: the engine's clock; a request's deadline counts from now.
+        since: when it came in, on the engine's clock; its deadline counts from there.
     Raises:
-        BadInput: a field, the image or the mask cannot be used.
+        BadInput: its fields cannot be met with these pictures.
     """
-    deadline = None if request.deadline_s is None else clock() + request.deadline_s
-    picture = decode_picture(request.image, limits=limits)
-    mask, mask_warnings = read_mask(request, picture, limits)
+    request, picture, mask = opened.request, opened.picture, opened.mask
+    deadline = None if request.deadline_s is None else since + request.deadline_s
     region = _region(request, mask, bundle)
     is_hole_hidden = bundle.kind == "concat" and request.strength == 1.0
     canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
@@ -125,8 +121,7 @@ def prepare(
         ),
         mask_report=report,
         warnings=(
-            *picture.warnings,
-            *mask_warnings,
+            *opened.warnings,
             *report.warnings,
             *request_warnings(request, mask.pixels, bundle),
         ),

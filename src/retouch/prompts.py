@@ -121,16 +121,16 @@ def check_prompt(text: str, syntax: PromptSyntax, *, field: str) -> None:
         )
 
 
-def said(text: str) -> tuple[str, ...]:
+def said(text: str, *, seam: str = "-") -> tuple[str, ...]:
     """Return what a text says where `a1111` reads it, for those who look for words: all, and what has some weight.
 
-    Never an error: what cannot be run can still be looked through. A hyphen stands where the weight changes, so
+    Never an error: what cannot be run can still be looked through. The seam stands where the weight changes, so
     that a word which is cut there can be told from two.
     """
     passages, _ = _read(text)
     heavy = (tuple(part for part in passage if abs(part.weight) >= _HARDLY) for passage in passages)
     return tuple(
-        " ".join("-".join(part.text for part in passage) for passage in some) for some in (passages, heavy)
+        " ".join(seam.join(part.text for part in passage) for passage in some) for some in (passages, heavy)
     )
 
 

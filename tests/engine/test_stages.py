@@ -14,7 +14,7 @@ from retouch.engine.conditioning import Conditioning
 from retouch.engine.plan import Plan
 from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
-from retouch.engine.stages import PromptMemory, Stages
+from retouch.engine.stages import PictureMemory, PromptMemory, Stages
 from retouch.engine.trajectory import Trajectory
 from retouch.errors import GenerationFailed, NonFinite
 from retouch.models.bundle import ModelBundle
@@ -23,7 +23,7 @@ from retouch.prompts import Prompt
 
 def stages_of(bundle: ModelBundle, memory: PromptMemory | None = None) -> tuple[Stages, ModelCalls]:
     calls = ModelCalls(bundle, EngineSettings())
-    return Stages(calls, memory or PromptMemory(8), rows_per_call=0), calls
+    return Stages(calls, memory or PromptMemory(8), PictureMemory(8), rows_per_call=0), calls
 
 
 @torch.inference_mode()
@@ -72,12 +72,32 @@ def test_variants_share_the_encoding_of_their_picture(bundle: ModelBundle, plan:
 
 
 @torch.inference_mode()
+def test_a_picture_that_comes_again_with_its_mask_is_encoded_once(
+    bundle: ModelBundle, plan: Callable[..., Plan]
+) -> None:
+    stages, calls = stages_of(bundle)
+    for seed, prompt in enumerate(("a cat", "a hat", "a dog")):
+        job = Trajectory(plan(0, num_inference_steps=1, prompt=prompt, seed=seed), bundle, since=0.0)
+        stages.run([job])
+        stages.run([job])
+    assert calls.rows[Stage.PICTURES] == 1
+
+
+def test_pictures_that_were_not_asked_for_the_longest_are_forgotten() -> None:
+    memory = PictureMemory(2)
+    for key in ("a", "b", "a", "c"):
+        if memory.recall(key) is None:
+            memory.remember(key, torch.zeros(1))
+    assert [memory.recall(key) is not None for key in ("a", "b", "c")] == [True, False, True]
+
+
+@torch.inference_mode()
 def test_another_mask_content_or_strength_is_another_picture(
     bundle: ModelBundle, plan: Callable[..., Plan]
 ) -> None:
     stages, calls = stages_of(bundle)
     first = plan(0, num_inference_steps=2, strength=0.5)
-    others = [replace(first, mask=first.mask.clone()), replace(first, masked_content="fill")]
+    others = [replace(first, mask=first.mask.flip(2).roll(3, 1)), replace(first, masked_content="fill")]
     for number, one in enumerate([first, *others, replace(first, strength=1.0)], start=1):
         job = Trajectory(one, bundle, since=0.0)
         stages.run([job])

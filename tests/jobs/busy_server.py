@@ -42,6 +42,6 @@ def work(store: SqliteJobStore) -> None:
 if __name__ == "__main__":
     opened = SqliteJobStore.open(Path(sys.argv[1]), JobLimits(unfinished_per_owner=1_000_000))
     for job in opened.recover(resume=random.random() < 0.5):
-        say(job, b"")
+        say(job, opened.blob("ann", job.id, "picture").data if job.blobs else b"")
     for _ in range(2):
         threading.Thread(target=work, args=(opened,)).start()

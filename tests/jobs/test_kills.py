@@ -48,19 +48,18 @@ def all_jobs(store: SqliteJobStore) -> list[Job]:
         after = page.next_after
 
 
-@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [20, pytest.param(50, marks=pytest.mark.slow)])
 def test_nothing_that_was_acknowledged_vanishes(tmp_path: Path, kills: int) -> None:
     chance = random.Random(kills)
     acknowledged: dict[str, tuple[JobState, str]] = {}
     for kill in range(1, kills + 1):
         for line in run_and_kill(tmp_path, chance.uniform(0, 0.2)):
             state, job_id, sha256 = line.split()
-            if state == JobState.QUEUED and job_id in acknowledged:  # put back by a start
-                sha256 = acknowledged[job_id][1]
             acknowledged[job_id] = (JobState(state), sha256)
         with SqliteJobStore.open(tmp_path) as store:
             check(store, acknowledged)
             jobs = all_jobs(store)
             assert len(jobs) - len(acknowledged) <= kill * THREADS  # made, but killed before it could say so
             assert len(files_of(tmp_path)) == sum(bool(job.blobs) for job in jobs)
-    print(f"{len(acknowledged)} jobs acknowledged through {kills} kills, none lost")
+    unsaid = len(jobs) - len(acknowledged)
+    print(f"{kills} kills: {len(acknowledged)} jobs acknowledged, none lost; {unsaid} made and not yet said")

@@ -1,6 +1,7 @@
 """What the protocol promises, of the store in SQLite."""
 
 import re
+import sqlite3
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,18 @@ from pathlib import Path
 import pytest
 from tests.jobs.drafts import Clock, done, draft, files_of, outcome, png
 
-from retouch.errors import Conflict, Draining, Gone, InvalidField, NotFound, OutputInUse, QueueFull, RateLimited
+from retouch.errors import (
+    Conflict,
+    Draining,
+    Gone,
+    InvalidField,
+    NotFound,
+    OutputInUse,
+    QueueFull,
+    RateLimited,
+    StorageFailed,
+)
+from retouch.jobs import room
 from retouch.jobs.job import FINISHED, Failure, JobKind, JobState, Outcome
 from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.jobs.store import JobLimits, Swept
@@ -53,7 +65,7 @@ def test_a_job_holds_what_it_was_given_until_it_ends_and_then_what_came_of_it(
     ended = store.finish(job.id, done(png(b"result", "result/0")))
     assert ended.blobs == (png(b"result", "result/0").info,)
     assert store.blob("ann", job.id, "result/0").data == b"result"
-    with pytest.raises(NotFound, match="no mask now"):
+    with pytest.raises(NotFound, match="no such picture now"):
         store.blob("ann", job.id, "mask")
     assert len(files_of(tmp_path / "jobs")) == 1
 
@@ -106,6 +118,7 @@ def test_cancelling_ends_queued_and_running_jobs(store: SqliteJobStore, tmp_path
 def test_an_orderly_stop_puts_a_job_back_without_counting_the_attempt(store: SqliteJobStore) -> None:
     job = store.create(draft(blobs=PICTURES)).job
     store.start(job.id)
+    assert store.requeue(job.id) == job
     assert store.requeue(job.id) == job
     assert store.blob("ann", job.id, "mask") == PICTURES[1]
 
@@ -292,6 +305,16 @@ def test_a_finished_job_expires_and_is_forgotten_in_time(
     assert raised.type is NotFound
 
 
+def test_nothing_of_an_expired_job_stays_on_the_disk(store: SqliteJobStore, clock: Clock, tmp_path: Path) -> None:
+    job = store.create(draft(prompt="a secret wish" * 500, blobs=(png(b"a secret face"),))).job
+    store.finish(job.id, Outcome(JobState.BLOCKED, {"words": "a secret word"}))
+    assert any(b"secret" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    clock.move(hours=25)
+    store.sweep()
+    store.close()
+    assert not any(b"secret" in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
 def test_unfinished_jobs_never_expire(store: SqliteJobStore, clock: Clock) -> None:
     running = store.create(draft(blobs=PICTURES)).job.id
     store.start(running)
@@ -349,6 +372,22 @@ def test_a_result_is_kept_even_where_there_is_no_room(store: SqliteJobStore) -> 
     first, second = finished(store, 100), finished(store, 100)
     assert states(store)[first] == "expired"
     assert store.blob("ann", second, "result/0").data == bytes(100)
+    store.close()
+
+
+def test_a_sweep_that_was_undone_hides_nobody_from_the_next(store: SqliteJobStore) -> None:
+    ids = [finished(store, 100) for _ in range(3)]
+    store = limited(store, total_bytes=100)
+
+    def fail(connection: sqlite3.Connection) -> None:
+        room.sweep(connection, store.limits, store._recency, store._now())
+        raise StorageFailed("the disk is full")
+
+    with pytest.raises(StorageFailed):
+        store._database.write(fail)
+    assert list(states(store).values()) == ["done"] * 3
+    store.sweep()
+    assert [states(store)[job_id] for job_id in ids] == ["expired", "expired", "done"]
     store.close()
 
 

@@ -11,12 +11,15 @@ from starlette.types import ASGIApp
 from retouch.serve.sockets import Sockets
 
 TIMEOUT_S = 20.0
+BUFFER_BYTES = 64 * 2**10
+"""Of the kernel, on either side: what does not fit waits in the server, where it is seen."""
 
 
 @contextlib.contextmanager
 def running(app: ASGIApp, *, protocol: type[Sockets] = Sockets, keep_alive_s: int = 5) -> Iterator[int]:
     """Serve an application; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
     config = uvicorn.Config(
         app, http=protocol, log_config=None, access_log=False, lifespan="off", timeout_keep_alive=keep_alive_s
     )
@@ -41,7 +44,10 @@ def running(app: ASGIApp, *, protocol: type[Sockets] = Sockets, keep_alive_s: in
 
 
 def connect(port: int) -> socket.socket:
-    made = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT_S)
+    made = socket.socket()
+    made.settimeout(TIMEOUT_S)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    made.connect(("127.0.0.1", port))
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
 

@@ -1,7 +1,9 @@
 """A real server on loopback, for the tests of what clients meet."""
 
+import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import Any
 from retouch.engine.settings import EngineSettings
 from retouch.inpainter import Inpainter
 from retouch.safety.checkers import ImageChecker
-from retouch.serve.server import server_of
 from retouch.serve.service import Service
 from retouch.serve.settings import ServeSettings
 from retouch.serve.start import start
@@ -24,19 +25,27 @@ class Served:
     url: str
 
 
+def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> None:
+    """Wait for something that other threads bring about."""
+    deadline = time.monotonic() + within_s
+    while not claim():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.005)
+
+
 @contextmanager
 def served(
     model: Path | None = None, *, checkers: Sequence[ImageChecker] | None = None, **settings: Any
 ) -> Iterator[Served]:
     """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`."""
-    chosen = ServeSettings(port=0, **settings)
+    folder = tempfile.TemporaryDirectory()
+    chosen = ServeSettings(port=0, **({"jobs_folder": Path(folder.name)} | settings))
 
     def load() -> list[Inpainter]:
         engine = EngineSettings(rows_per_call=chosen.rows_per_call)
         return [Inpainter.load(model, settings=engine, limits=chosen.limits(), checkers=checkers)]
 
-    service, app = start(chosen, load)
-    server = server_of(app, service)
+    server = start(chosen, load)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
@@ -44,8 +53,9 @@ def served(
         assert thread.is_alive(), "the server ended before it listened"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(service, f"http://127.0.0.1:{port}")
+        yield Served(server.service, f"http://127.0.0.1:{port}")
     finally:
         server.should_exit = True
         thread.join(20)
+        folder.cleanup()
         assert not thread.is_alive()

@@ -5,7 +5,7 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 from tests.serve.pictures import hole, photo, png
-from tests.serve.serving import Served, served
+from tests.serve.serving import Served, served, until
 
 IMAGE, MASK = photo(), hole()
 FILES = {"image": ("a.png", png(IMAGE)), "mask": ("m.png", png(np.zeros_like(IMAGE), alpha=~MASK))}
@@ -32,14 +32,6 @@ def form(steps: int, **fields: Any) -> dict[str, str]:
     return {"prompt": "a cat", "num_inference_steps": str(steps), "seed": "3"} | {
         k: str(v) for k, v in fields.items()
     }
-
-
-def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> None:
-    """Wait for something that other threads bring about."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
 
 
 def open_request(url: str, steps: int) -> socket.socket:
@@ -134,7 +126,7 @@ def test_a_slow_body_takes_no_place(small: Served) -> None:
         for connection in slow:
             connection.sendall(head.encode())
         assert httpx.post(small.url + EDITS, data=form(2), files=FILES, timeout=60).status_code == 200
-        assert small.service.admission.rows == 0
+        until(lambda: small.service.admission.rows == 0)
     finally:
         for connection in slow:
             connection.close()

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.serve.test_load import EDITS, FILES, form, until
+from tests.serve.serving import until
+from tests.serve.test_load import EDITS, FILES, form
 
 
 @contextmanager
@@ -129,7 +130,10 @@ def test_sighup_loads_the_weights_again_beside_running_work(checkpoint: Path) ->
 )
 def test_a_wrong_setting_never_starts_half_a_server(options: list[str], word: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "retouch.cli", "serve", "--check", *options], capture_output=True, text=True
+        [sys.executable, "-m", "retouch.cli", "serve", "--check", *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 2
     assert word in done.stderr
@@ -139,6 +143,7 @@ def test_a_wrong_setting_never_starts_half_a_server(options: list[str], word: st
 def test_check_starts_nothing(checkpoint: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "retouch.cli", "serve", "--check", "--model", str(checkpoint)],
+        check=False,
         capture_output=True,
         text=True,
     )

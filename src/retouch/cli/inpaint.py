@@ -13,6 +13,7 @@ from retouch.cli.loading import Checkpoint
 from retouch.cli.outcome import write
 from retouch.cli.outputs import Destination
 from retouch.cli.progress import watching
+from retouch.cli.safeguards import safeguards
 from retouch.request import InpaintRequest, validate
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
@@ -35,6 +36,8 @@ def inpaint(
     num_images_per_prompt: options.Variants = None,
     scheduler: options.Scheduler = None,
     safety: options.Safety = None,
+    screen_input: options.ScreenInput = False,
+    content_safety: options.ContentSafety = False,
     reference: options.Reference = None,
     deadline_s: options.Deadline = None,
     mask_polarity: options.MaskPolarity = None,
@@ -72,7 +75,8 @@ def inpaint(
     request = _request(given)
     destination = Destination(output, grid=grid, inputs=_input_files(image, mask_image), overwrite=overwrite)
     destination.check(request.num_images_per_prompt, as_json=as_json)
-    with Checkpoint.of(given).load() as inpainter:
+    guarded = safeguards(screen_input=screen_input, content_safety=content_safety, safety=safety)
+    with Checkpoint.of(given).load(**guarded) as inpainter:
         with watching("repainting") as watch:
             result = inpainter.run(request, on_progress=watch)
         outcome = write(result, inpainter.bundle, destination, metadata=not no_metadata)

@@ -15,6 +15,7 @@ from retouch.errors import Cancelled
 COMMANDS = {
     "inpaint": "Repaint the masked part of a picture.",
     "serve": "Serve a model over HTTP.",
+    "batch": "Repaint the rows of tables and folders.",
     "models": "List, show and download checkpoints.",
     "replay": "Make a saved result again and say whether it is identical.",
     "doctor": "Show what is installed, and test that a fill works here.",

@@ -113,6 +113,16 @@ Deadline = Annotated[
 Safety = Annotated[
     SafetyPolicy | None, _field("safety", "--safety", text="What to do with a picture that the checker refuses.")
 ]
+ScreenInput = Annotated[
+    bool, typer.Option("--screen-input", help="Let the checker look at the picture that comes in, too.")
+]
+ContentSafety = Annotated[
+    bool,
+    typer.Option(
+        "--content-safety",
+        help="Also ask Azure AI Content Safety, of what comes in and goes out; reads CONTENT_SAFETY_ENDPOINT.",
+    ),
+]
 
 # How to read the mask, and how much of the picture the model sees.
 MaskPolarity = Annotated[

@@ -1,5 +1,6 @@
 """`retouch serve`: the server, from its options and the environment."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ import typer
 
 from retouch.cli import options
 from retouch.cli.loading import Checkpoint
+from retouch.cli.safeguards import safeguards
 from retouch.errors import BadInput
 from retouch.request import SafetyPolicy
 
@@ -79,14 +81,15 @@ def serve(
     checkpoints = [Checkpoint.of(given | {"device": name}) for name in device.split(",")]
     for checkpoint in checkpoints:
         checkpoint.check()
-    from retouch.serve import server, start
+    from retouch.serve import start
+    from retouch.serve.logs import write_logs
 
     if check:
         start.check(settings)
         typer.echo("settings and model are in order", err=True)
         return
-    service, application = start.start(settings, lambda: _load(checkpoints, settings))
-    server.server_of(application, service).run()
+    write_logs(logging.getLevelNamesMapping()[settings.log_level.upper()])
+    start.start(settings, lambda: _load(checkpoints, settings)).run()
 
 
 def _settings(given: Mapping[str, Any]) -> "ServeSettings":
@@ -120,4 +123,6 @@ def _load(checkpoints: "Sequence[Checkpoint]", settings: "ServeSettings") -> "li
     from retouch.engine.settings import EngineSettings
 
     engine = EngineSettings(rows_per_call=settings.rows_per_call)
-    return [one.load(settings=engine, limits=settings.limits()) for one in checkpoints]
+    asked = {"screen_input": settings.screen_input, "content_safety": settings.content_safety}
+    guarded = safeguards(**asked, safety=settings.safety)
+    return [one.load(settings=engine, limits=settings.limits(), **guarded) for one in checkpoints]

@@ -29,7 +29,8 @@ from retouch.imaging.limits import DecodeLimits
 U8 = NDArray[np.uint8]
 PICTURES = ("jpg", "jpeg", "png", "webp")
 MAX_TEXT_BYTES = 4 * 2**20
-_TEXTS, _TOO_LARGE = ("txt", "json"), "too large"
+_TEXTS = ("txt", "json")
+TOO_LARGE = "too large"
 _BRACES = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 
 
@@ -119,8 +120,8 @@ class ShardReader:
                 self.tally.broken[f"shard: {error}"] += 1
 
     def _read_shard(self, number: int, done: int) -> Iterator[Sample]:
-        with closing(_open(self.shards[number])) as file:
-            for index, (key, files) in enumerate(_groups(TarStream(file), self.limits, self.tally)):
+        with closing(open_shard(self.shards[number])) as file:
+            for index, (key, files) in enumerate(groups(TarStream(file), self.limits, self.tally)):
                 if index < done:
                     continue
                 try:
@@ -132,16 +133,17 @@ class ShardReader:
                 yield sample
 
 
-def _open(shard: str) -> IO[bytes]:
+def open_shard(shard: str) -> IO[bytes]:
+    """Open a shard, local or at an address; BrokenTar if that fails."""
     with foreign_as(BrokenTar("cannot be opened")):
         if "://" not in shard:
             return Path(shard).open("rb")
-        import fsspec  # type: ignore[import-untyped]  # ships no types
+        import fsspec
 
         return cast("IO[bytes]", fsspec.open(shard, "rb").open())
 
 
-def _groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
+def groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Yield neighbours of one stem as (key, files by ending); every stem counts, broken or not."""
     most = {**dict.fromkeys((*PICTURES, "mask.png"), limits.image_bytes), **dict.fromkeys(_TEXTS, MAX_TEXT_BYTES)}
     key, files, held = "", dict[str, bytes](), 0
@@ -165,15 +167,15 @@ def _groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tupl
             continue
         held += member.size
         if member.size > limit or held > 2 * limits.image_bytes + MAX_TEXT_BYTES:
-            files = {_TOO_LARGE: b""}
-        elif _TOO_LARGE not in files:
+            files = {TOO_LARGE: b""}
+        elif TOO_LARGE not in files:
             files[ending.lower()] = tar.content(member)
     if files:
         yield key, files
 
 
 def _decode(key: str, files: dict[str, bytes], limits: DecodeLimits, position: Position) -> Sample:
-    if _TOO_LARGE in files:
+    if TOO_LARGE in files:
         raise BrokenSample("file too large")
     ending = next((ending for ending in PICTURES if ending in files), None)
     if ending is None:

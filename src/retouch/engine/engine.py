@@ -16,7 +16,7 @@ from retouch.engine.calls import ModelCalls
 from retouch.engine.plan import Plan
 from retouch.engine.scheduler import Scheduler, Stage
 from retouch.engine.settings import EngineSettings
-from retouch.engine.stages import PromptMemory, Stages, failed
+from retouch.engine.stages import PictureMemory, PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
 from retouch.engine.trajectory import Trajectory
 from retouch.engine.workers import release_workers
@@ -76,7 +76,8 @@ class Engine:
         self._clock = clock
         self._calls = ModelCalls(bundle, self.settings)
         memory = PromptMemory(self.settings.remembered_prompts)
-        self._stages = Stages(self._calls, memory, rows_per_call=self.settings.rows_per_call)
+        pictures = PictureMemory(self.settings.remembered_pictures)
+        self._stages = Stages(self._calls, memory, pictures, rows_per_call=self.settings.rows_per_call)
         self._changed = threading.Condition()
         self._scheduler: Scheduler[Trajectory] = Scheduler(self.settings, self._calls.sizes)
         self._futures: dict[Trajectory, Future[Denoised]] = {}

@@ -17,6 +17,7 @@ class EngineSettings:
         active_calls: UNet calls' worth of rows that take turns; who comes later waits for a place. More of them
             means shorter waits for a first step and longer ones for the last.
         remembered_prompts: embeddings that are kept for prompts that come again.
+        remembered_pictures: posteriors that are kept for pictures that come again with the same mask.
         is_tuned: run faster layers where there are some for the device; the numbers differ by rounding only.
     """
 
@@ -26,4 +27,5 @@ class EngineSettings:
     max_queued_bytes: int = 2 * 2**30
     active_calls: int = 4
     remembered_prompts: int = 64
+    remembered_pictures: int = 64
     is_tuned: bool = True

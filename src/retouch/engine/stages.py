@@ -1,11 +1,10 @@
 """Stages: one call for a group of trajectories, and what each of them takes from it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, MutableMapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 import torch
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from retouch.engine.calls import ModelCalls, finite_rows
 from retouch.engine.conditioning import Conditioning
@@ -39,25 +38,27 @@ class PromptMemory:
 
 
 class PictureMemory:
-    """Posteriors of pictures whose tensors are still in use: the variants of a request bring the very same.
+    """Posteriors of the latest pictures, by their content: variants, and requests over one picture, share them.
 
     Used by the engine's thread alone.
     """
 
-    def __init__(self) -> None:
-        # Beside them stands the mask, not the plan: that holds the image, which would never be forgotten.
-        self._posteriors: MutableMapping[torch.Tensor, tuple[Hashable, torch.Tensor, torch.Tensor]]
-        self._posteriors = WeakTensorKeyDictionary()
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._known: OrderedDict[Hashable, torch.Tensor] = OrderedDict()
 
-    def recall(self, trajectory: Trajectory) -> torch.Tensor | None:
-        """Return the posteriors of a trajectory's pictures, if they were encoded before."""
-        key, _, posteriors = self._posteriors.get(trajectory.plan.image, (None, None, None))
-        return posteriors if key == trajectory.pictures_key else None
+    def recall(self, key: Hashable) -> torch.Tensor | None:
+        """Return the posteriors of pictures, if they were encoded before."""
+        if key not in self._known:
+            return None
+        self._known.move_to_end(key)
+        return self._known[key]
 
-    def remember(self, trajectory: Trajectory, posteriors: torch.Tensor) -> None:
-        """Keep (pictures, 2 C, h, w) posteriors for as long as the plan's image lives."""
-        plan = trajectory.plan
-        self._posteriors[plan.image] = (trajectory.pictures_key, plan.mask, posteriors)
+    def remember(self, key: Hashable, posteriors: torch.Tensor) -> None:
+        """Keep (pictures, 2 C, h, w) posteriors, and forget those that were not asked for the longest."""
+        self._known[key] = posteriors
+        while len(self._known) > self._size:
+            self._known.popitem(last=False)
 
 
 class Stages:
@@ -67,10 +68,12 @@ class Stages:
     were, so that it can be tried again in smaller parts.
     """
 
-    def __init__(self, calls: ModelCalls, memory: PromptMemory, *, rows_per_call: int) -> None:
+    def __init__(
+        self, calls: ModelCalls, memory: PromptMemory, pictures: PictureMemory, *, rows_per_call: int
+    ) -> None:
         self._calls = calls
         self._memory = memory
-        self._pictures = PictureMemory()
+        self._pictures = pictures
         self._rows_per_call = rows_per_call
         self._stages: dict[Stage, Callable[[Sequence[Trajectory]], None]] = {
             Stage.TEXT: self._encode_text,
@@ -106,7 +109,7 @@ class Stages:
             self._apply(one, [finite[prompt] for prompt in one.prompts], partial(one.take_conditioning, own))
 
     def _encode_pictures(self, group: Sequence[Trajectory]) -> None:
-        recalled = {one.pictures_key: self._pictures.recall(one) for one in group}
+        recalled = {one.pictures_key: self._pictures.recall(one.pictures_key) for one in group}
         known = {key: posteriors for key, posteriors in recalled.items() if posteriors is not None}
         new = {one.pictures_key: one for one in group if one.pictures_key not in known}
         finite = {key: [True] for key in known}
@@ -119,7 +122,7 @@ class Stages:
                 known[key], finite[key] = posteriors[part].clone(), flags[part]
                 start = part.stop
                 if all(finite[key]):
-                    self._pictures.remember(new[key], known[key])
+                    self._pictures.remember(key, known[key])
         for one in group:
             self._apply(one, finite[one.pictures_key], partial(one.take_posteriors, known[one.pictures_key]))
 

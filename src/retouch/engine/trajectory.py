@@ -1,5 +1,6 @@
 """The trajectory: one plan on its way from noise to picture, owner of all that is its own."""
 
+import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from types import MappingProxyType
 
@@ -26,6 +27,7 @@ class Trajectory:
 
     Attributes:
         kind, since: what it waits for, and since when.
+        pictures_key: equal where `pictures` are.
         is_cancelled: set by the caller, seen before the next call.
         failure, result: how it ended; neither while it is on its way.
         seconds: before the first call (`queued`), and inside the calls it shared, by kind.
@@ -59,6 +61,8 @@ class Trajectory:
         self._guidance = _guidance_embedding(plan, bundle)
         self._is_guided = plan.guidance_scale > 1.0 and self._guidance is None
         self._needs_image = bundle.kind == "blend" or plan.strength < 1.0
+        content = _digest(plan.image), _digest(plan.mask), plan.masked_content
+        self.pictures_key: Hashable = (content, self._needs_image)
         height, width = (side // bundle.vae_factor for side in plan.image.shape[1:])
         self._shape = (1, bundle.latent_channels, height, width)
         self._latents = self._noise = self._image_latents = self._extra = torch.empty(0)
@@ -122,11 +126,6 @@ class Trajectory:
         if self._bundle.kind == "concat":
             pictures.append(plan.masked_image)
         return pictures
-
-    @property
-    def pictures_key(self) -> Hashable:
-        """Return what is equal where `pictures` are the very same, while both plans live."""
-        return id(self.plan.image), id(self.plan.mask), self.plan.masked_content, self.rows
 
     def take_posteriors(self, posteriors: torch.Tensor) -> None:
         """Take (pictures, 2 C, h, w) posteriors of `pictures`, or their latents; make the first latents.
@@ -212,6 +211,11 @@ class Trajectory:
 
     def _is_posterior(self, encoded: torch.Tensor) -> bool:
         return encoded.shape[1] > self._shape[1]
+
+
+def _digest(picture: torch.Tensor) -> tuple[torch.Size, bytes]:
+    """Return what tells a picture from another: its shape, and a hash of its samples."""
+    return picture.shape, hashlib.sha256(picture.contiguous().numpy().data).digest()
 
 
 def check_sides(plan: Plan, bundle: ModelBundle) -> None:

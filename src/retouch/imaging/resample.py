@@ -45,9 +45,9 @@ def _cover_axis(mask: Mask, size: int) -> Mask:
     places = np.arange(size, dtype=np.int64)
     first = places * source // size
     behind = -(-(places + 1) * source // size)
-    counts = np.zeros((source + 1, mask.shape[1]), np.int32)
-    np.cumsum(mask, axis=0, out=counts[1:])
-    return counts[behind] > counts[first]
+    # Every second entry is what lies between two results, and left out; the row added is where the last one ends.
+    bounds = np.stack((first, behind), axis=1).ravel()
+    return np.logical_or.reduceat(np.concatenate((mask, mask[:1])), bounds)[::2]
 
 
 def mirrored(size: int, wanted: int, *, before: int = 0) -> NDArray[np.intp]:

@@ -2,8 +2,11 @@
 
 import os
 import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import IO
 
 from retouch.errors import ImageFormatError
 from retouch.imaging.choices import FileFormat
@@ -55,33 +58,54 @@ def save_picture(
     return encoding_warnings(picture, kind, metadata=metadata, quality=quality)
 
 
-def write_atomically(path: "str | PathLike[str]", data: bytes) -> None:
+def write_atomically(path: "str | PathLike[str]", data: bytes | Iterable[bytes]) -> None:
     """Write a file so that its path holds the old content or the whole new one, even after a crash.
 
+    Args:
+        data: the content, or its pieces in order.
     Raises:
         OSError: it could not be written; nothing is left behind.
     """
+    with replace_with(path) as file:
+        for piece in (data,) if isinstance(data, bytes) else data:
+            file.write(piece)
+
+
+@contextmanager
+def replace_with(path: "str | PathLike[str]") -> Iterator[IO[bytes]]:
+    """Give a file to write into, which takes the place of `path` when the block ends well.
+
+    Raises:
+        OSError: it could not be written; the path then holds what it held before, and nothing is left behind.
+    """
     target = Path(path)
-    # In the same folder, because a rename is atomic within one file system only.
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    temporary, file = open_beside(target)
     try:
-        # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-            file.write(data)
+        with file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    if os.name == "posix":  # elsewhere no folder can be opened
+        sync(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
+def open_beside(target: Path) -> tuple[Path, IO[bytes]]:
+    """Open a new temporary file in the folder of `target`, hidden and ending in `.tmp`, for writing.
+
+    In the same folder, because a rename is atomic within one file system only.
+    """
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.tmp")
+    # Exclusive, so that no link laid out by another is followed; the mode is the user's own default.
+    return temporary, os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb")
+
+
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the names in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -43,7 +43,7 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             writer = _connect(path)
             try:
-                _settle_durability(writer)
+                _settle_writing(writer)
                 _settle_schema(writer, schema, version)
             except BaseException:
                 writer.close()
@@ -124,13 +124,14 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
 
 
-def _settle_durability(connection: sqlite3.Connection) -> None:
-    """Make each commit wait until it is on the disk."""
+def _settle_writing(connection: sqlite3.Connection) -> None:
+    """Make each commit wait until it is on the disk, and leave nothing of what is deleted."""
     # Where shared memory is missing (some network file systems) SQLite stays with the journal that it deletes, and
     # only EXTRA makes that deletion durable.
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted, such as a prompt, is overwritten
 
 
 def _settle_schema(connection: sqlite3.Connection, schema: str, version: int) -> None:

@@ -1,7 +1,11 @@
 """What a store keeps: who must go to make room, and when."""
 
 import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Self
 
 from retouch.errors import QueueFull, RateLimited
 from retouch.jobs import rows
@@ -9,13 +13,13 @@ from retouch.jobs.bundles import Bundle
 from retouch.jobs.job import JobDraft
 from retouch.jobs.store import JobLimits, Swept
 
-# What takes part in the answer of an index alone, because `create` asks it each time.
-_BYTES = "SELECT coalesce(sum(size_bytes), 0) FROM jobs WHERE expired_at IS NULL"
-_UNFINISHED_BYTES = _BYTES + " AND ended_at IS NULL"
-_FINISHED = "SELECT number, ended_at, size_bytes FROM jobs WHERE expired_at IS NULL AND ended_at IS NOT NULL"
-_FINISHED_COUNT = "SELECT count(*) FROM jobs WHERE expired_at IS NULL AND ended_at IS NOT NULL"
+_HELD = "SELECT coalesce(sum(size_bytes), 0), count(ended_at) FROM jobs WHERE expired_at IS NULL"
+_UNFINISHED_BYTES = "SELECT coalesce(sum(size_bytes), 0) FROM jobs WHERE expired_at IS NULL AND ended_at IS NULL"
 _UNFINISHED_OF_OWNER = "SELECT count(*) FROM jobs WHERE owner = ? AND ended_at IS NULL"
-_OVER_TIME = _FINISHED + " AND ended_at <= ?"
+_FINISHED = "SELECT number FROM jobs WHERE expired_at IS NULL AND ended_at IS NOT NULL ORDER BY ended_at, number"
+_NOT_EXPIRED = "SELECT number FROM jobs WHERE expired_at IS NULL"
+_SIZE_IF_FINISHED = "SELECT size_bytes FROM jobs WHERE number = ? AND expired_at IS NULL AND ended_at IS NOT NULL"
+_OVER_TIME = "SELECT number FROM jobs WHERE expired_at IS NULL AND ended_at <= ?"
 _FORGET_OLD = "DELETE FROM jobs WHERE expired_at <= ?"
 _FORGET_MANY = """
 DELETE FROM jobs WHERE number IN (
@@ -24,26 +28,39 @@ DELETE FROM jobs WHERE number IN (
 
 
 class Recency:
-    """When the blobs of jobs were last read; in memory, because reading must not wait for the disk.
+    """The numbers of jobs in the order of their last use, which is to end or to have a blob read.
 
-    Mutable; each method is one step of a dictionary, so any thread may call it.
+    In memory alone, because reading must not wait for the disk. It is a hint: what is finished, the table knows.
+    Mutable, from any thread.
     """
 
-    def __init__(self) -> None:
-        self._read_at: dict[int, int] = {}
+    def __init__(self, numbers: Iterable[int]) -> None:
+        self._order = OrderedDict.fromkeys(numbers)
+        self._lock = threading.Lock()
 
-    def note(self, number: int, now: datetime) -> None:
-        self._read_at[number] = rows.stamp(now)
+    @classmethod
+    def read(cls, connection: sqlite3.Connection) -> Self:
+        """Return the order that is known after a start: that in which the finished jobs ended."""
+        return cls(number for (number,) in connection.execute(_FINISHED))
 
-    def last_use(self, number: int, ended_at: int) -> int:
-        """When a job ended, or its blobs were read after that."""
-        return max(ended_at, self._read_at.get(number, ended_at))
+    def note(self, number: int) -> None:
+        """Make a job the one that was used last."""
+        with self._lock:
+            self._order[number] = None
+            self._order.move_to_end(number)
 
-    def prune(self, before: datetime) -> None:
-        """Forget what was read before a time."""
-        for number, read_at in list(self._read_at.items()):
-            if read_at < rows.stamp(before):
-                self._read_at.pop(number, None)
+    def in_order(self) -> list[int]:
+        """Return all jobs, the one that was not used for longest first."""
+        with self._lock:
+            return list(self._order)
+
+    def prune(self, connection: sqlite3.Connection) -> None:
+        """Forget the jobs that are expired; not within a change, which may be undone."""
+        noted = set(self.in_order())
+        expired = noted - {number for (number,) in connection.execute(_NOT_EXPIRED)}
+        with self._lock:
+            for number in expired:
+                self._order.pop(number, None)
 
 
 def check_admission(connection: sqlite3.Connection, limits: JobLimits, draft: JobDraft) -> None:
@@ -78,18 +95,18 @@ def make_room(
     Returns:
         The bundles to delete after the commit.
     """
-    bytes_over = _number(connection, _BYTES) - limits.total_bytes
-    jobs_over = _number(connection, _FINISHED_COUNT) - limits.finished_jobs
+    held_bytes, finished = connection.execute(_HELD).fetchone()
+    bytes_over, jobs_over = held_bytes - limits.total_bytes, finished - limits.finished_jobs
     if bytes_over <= 0 and jobs_over <= 0:
         return []
     dropped = []
-    finished = connection.execute(_FINISHED).fetchall()
-    for number, _, size in sorted(finished, key=lambda job: (recency.last_use(job[0], job[1]), job[0])):
+    for number in recency.in_order():
         if bytes_over <= 0 and jobs_over <= 0:
             break
-        if number != spare and (size or jobs_over > 0):
+        size = connection.execute(_SIZE_IF_FINISHED, (number,)).fetchone()
+        if size and number != spare and (size[0] or jobs_over > 0):
             dropped.append(rows.expire(connection, number, now))
-            bytes_over, jobs_over = bytes_over - size, jobs_over - 1
+            bytes_over, jobs_over = bytes_over - size[0], jobs_over - 1
     return dropped
 
 
@@ -98,7 +115,7 @@ def sweep(
 ) -> tuple[Swept, list[Bundle]]:
     """Let jobs expire that are over their time or over the limits, and forget old or many expired ones."""
     over_time = connection.execute(_OVER_TIME, (rows.stamp(now - limits.time_to_live),)).fetchall()
-    dropped = [rows.expire(connection, number, now) for number, *_ in over_time]
+    dropped = [rows.expire(connection, number, now) for (number,) in over_time]
     dropped += make_room(connection, limits, recency, now)
     forgotten = connection.execute(_FORGET_OLD, (rows.stamp(now - limits.remembered_for),)).rowcount
     forgotten += connection.execute(_FORGET_MANY, (limits.finished_jobs,)).rowcount

@@ -4,7 +4,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from retouch.jobs.job import (
 )
 from retouch.jobs.reserve import Reserve
 from retouch.jobs.rows import Row
-from retouch.jobs.store import PAGE_LIMIT, JobLimits, Page, Submission, Swept
+from retouch.jobs.store import PAGE_LIMIT, JobLimits, JobStore, Page, Submission, Swept
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], tuple[T, Sequence[Bundle]]]
@@ -46,7 +46,7 @@ _INTERRUPTED = Outcome(
 )
 
 
-def utc_now() -> datetime:
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -59,11 +59,13 @@ class SqliteJobStore:
     _database: Database
     _bundles: BundleFolder
     _reserve: Reserve
+    _recency: room.Recency
     _now: Callable[[], datetime]
-    _recency: room.Recency = field(default_factory=room.Recency)
 
     @classmethod
-    def open(cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = utc_now) -> Self:
+    def open(
+        cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = _utc_now
+    ) -> Self:
         """Open the store in a folder, or make it; delete what a crash left half-written.
 
         Raises:
@@ -77,10 +79,13 @@ class SqliteJobStore:
             database = Database.open(folder / "jobs.sqlite3", schema=rows.SCHEMA, version=rows.SCHEMA_VERSION)
             undo.callback(database.close)
             bundles = BundleFolder.make(folder / "blobs")
-            store = cls(limits or JobLimits(), locked, database, bundles, Reserve(folder / "reserve"), now)
+            with database.reading() as connection:
+                recency = room.Recency.read(connection)
+            reserve = Reserve(folder / "reserve")
+            store = cls(limits or JobLimits(), locked, database, bundles, reserve, recency, now)
             store._settle_files()
             undo.pop_all()
-        store._reserve.fill()
+        reserve.fill()
         return store
 
     def create(self, draft: JobDraft) -> Submission:
@@ -124,10 +129,10 @@ class SqliteJobStore:
             raise Gone("the job is expired, and its pictures are deleted", hint="send the request again")
         place = row.bundle.find(name)
         if place is None:
-            raise NotFound(f"the job has no {name} now", hint=f"it is {row.job.state}")
+            raise NotFound("the job has no such picture now", hint=f"it is {row.job.state}")
         blob = self._bundles.read(row.bundle, *place)
         if blob is not None:
-            self._recency.note(row.number, self._now())
+            self._recency.note(row.number)
             return blob
         if self._row(owner, job_id).bundle == row.bundle:
             raise StorageFailed("a file of the job is missing", hint="send the request again")
@@ -145,6 +150,9 @@ class SqliteJobStore:
 
     def requeue(self, job_id: str) -> Job:
         def change(connection: sqlite3.Connection) -> tuple[Job, Sequence[Bundle]]:
+            row = rows.find(connection, job_id)
+            if row and row.job.state is JobState.QUEUED:
+                return row.job, ()
             row = _row_to_change(connection, job_id, JobState.QUEUED)
             return rows.requeue(connection, row, attempts=row.job.attempts - 1), ()
 
@@ -160,9 +168,9 @@ class SqliteJobStore:
         return self._write(partial(self._settle_unfinished, resume))
 
     def sweep(self) -> Swept:
-        now = self._now()
-        swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=now))
-        self._recency.prune(now - self.limits.time_to_live)
+        swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=self._now()))
+        with self._database.reading() as connection:
+            self._recency.prune(connection)
         self._reserve.fill()
         return swept
 
@@ -222,6 +230,7 @@ class SqliteJobStore:
     ) -> tuple[Job, Sequence[Bundle]]:
         row, now = _row_to_change(connection, job_id, outcome.state), self._now()
         job = rows.end(connection, row, outcome, bundle, now)
+        self._recency.note(row.number)
         return job, [row.bundle, *room.make_room(connection, self.limits, self._recency, now, spare=row.number)]
 
     def _settle_unfinished(
@@ -234,6 +243,7 @@ class SqliteJobStore:
                 jobs.append(rows.requeue(connection, row, attempts=row.job.attempts))
             else:
                 jobs.append(rows.end(connection, row, _INTERRUPTED, NO_BLOBS, self._now()))
+                self._recency.note(row.number)
                 dropped.append(row.bundle)
         return jobs, dropped
 
@@ -276,6 +286,10 @@ class SqliteJobStore:
             value, dropped = self._database.write(change)
         self._bundles.delete(dropped)
         return value
+
+
+# The signatures are compared here, and not only where a server first uses the store.
+_CONFORMS: type[JobStore] = SqliteJobStore
 
 
 def _row_to_change(connection: sqlite3.Connection, job_id: str, following: JobState) -> Row:

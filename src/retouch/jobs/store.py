@@ -126,8 +126,10 @@ class JobStore(Protocol):
     def requeue(self, job_id: str) -> Job:
         """Put a running job back, because the server stops in good order; the attempt does not count.
 
+        A job that still waits stays as it is.
+
         Raises:
-            Conflict: it is not running (any more).
+            Conflict: it has ended.
         """
 
     def finish(self, job_id: str, outcome: Outcome) -> Job:

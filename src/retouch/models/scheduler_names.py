@@ -102,6 +102,19 @@ def look_up(name: str) -> tuple[str, Options, Options]:
     raise unknown(name)
 
 
+def parted(name: str) -> tuple[str, str]:
+    """Return what `look_up` takes a name for, as the menus spell it: the sampler, and the schedule type behind it.
+
+    The schedule is "" where none stands there; a name of which nothing is known comes back as it is.
+    """
+    plain = _plain(name)
+    for schedule in _ENDINGS:
+        before = _before(plain, schedule)
+        if found := next((one for one in (*SAMPLERS, *CLASSES, *REFUSED) if _plain(one) == before), None):
+            return found, schedule
+    return name, ""
+
+
 def known_schedulers() -> tuple[str, ...]:
     """Return every name of a sampler, without the schedule types that may stand behind it."""
     return (*sorted(SAMPLERS), *CLASSES)

@@ -26,13 +26,16 @@ class ImageChecker(Protocol):
     It decides itself how much it looks at: `exhibit.views()` leaves nothing unseen, which is what a small local
     classifier needs; `exhibit.looks()` are whole pictures, one or three, for a service that is paid by the call.
     What it cannot look at it must not pass over: any exception counts as a refusal, and so does no score at all.
-    Implementations may be called from several threads.
+    Implementations may be called from several threads. One that works on this machine alone, at no cost but time,
+    says `is_local`: it is asked for previews, too, and is not shown masks.
     """
 
     @property
     def name(self) -> str: ...
     @property
     def version(self) -> str: ...
+    @property
+    def is_local(self) -> bool: ...
 
     def check(self, exhibit: Exhibit) -> Sequence[Score]:
         """Return a score for each category and view."""
@@ -43,6 +46,7 @@ class ViewChecker(ABC):
     """A checker that knows one category and looks at square views, some at a time."""
 
     name: str
+    is_local: bool = True
     category: str = "nsfw"
     threshold: float
     near: float
@@ -162,6 +166,11 @@ class StableDiffusionChecker(ViewChecker):
             (cosine - getattr(self._checker, f"{concepts}_weights").float()).cpu().numpy()
         )
         return margins
+
+
+def is_local(checker: ImageChecker) -> bool:
+    """Tell whether a checker works on this machine; one that does not say is taken for a service."""
+    return bool(getattr(checker, "is_local", False))
 
 
 def choose_checkers(

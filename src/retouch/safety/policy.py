@@ -131,13 +131,14 @@ def enforce(picture: Picture, verdict: Verdict) -> Picture:
     if verdict.policy == "error":
         what = "was refused by" if verdict.decision == "flag" else "could not be checked by"
         raise Blocked(
-            f"the picture {what} the safety checker {_names(verdict)}",
+            f"the picture {what} the safety checker {names_in(verdict)}",
             hint="another prompt or seed; the operator sets the policy (black, blur, error, off)",
         )
     return blurred(picture) if verdict.policy == "blur" else blackened(picture)
 
 
-def _names(verdict: Verdict) -> str:
+def names_in(verdict: Verdict) -> str:
+    """Return the names of the checkers that found something."""
     return ", ".join(dict.fromkeys(finding.checker for finding in verdict.findings)) or "(none)"
 
 

@@ -32,11 +32,12 @@ class ScreenFinding:
 
 @dataclass(frozen=True, slots=True)
 class ScreenResult:
-    """The outcome of screening one prompt."""
+    """The outcome of screening a text; `subject` names which."""
 
     decision: Literal["pass", "block"]
     findings: tuple[ScreenFinding, ...] = ()
     version: str = VERSION
+    subject: str = "prompt"
 
     def as_dict(self) -> dict[str, Any]:
         """Return what clients and metadata may hold: the categories, not the terms."""
@@ -47,14 +48,14 @@ class ScreenResult:
         }
 
     def enforce(self) -> None:
-        """Raise if the prompt is blocked.
+        """Raise unless the text passes.
 
         Raises:
-            Blocked: names the categories; a blocked prompt is refused under every policy.
+            Blocked: names the categories; a blocked text is refused under every policy.
         """
-        if self.decision == "block":
+        if self.decision != "pass":
             names = ", ".join(finding.category.replace("_", " ") for finding in self.findings)
-            raise Blocked(f"the prompt is refused: {names}", hint=_HINT)
+            raise Blocked(f"the {self.subject} is refused: {names}", hint=_HINT)
 
 
 def categories_for(policy: SafetyPolicy) -> frozenset[str]:

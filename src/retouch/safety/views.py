@@ -19,7 +19,7 @@ MIN_SIDE_PX = 256
 FOCUS_SHARE = 0.5
 MAX_VIEW_PX = 4096
 """Checkers scale a view to 224 or 256 pixels; a view as wide as the widest picture would take 800 MB."""
-_GREY = 127
+GREY = 127
 
 Pixels8 = NDArray[np.uint8]
 
@@ -109,20 +109,21 @@ def _colours(samples: NDArray[np.generic]) -> Pixels8:
 
 
 def _to_square(rgb: Pixels8) -> Pixels8:
-    rgb = _shrunk(rgb)
+    rgb = shrunk(rgb, MAX_VIEW_PX)
     height, width = rgb.shape[:2]
     side = max(height, width)
     if height == width:
         return np.ascontiguousarray(rgb)
-    square = np.full((side, side, 3), _GREY, dtype=np.uint8)
+    square = np.full((side, side, 3), GREY, dtype=np.uint8)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = rgb
     return square
 
 
-def _shrunk(rgb: Pixels8) -> Pixels8:
+def shrunk(rgb: Pixels8, side_px: int) -> Pixels8:
+    """Return (H, W, 3) averaged down until no side is longer than `side_px`."""
     height, width = rgb.shape[:2]
-    scale = MAX_VIEW_PX / max(height, width)
+    scale = side_px / max(height, width)
     if scale >= 1:
         return rgb
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 from starlette.types import ASGIApp
 
 from retouch import __version__
@@ -11,6 +12,7 @@ from retouch.serve import health
 from retouch.serve.answers import answer_errors, render
 from retouch.serve.body import BodyLimits
 from retouch.serve.dialects import dialects
+from retouch.serve.docs_page import docs_page
 from retouch.serve.doors import Doors, behind_doors
 from retouch.serve.entrance import Entrance
 from retouch.serve.guards import LOOPBACK_HOSTS
@@ -18,8 +20,8 @@ from retouch.serve.keys import Keyring
 from retouch.serve.service import Service
 
 
-def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
-    """Make the ASGI application over a service."""
+def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]:
+    """Make the ASGI application over a service, and return it with the entrance that stands in it."""
     app = FastAPI(
         title="retouch",
         version=__version__,
@@ -30,6 +32,11 @@ def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
     )
     answer_errors(app)
     app.include_router(health.routes(service))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(docs_page(app.openapi()))
+
     for dialect in dialects():
         app.include_router(dialect.routes(service), tags=[dialect.name])
     work = [route for dialect in dialects() for route in dialect.work]
@@ -43,14 +50,16 @@ def build_app(service: Service, *, keyring: Keyring) -> ASGIApp:
         admit=entrance.admit,
         limits=BodyLimits(body_bytes=settings.body_bytes, total_s=settings.body_read_s),
         render=render,
+        on_answer=service.metrics.answered,
     )
-    return behind_doors(entrance, doors)
+    return behind_doors(entrance, doors), entrance
 
 
 def _life_of(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        await service.open()
         yield
-        service.close()
+        await service.close()
 
     return life

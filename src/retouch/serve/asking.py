@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 from starlette.requests import Request
 from starlette.types import Scope
 
-from retouch.errors import Cancelled
+from retouch.errors import Cancelled, InvalidField
 from retouch.serve.admission import Lease
 from retouch.serve.forms import Form, FormLimits, parse_form
 from retouch.serve.keys import caller_of
+from retouch.serve.pictures import is_url, picture_bytes
 from retouch.serve.service import Service
 from retouch.serve.strict_json import JsonLimits, parse_json_object
 
@@ -48,6 +49,20 @@ async def form_of(request: Request, service: Service) -> Form:
     limits = FormLimits(file_bytes=service.settings.image_bytes)
     kind = request.headers.get("content-type", "")
     return await service.aside(parse_form, kind, await request.body(), limits=limits)
+
+
+async def picture_of(value: object, field: str, service: Service) -> bytes:
+    """Return the encoded picture that a text of a body holds in base64, or names by an address that is allowed.
+
+    Raises:
+        InvalidField: it is no text, or no base64.
+        ImageTooLarge, UrlRefused, UrlFailed: it is over the limit, or is not fetched.
+    """
+    if not isinstance(value, str):
+        raise InvalidField(field, "must be text", hint="send the picture in base64")
+    if is_url(value) and service.settings.picture_hosts:
+        return await service.fetch(value)
+    return await service.aside(picture_bytes, value, field=field, limits=service.limits)
 
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:

@@ -10,7 +10,7 @@ from retouch.serve.answer_headers import AnswerHeaders
 from retouch.serve.body import DEFAULT_BODY_LIMITS, Admit, Body, BodyLimits
 from retouch.serve.guards import ANY_HOST, LOOPBACK_HOSTS, Guards
 from retouch.serve.keys import KeyCheck, Keyring
-from retouch.serve.logs import RequestLog
+from retouch.serve.logs import OnAnswer, RequestLog
 from retouch.serve.refusals import LINGER_S, Refusals, Render, plain_answer
 from retouch.serve.request_ids import RequestIds
 
@@ -28,6 +28,7 @@ class Doors:
         admit: refuses work before its body is read.
         limits: of bodies.
         render: how what is refused here is said.
+        on_answer: is told of every answer.
         linger_s: how long the rest of a refused body is thrown away.
     """
 
@@ -39,6 +40,7 @@ class Doors:
     admit: Admit | None = None
     limits: BodyLimits = DEFAULT_BODY_LIMITS
     render: Render = plain_answer
+    on_answer: OnAnswer | None = None
     linger_s: float = LINGER_S
 
     def __post_init__(self) -> None:
@@ -59,4 +61,4 @@ def behind_doors(app: ASGIApp, doors: Doors) -> ASGIApp:
     guarded = Guards(for_keys, hosts=doors.hosts, cors_origins=doors.cors_origins, pages=doors.pages)
     refusing = Refusals(guarded, render=doors.render, linger_s=doors.linger_s)
     with_headers = AnswerHeaders(refusing, cors_origins=guarded.cors_origins)
-    return RequestIds(RequestLog(with_headers))
+    return RequestIds(RequestLog(with_headers, on_answer=doors.on_answer))

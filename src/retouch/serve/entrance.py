@@ -35,6 +35,18 @@ class Entrance:
                 return error
         return None
 
+    def shed(self, scope: Scope) -> RetouchError | None:
+        """Return what forbids anybody's work, and count it as answered; whose it would be is not known here."""
+        if not self._is_work(scope):
+            return None
+        try:
+            self._admission.check(None)
+        except RetouchError as error:
+            self._metrics.refused(error)
+            self._metrics.answered(routed_path(scope), scope["method"], error.status, 0.0)
+            return error
+        return None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take a place.
 

@@ -82,7 +82,7 @@ class Guards:
             if len(origins) > 1 or parsed is None or parsed["authority"] != authority:
                 raise _foreign_page()
         is_own = _OWN_SITE.issuperset(header_values(scope, b"sec-fetch-site"))
-        if not is_own and (origins or not self._is_link(scope)):
+        if not is_own and not self._is_link(scope):
             raise _foreign_page()
 
     def _checked_host(self, values: list[str]) -> str:

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from retouch.serve.keys import caller_of
 from retouch.serve.request_ids import request_id_of
 
+OnAnswer = Callable[[str, str, int, float], None]
 NO_ROUTE: Final = "(none)"
 MAX_MESSAGE_CHARS = 2_000
 MAX_FRAMES = 12
@@ -45,11 +46,15 @@ class RequestLog:
     Args:
         app: what stands further in.
         clock: monotonic seconds.
+        on_answer: is told the same: route, method, status and seconds.
     """
 
-    def __init__(self, app: ASGIApp, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, app: ASGIApp, *, clock: Callable[[], float] = time.monotonic, on_answer: OnAnswer | None = None
+    ) -> None:
         self.app = app
         self.clock = clock
+        self.on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,11 +72,15 @@ class RequestLog:
         try:
             await self.app(scope, receive, send_and_see)
         finally:
+            seconds = self.clock() - began
+            method, route = known_method(scope), route_template(scope)
+            if self.on_answer is not None:
+                self.on_answer(route, method, status, seconds)
             fields = {
-                "method": known_method(scope),
-                "route": route_template(scope),
+                "method": method,
+                "route": route,
                 "status": status,
-                "ms": round((self.clock() - began) * 1_000, 1),
+                "ms": round(seconds * 1_000, 1),
                 "request_id": request_id_of(scope),
                 "caller": caller_of(scope).id,
             }

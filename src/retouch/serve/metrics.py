@@ -42,7 +42,7 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
-    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer. `route` is a route's template, never a path that a client made up."""
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)

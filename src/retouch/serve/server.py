@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service = service
+        self.service = service
         self._loop: asyncio.AbstractEventLoop
         self._ending: asyncio.Task[None] | None = None
 
@@ -49,17 +49,17 @@ class Server(uvicorn.Server):
         if self._ending is None:
             self._ending = asyncio.create_task(self._drain(), name="retouch-drain")
             return
-        self._service.interrupt()
+        self.service.interrupt()
         self.should_exit = self.force_exit = True
 
     async def _drain(self) -> None:
         """Let what runs end within the grace time, give up what is left, then stop listening."""
-        self._service.drain()
-        deadline = self._loop.time() + self._service.settings.drain_s
-        log.info("draining: %d pictures under way", self._service.admission.rows)
-        while self._service.admission.rows and self._loop.time() < deadline:
+        self.service.drain()
+        deadline = self._loop.time() + self.service.settings.drain_s
+        log.info("draining: %d pictures under way", self.service.admission.rows)
+        while self.service.admission.rows and self._loop.time() < deadline:
             await asyncio.sleep(_TICK_S)
-        self._service.interrupt()
+        self.service.interrupt()
         self.should_exit = True
 
     def _reload(self) -> None:
@@ -67,20 +67,20 @@ class Server(uvicorn.Server):
 
     async def _reload_or_log(self) -> None:
         try:
-            await self._service.reload()
+            await self.service.reload()
             log.info("the model was loaded again")
         except RetouchError as error:
             log.error("the model was not loaded again: %s", error)
 
 
-def server_of(app: ASGIApp, service: Service) -> Server:
+def server_of(app: ASGIApp, service: Service, *, http: type[asyncio.Protocol]) -> Server:
     """Return a server that listens as the settings say, once it is run."""
     settings = service.settings
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http="h11",  # its buffer for headers is bounded
+        http=http,  # over h11, whose buffer for headers is bounded
         ws="none",
         loop="asyncio",
         h11_max_incomplete_event_size=settings.header_bytes,

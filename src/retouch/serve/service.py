@@ -5,6 +5,7 @@ an engine's thread; a request that waits for its engine holds no thread.
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable
@@ -24,11 +25,15 @@ from retouch.errors import (
     RetouchError,
 )
 from retouch.imaging.choices import FileFormat
-from retouch.inpainter import Job
+from retouch.imaging.encode import encode_picture
+from retouch.job import Job
+from retouch.jobs.store import JobStore
 from retouch.models.bundle import ModelBundle
-from retouch.request import InpaintRequest
+from retouch.request import InpaintRequest, validate
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
+from retouch.serve.desk import Desk
+from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet, Seat
 from retouch.serve.metrics import Metrics
 from retouch.serve.settings import ServeSettings
@@ -38,6 +43,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_TIDY_EVERY_S = 60.0
 _STICKY_FAILURES = 5
 """So many failed generations in a row, and none that succeeded, are the device's fault and not a request's."""
 
@@ -51,6 +57,8 @@ class Parts:
     admission: Admission
     metrics: Metrics
     hands: ThreadPoolExecutor
+    store: JobStore
+    fetcher: Fetcher
 
 
 class Service:
@@ -64,9 +72,11 @@ class Service:
         self.limits = parts.settings.limits()
         self.is_ready = True
         self.started = int(time.time())
+        self.desk = Desk(self, parts.store)
+        self.fetch = parts.fetcher.fetch
         self._hands = parts.hands
         self._failures = 0
-        self._under_way: set[Work] = set()
+        self._under_way: dict[Work, None] = {}
 
     @property
     def is_live(self) -> bool:
@@ -98,14 +108,21 @@ class Service:
             InvalidField: a field is outside what the deployer allows.
             QueueFull, RateLimited: there is no room for all of its pictures.
         """
-        self._check_safety(request)
-        self._take_rows(lease, request)
+        self.check(request)
+        lease.take(rows=request.num_images_per_prompt - 1)
         most_s = deadline_s or self.settings.deadline_s
         work = Work(request, lease, deadline_s=min(most_s, request.deadline_s or most_s))
         work.task = asyncio.create_task(self._see_through(work), name="retouch-work")
-        self._under_way.add(work)
-        work.task.add_done_callback(lambda _: self._under_way.discard(work))
+        self._under_way[work] = None
+        work.task.add_done_callback(lambda _: self._under_way.pop(work))
         return work
+
+    def position(self, work: "Work") -> int:
+        """Return how many came before it and have not begun; 0 once it has."""
+        if work.has_begun:
+            return 0
+        earlier = itertools.takewhile(lambda one: one is not work, self._under_way)
+        return 1 + sum(not one.has_begun for one in earlier)
 
     def drain(self) -> None:
         """Take nothing more; what is under way goes on."""
@@ -122,10 +139,17 @@ class Service:
         await asyncio.to_thread(self.fleet.reload)
         self._failures = 0
 
-    def close(self) -> None:
-        """Give up what is under way, and end the engines."""
+    async def open(self) -> None:
+        """Settle the jobs that an earlier server left, and keep them tidy from now on."""
+        await self.desk.recover(resume=self.settings.resume_jobs)
+        self._tidying = asyncio.create_task(self.desk.tidy(_TIDY_EVERY_S), name="retouch-tidy")
+
+    async def close(self) -> None:
+        """Give up what is under way, note how it ended, and end the engines."""
+        self._tidying.cancel()
         self.interrupt()
-        self.fleet.close(drain=False)
+        await self.desk.close()
+        await asyncio.to_thread(self.fleet.close, drain=False)
         self._hands.shutdown(wait=True)
 
     def interrupt(self) -> None:
@@ -145,9 +169,11 @@ class Service:
         finally:
             work.cancel()
 
-    async def preview(self, work: "Work") -> bytes | None:  # noqa: ARG002
-        """Return a rough picture of where work is going, as a PNG that may be shown; None where there is none."""
-        return None
+    async def preview(self, work: "Work") -> bytes | None:
+        """Return a rough picture of where work is going, as a PNG fit to be shown; None before its first step."""
+        if work.job is None or not work.has_begun:
+            return None
+        return await self.aside(_preview_file, work.job)
 
     async def encode(
         self,
@@ -164,17 +190,15 @@ class Service:
             result = replace(result, fills=tuple(fills))
         return await self.aside(result.encode, format, index=index, metadata=metadata, quality=quality)
 
-    def _check_safety(self, request: InpaintRequest) -> None:
+    def check(self, request: InpaintRequest) -> None:
+        """Check what can be told without pictures or a model: the limits, and what the deployer allows.
+
+        Raises:
+            InvalidField: a field is outside.
+        """
+        validate(request, self.limits)
         if request.safety == "off" and not (self.settings.allow_safety_off or self.settings.safety == "off"):
             raise InvalidField("safety", "cannot be off here", hint="one of: black, blur, error")
-
-    def _take_rows(self, lease: Lease, request: InpaintRequest) -> None:
-        count = request.num_images_per_prompt
-        if not isinstance(count, int) or not 1 <= count <= self.limits.num_images_per_prompt:
-            raise InvalidField(
-                "num_images_per_prompt", f"is {count}, must be 1 to {self.limits.num_images_per_prompt}"
-            )
-        lease.take(rows=count - 1)
 
     async def _see_through(self, work: "Work") -> InpaintResult:
         """Decode, wait for the engine, composite and judge."""
@@ -234,6 +258,12 @@ class Work:
         """How far it is; None while its pictures are decoded."""
         return None if self.job is None else self.job.progress
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its first step is done."""
+        progress = self.progress
+        return progress is not None and progress.step > 0
+
     def cancel(self, reason: RetouchError | None = None) -> None:
         """Give it up before its next step, and tell who waits for it why; without effect once it is done."""
         if reason is not None:
@@ -255,6 +285,11 @@ class Work:
             if self.task.cancelled():
                 raise self._ended_by from None
             raise
+
+
+def _preview_file(job: Job) -> bytes | None:
+    picture = job.preview()
+    return None if picture is None else encode_picture(picture)
 
 
 def _give_up(entering: "Future[Job]") -> None:

@@ -5,27 +5,32 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-
-from starlette.types import ASGIApp
+from datetime import timedelta
 
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
+from retouch.jobs.folder import default_jobs_folder
+from retouch.jobs.sqlite_store import SqliteJobStore
+from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
+from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
 from retouch.serve.metrics import Metrics
+from retouch.serve.server import Server, server_of
 from retouch.serve.service import Parts, Service
 from retouch.serve.settings import ServeSettings
+from retouch.serve.shedding import shedding
 
 log = logging.getLogger(__name__)
 
 _MOST_HANDS = 8
 
 
-def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> tuple[Service, ASGIApp]:
-    """Load and try the engines, and return the service and its application.
+def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> Server:
+    """Load and try the engines, and return the server that listens as the settings say, once it is run.
 
     Args:
         load: makes one engine a device; called again when the weights are loaded again.
@@ -42,9 +47,11 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> t
     )
     admission = Admission(bounds, clock=time.monotonic)
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
-    service = Service(Parts(settings, fleet, admission, metrics, hands))
+    fetcher = Fetcher(settings.picture_hosts)
+    service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
-    return service, build_app(service, keyring=keyring)
+    app, entrance = build_app(service, keyring=keyring)
+    return server_of(app, service, http=shedding(entrance))
 
 
 def check(settings: ServeSettings) -> Keyring:
@@ -66,3 +73,12 @@ def check(settings: ServeSettings) -> Keyring:
             hint="set keys (--api-keys-file, RETOUCH_API_KEYS), or --insecure",
         )
     return keyring
+
+
+def _store(settings: ServeSettings) -> JobStore:
+    limits = JobLimits(
+        unfinished_per_owner=settings.max_queued_rows,
+        total_bytes=settings.job_bytes,
+        time_to_live=timedelta(seconds=settings.job_ttl_s),
+    )
+    return SqliteJobStore.open(settings.jobs_folder or default_jobs_folder(os.environ), limits)

@@ -1,0 +1,1 @@
+"""Many rows of pictures, masks and prompts: nothing lost, nothing twice."""

@@ -1,0 +1,55 @@
+"""A loaded model as the painter of a batch."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from retouch.batch.job import Engaged
+from retouch.batch.painter import InpaintPainter, Recipe
+from retouch.batch.pictures import Roots
+
+if TYPE_CHECKING:
+    from retouch.inpainter import Inpainter
+    from retouch.models.bundle import ModelBundle
+
+_LEAST_WIDTH = 4
+_QUEUED_ROWS = 4096
+"""Of the engine: the batch bounds what it submits by itself, in rows and in bytes."""
+
+
+@contextmanager
+def engaged(inpainter: "Inpainter", recipe: Recipe, roots: Roots, *, attempts: int = 3) -> Iterator[Engaged]:
+    """Give a painter that uses an inpainter, which is closed when the block ends."""
+    with inpainter:
+        painter = InpaintPainter(inpainter, recipe, roots, attempts=attempts, hands=os.cpu_count() or 1)
+        rows = inpainter.settings.rows_per_call or inpainter.bundle.row_cap
+        # Guided rows come in pairs: two calls' worth at the engine, as much again on its way in and out.
+        yield Engaged(painter, max(_LEAST_WIDTH, 2 * rows), facts_of(inpainter))
+
+
+def facts_of(inpainter: "Inpainter") -> dict[str, Any]:
+    """Return what of a model and its place decides the pixels, as plain values."""
+    bundle = inpainter.bundle
+    return {
+        "content_hash": bundle.content_hash,
+        "adapters": list(bundle.adapters),
+        "device": bundle.device.type,
+        "dtype": str(bundle.dtype),
+        "vae_dtype": str(bundle.vae_dtype),
+        "rows_per_call": inpainter.settings.rows_per_call,
+    }
+
+
+def inpainter_for_many(bundle: "ModelBundle", *, rows_per_call: int | None = None, **options: Any) -> "Inpainter":
+    """Return an inpainter whose calls have the rows with which the device makes most pictures a second.
+
+    Args:
+        rows_per_call: another number; 0 packs freely.
+        options: further ones of `Inpainter`.
+    """
+    from retouch.engine.settings import EngineSettings
+    from retouch.inpainter import Inpainter, rows_of_many
+
+    rows = rows_of_many(bundle) if rows_per_call is None else rows_per_call
+    return Inpainter(bundle, settings=EngineSettings(rows_per_call=rows, max_queued_rows=_QUEUED_ROWS), **options)

@@ -1,0 +1,42 @@
+"""`predictions.csv` as Azure ML's batch endpoint of this model writes it.
+
+No header; row number within its file, picture, verdict, name of the file. The picture is base64 of a PNG. A row
+without a picture keeps its place, with both cells empty; so does a verdict that was not made.
+"""
+
+import base64
+import csv
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from retouch.batch.projections import Output
+from retouch.batch.projections.pictures import read_picture
+from retouch.imaging.save import write_atomically
+
+
+def write(output: Output) -> Path:
+    """Write it with the pictures in it; return its path."""
+
+    def shown(name: str) -> str:
+        return base64.b64encode(read_picture(output.folder, name)).decode("ascii")
+
+    return write_predictions(output, shown)
+
+
+def write_predictions(output: Output, shown: Callable[[str], str]) -> Path:
+    """Write it with what `shown` makes of a picture's name; return its path."""
+    path = output.folder / "predictions.csv"
+    write_atomically(path, _lines(output, shown))
+    return path
+
+
+def _lines(output: Output, shown: Callable[[str], str]) -> Iterator[bytes]:
+    for kept in output.rows():
+        verdict = kept.record.get("nsfw_content_detected")
+        picture = shown(kept.files[0]) if kept.files else ""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow(
+            [kept.record["source_row"], picture, "" if verdict is None else verdict, kept.record["source"]]
+        )
+        yield text.getvalue().encode()

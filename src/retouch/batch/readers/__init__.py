@@ -1,0 +1,1 @@
+"""Inputs: tables, folders and shards, read row by row in bounded memory."""

@@ -1,0 +1,77 @@
+"""How our own dialect shows a job."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from retouch.errors import Cancelled, status_of
+from retouch.jobs.job import Job, JobState
+from retouch.serve.desk import Desk
+from retouch.serve.pictures import picture_text
+from retouch.serve.service import Service
+
+
+def view_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
+    """Return what a client sees of a job: where it stands, and where its pictures are."""
+    place = f"/v1/jobs/{job.id}"
+    view: dict[str, Any] = {
+        "id": job.id,
+        "state": job.state.value,
+        "created_at": _time(job.created_at),
+        "started_at": _time(job.started_at),
+        "ended_at": _time(job.ended_at),
+        "request": dict(job.request),
+        "url": place,
+    }
+    if job.error is not None:
+        view["error"] = {"code": job.error.code, "message": job.error.message, "hint": job.error.hint}
+    if job.state is JobState.DONE and job.result is not None:
+        view["result"] = {**job.result, "images": _images(job), "mask_url": f"{place}/mask"}
+    return view | progress_of(job, desk, service)
+
+
+def progress_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
+    """Return how far the work is, while it is under way."""
+    live = desk.live(job.id)
+    if live is None or live.work is None or job.is_finished:
+        return {}
+    progress = live.work.progress
+    steps = (
+        {"step": progress.step, "total": progress.total} if progress is not None else {"step": 0, "total": None}
+    )
+    return {"position": service.position(live.work), "progress": steps}
+
+
+async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> Response:
+    """Answer who waited for a job: with its view and pictures, or with the first picture itself."""
+    if job.state is not JobState.DONE:
+        view = view_of(job, desk, service)
+        code = job.error.code if job.error is not None else Cancelled.code
+        return JSONResponse(
+            {"error": {"code": code, "message": f"the job is {job.state}"}} | view, status_of(code)
+        )
+    pictures = [
+        await desk.blob(job.owner, job.id, info.name) for info in job.blobs if info.name.startswith("result/")
+    ]
+    first = pictures[0]
+    if any(part.strip().partition(";")[0] in ("image/*", first.media_type) for part in accept.split(",")):
+        headers = {
+            "location": f"/v1/jobs/{job.id}",
+            "x-retouch-seed": str((job.result or {})["images"][0]["seed"]),
+        }
+        return Response(first.data, media_type=first.media_type, headers=headers)
+    view = view_of(job, desk, service)
+    for image, picture in zip(view["result"]["images"], pictures, strict=True):
+        image["b64_json"] = picture_text(picture.data)
+    return JSONResponse(view, headers={"location": f"/v1/jobs/{job.id}"})
+
+
+def _images(job: Job) -> list[dict[str, Any]]:
+    images = (job.result or {})["images"]
+    return [{**image, "url": f"/v1/jobs/{job.id}/result/{index}"} for index, image in enumerate(images)]
+
+
+def _time(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
