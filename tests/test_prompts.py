@@ -156,7 +156,7 @@ def test_what_is_not_wanted_is_not_wanted_once(text: str) -> None:
         check_prompt(text, "a1111", field="negative_prompt")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=150)
 @given(TEXTS)
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(InvalidField):
@@ -176,11 +176,11 @@ def test_a_text_without_marks_is_itself(text: str) -> None:
     "unit",
     ["(a", "[a", "(", "[", ":", ": ", ":1", ": 1 ", "<a:", "<a", "\\", "BREAK ", "a)", "#", "(a:1)", "|[", "([a"],
 )
-def test_fifty_thousand_characters_take_no_minute(unit: str) -> None:
-    """They take a quarter of a second of the processor; where a text took its square, it would be minutes."""
+def test_twenty_thousand_characters_take_no_time(unit: str) -> None:
+    """They take a tenth of a second of the processor; where a text took its square, it would be many seconds."""
     start = time.process_time()
-    said((unit * 50_000)[:50_000])
-    assert time.process_time() - start < 10
+    said((unit * 20_000)[:20_000])
+    assert time.process_time() - start < 3
 
 
 def test_what_weights_hide_is_said() -> None:
