@@ -39,6 +39,8 @@ def run(
     prompt: batch_options.Prompt = None,
     seed: batch_options.Seed = 0,
     negative_prompt: options.NegativePrompt = None,
+    prompt_syntax: options.PromptSyntaxOption = None,
+    clip_skip: options.ClipSkip = None,
     num_inference_steps: options.Steps = None,
     guidance_scale: options.Guidance = None,
     strength: options.Strength = None,

@@ -348,7 +348,7 @@ def test_the_picture_s_own_size_may_be_asked_for(honest: Served) -> None:
 
 
 def test_more_pictures_than_are_ever_made_at_a_time_are_not_told_to_come_again(checkpoint: Path) -> None:
-    with served(checkpoint, checkers=[Red()], api_keys="someone:0123456789abcdef") as running:
+    with served(checkpoint, checkers=[Red()], api_keys="someone:0123456789abcdef", per_key_rows=4) as running:
         key = {"Authorization": "Bearer 0123456789abcdef"}
         assert score(running, quick()).status == 401
         assert len(entries(score(running, quick(*[row()] * 4), headers=key))) == 4
@@ -368,7 +368,7 @@ def test_a_full_queue_refuses_a_table_whole(checkpoint: Path) -> None:
         assert len(entries(score(running, quick(*[row()] * 4)))) == 4
 
 
-# Table 1.5 of the facts: each request, what is honest, and what Azure's container answers
+# Each request, what is honest, and what Azure's container answers
 
 NO_INPUT = {"message": "A value is not provided for the 'input_data' parameter."}
 EMPTY = {"message": "POST body is empty. Expecting a JSON dictionary."}
