@@ -8,16 +8,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from retouch.errors import InvalidField, MethodNotAllowed, NotFound, RetouchError
-from retouch.serve.dialect import plain_words
 from retouch.serve.dialects import dialect_of
-from retouch.serve.refusals import Answer, refusal_headers
+from retouch.serve.refusals import Answer, plain_answer, refusal_headers
 from retouch.serve.scopes import routed_path
 
 
 def render(scope: Scope, error: RetouchError) -> Answer:
     """Word an error for whoever called a path."""
     dialect = dialect_of(routed_path(scope))
-    worded = (plain_words if dialect is None else dialect.words)(error)
+    if dialect is None:
+        return plain_answer(scope, error)
+    worded = dialect.words(error)
     body = json.dumps(worded.body).encode()
     headers = [(b"content-type", b"application/json"), *refusal_headers(error)]
     return Answer(worded.status, body, headers)

@@ -32,6 +32,8 @@ def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]
         docs_url=None,
         redoc_url=None,
         lifespan=_life_of(service),
+        # Spans and durations go to whatever OpenTelemetry was set up; its log would quote what clients sent.
+        telemetry={"logs": False, "operation_spans": False},
     )
     answer_errors(app)
     app.include_router(health.routes(service))

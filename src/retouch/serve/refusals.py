@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from retouch.errors import RetouchError, Unauthorized, Unavailable
+from retouch.serve.dialect import plain_words
 from retouch.serve.request_ids import request_id_of
 from retouch.serve.scopes import has_body, header_values
 
@@ -39,13 +40,8 @@ Render = Callable[[Scope, RetouchError], Answer]
 
 def plain_answer(scope: Scope, error: RetouchError) -> Answer:
     """Say an error in the words of no dialect: code, message, hint and the request's id."""
-    said = {
-        "code": error.code,
-        "message": str(error),
-        "hint": error.hint,
-        "request_id": request_id_of(scope),
-    }
-    body = json.dumps({"error": said}).encode()
+    words = plain_words(error)
+    body = json.dumps({"error": {**words.body["error"], "request_id": request_id_of(scope)}}).encode()
     return Answer(error.status, body, [(b"content-type", b"application/json"), *refusal_headers(error)])
 
 
