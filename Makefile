@@ -40,7 +40,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP_INSTALL) --editable ".[dev,train,evaluate,azure]"
+	$(PIP_INSTALL) --editable ".[dev,all]"
 	touch $@
 
 clean:
