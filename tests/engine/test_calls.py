@@ -13,8 +13,10 @@ from tests.factories import tiny_asymmetric_vae
 from retouch.engine.calls import Contexts, ModelCalls, UnetRow, chunks, finite_rows
 from retouch.engine.conditioning import Conditioning
 from retouch.engine.layers.blocks import FastResnetBlock2D
+from retouch.engine.layers.linear import ContextLinear, FastLinear, _OncePerContext
 from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
+from retouch.engine.workers import gnu_runtime
 from retouch.models.bundle import ModelBundle
 
 
@@ -55,6 +57,39 @@ def test_fixed_calls_all_have_the_same_number_of_rows(watched: Callable[..., Mod
     assert seen == [4, 4, 4]
     assert calls.rows[Stage.STEP] == 7
     assert calls.calls[Stage.STEP] == 3
+
+
+class Uneven(FastLinear):
+    """A linear layer whose numbers depend on how many threads compute it."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) * torch.get_num_threads()
+
+
+class UnevenContext(_OncePerContext, Uneven):
+    """The same for keys and values, which are remembered: what one number of threads made, another may find."""
+
+
+@torch.inference_mode()
+@pytest.mark.skipif(gnu_runtime() is None, reason="threads are the user's alone")
+def test_keys_and_values_are_part_of_what_fewer_threads_are_compared_on(bundle: ModelBundle) -> None:
+    known = rows_of(2)
+
+    def predictions(wanted: list[int]) -> list[torch.Tensor]:
+        numbers = iter(wanted)
+        calls = ModelCalls(bundle, EngineSettings(), threads=lambda _most: next(numbers))
+        for layer in calls._unet.modules():
+            if isinstance(layer, ContextLinear):
+                layer.__class__ = UnevenContext
+        return [calls.predict(rows) for rows in (known, known, rows_of(2))]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for busy, quiet in zip(predictions([2, 1, 1]), predictions([2, 2, 2])):
+            assert torch.equal(busy, quiet)
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.inference_mode()

@@ -1,5 +1,6 @@
 """Same seed, same picture: alone, in any company, in any position."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Denoised
+from retouch.engine.workers import gnu_runtime
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
 
@@ -120,3 +122,31 @@ def test_fixed_rows_hold_for_the_embedded_model_on_several_threads(
         torch.set_num_threads(1)
     for one, other in zip(alone, together, strict=True):
         assert torch.equal(one.image, other.image)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(gnu_runtime() is None, reason="threads are the user's alone")
+@pytest.mark.parametrize("most", [2, 4])
+@pytest.mark.parametrize("changes", [{}, {"guidance_scale": 1.0}], ids=["guided", "unguided"])
+def test_other_work_changes_no_bit_of_the_embedded_model(
+    changes: dict[str, Any], most: int, plan: Callable[..., Plan]
+) -> None:
+    wide, used = load_model(), set[int]()
+    wide.unet.register_forward_pre_hook(lambda *_: used.add(torch.get_num_threads()))
+    job = plan(0, height=256, width=256, num_inference_steps=5, **changes)
+    torch.set_num_threads(most)
+    fills = []
+    try:
+        quiet, busy, turns = itertools.repeat(most), itertools.repeat(1), itertools.cycle([most, 1])
+        late = itertools.chain([most] * 4, itertools.repeat(1))
+        for wanted in (quiet, busy, turns, late):
+            with Engine(wide, EngineSettings(rows_per_call=2), threads=lambda _most: next(wanted)) as engine:  # noqa: B023
+                # The second has nothing left to compare or to compute for the first time.
+                tickets = [engine.submit(job).future.result(timeout=600) for _ in range(2)]
+            fills += tickets
+    finally:
+        torch.set_num_threads(1)
+    assert changes or used == {1, most}
+    for fill in fills[1:]:
+        assert torch.equal(fill.latents, fills[0].latents)
+        assert torch.equal(fill.image, fills[0].image)

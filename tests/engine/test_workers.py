@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from retouch.engine.engine import Engine
 from retouch.engine.plan import Plan
-from retouch.engine.workers import release_workers
+from retouch.engine.workers import on_threads, release_workers
 
 TASKS = Path("/proc/self/task")
 
@@ -51,6 +52,7 @@ def test_a_released_worker_is_gone_and_comes_back_when_it_is_needed() -> None:
 
 
 def test_neither_who_submits_nor_an_idle_engine_keeps_workers(engine: Engine, plan: Callable[..., Plan]) -> None:
+    engine.bundle.tokenizer(["a hat", "a dog"])  # from now on the tokenizers' library has threads of its own
     release_workers()
     idle = threads()
     compute()
@@ -80,3 +82,19 @@ def test_a_forked_child_leaves_the_workers_of_its_parent_alone() -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     assert ended == (child, 0)
+
+
+def test_fewer_threads_are_for_the_block_and_its_thread_alone() -> None:
+    seen: list[int] = []
+    release_workers()
+    idle = threads()
+    with on_threads(1):
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        alone = compute()
+        assert torch.get_num_threads() == 1
+        assert threads() <= idle
+    assert (seen, torch.get_num_threads()) == ([2], 2)
+    assert torch.equal(compute(), alone)
+    release_workers()

@@ -2,8 +2,9 @@
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from typing import Protocol, Self, TypeVar
 
@@ -15,8 +16,10 @@ from retouch.engine.layers.scratch import Scratch
 from retouch.engine.layers.tuning import Tuning
 from retouch.engine.scheduler import CallSizes, Stage
 from retouch.engine.settings import EngineSettings
+from retouch.engine.team import Team
 from retouch.engine.text_stack import TextStack
 from retouch.engine.tune import tuned
+from retouch.engine.yielding import threads_now
 from retouch.models.bundle import ModelBundle
 from retouch.prompts import Prompt
 
@@ -61,8 +64,12 @@ class ModelCalls:
         calls: calls that were made, by kind.
     """
 
-    def __init__(self, bundle: ModelBundle, settings: EngineSettings) -> None:
+    def __init__(
+        self, bundle: ModelBundle, settings: EngineSettings, *, threads: Callable[[int], int] = threads_now
+    ) -> None:
+        """Call the models of a bundle, on `threads(most)` of the threads that there are."""
         self._bundle = bundle
+        self._team = Team(threads if bundle.device.type == "cpu" else lambda most: most)
         self.sizes = CallSizes(settings, row_cap=bundle.row_cap)
         self.seconds: dict[Stage, float] = dict.fromkeys(Stage, 0.0)
         self.rows: Counter[Stage] = Counter()
@@ -71,8 +78,9 @@ class ModelCalls:
         self._contexts = Contexts(settings.active_calls)
         self._unet, self._vae, self._scratch = bundle.unet, bundle.vae, Scratch()
         if settings.is_tuned:
-            self._unet = tuned(bundle.unet, Tuning(owns_residuals=False), self._scratch)
-            self._vae = tuned(bundle.vae, Tuning(owns_residuals=type(bundle.vae) is AutoencoderKL), self._scratch)
+            owns_residuals, most = type(bundle.vae) is AutoencoderKL, torch.get_num_threads()
+            self._unet = tuned(bundle.unet, Tuning(owns_residuals=False, threads=most), self._scratch)
+            self._vae = tuned(bundle.vae, Tuning(owns_residuals=owns_residuals, threads=most), self._scratch)
 
     @property
     def row_s(self) -> float | None:
@@ -103,7 +111,7 @@ class ModelCalls:
             )
             return found.float()
 
-        return _joined(self._in_calls(Stage.PICTURES, pictures, call))
+        return self._in_team(Stage.PICTURES, pictures, call, shape=lambda row: row.shape)
 
     def predict(self, rows: Sequence[UnetRow], *, is_guided: bool = True) -> torch.Tensor:
         """Return the UNet's (rows, C, h, w) predictions, fp32; `is_guided` as for `CallSizes.most_rows`."""
@@ -122,7 +130,9 @@ class ModelCalls:
             return prediction.float()
 
         size = self.sizes.most_rows(Stage.STEP, is_guided=is_guided)
-        return _joined(self._in_calls(Stage.STEP, rows, call, size=size))
+        return self._in_team(
+            Stage.STEP, rows, call, shape=lambda row: (row.sample.shape, row.conditioning.key), size=size
+        )
 
     def decode(self, latents: Sequence[torch.Tensor], kept: Sequence[Kept] = ()) -> torch.Tensor:
         """Return (rows, 3, H, W) fp32 in about [-1, 1], not clamped, so that NaN is still seen.
@@ -142,7 +152,7 @@ class ModelCalls:
             return image.float()
 
         seen = kept if sees_kept and kept else [None] * len(latents)
-        return _joined(self._in_calls(Stage.DECODE, list(zip(latents, seen)), call))
+        return self._in_team(Stage.DECODE, list(zip(latents, seen)), call, shape=lambda row: row[0].shape)
 
     def rest(self) -> None:
         """Give back the memory that only the next call of the same rows would use."""
@@ -152,6 +162,31 @@ class ModelCalls:
     def _pack(self, rows: Sequence[torch.Tensor], dtype: torch.dtype) -> torch.Tensor:
         packed = torch.stack(tuple(rows)).to(device=self._bundle.device, dtype=dtype)
         return packed.contiguous(memory_format=torch.channels_last)
+
+    def _in_team(
+        self,
+        kind: Stage,
+        rows: Sequence[T],
+        call: Callable[[Sequence[T]], torch.Tensor],
+        *,
+        shape: Callable[[T], Hashable],
+        size: int | None = None,
+    ) -> torch.Tensor:
+        """Return what becomes of all rows, in calls that other work may leave fewer threads.
+
+        Args:
+            shape: of a row; calls of as many rows of one shape compute the same way.
+        """
+
+        def shared(rows: Sequence[T]) -> torch.Tensor:
+            def afresh() -> torch.Tensor:
+                self._contexts.clear()  # else one would take the keys and values that the other has computed
+                return call(rows)
+
+            return self._team.run((kind, len(rows), shape(rows[0])), partial(call, rows), afresh)
+
+        parts = self._in_calls(kind, rows, shared, size=size)
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _in_calls(
         self, kind: Stage, rows: Sequence[T], call: Callable[[Sequence[T]], R], *, size: int | None = None
@@ -200,10 +235,6 @@ class Contexts:
         while len(self._known) > self._size:
             self._known.popitem(last=False)
         return self._known[key][1]
-
-
-def _joined(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    return parts[0] if len(parts) == 1 else torch.cat(tuple(parts))
 
 
 def chunks(rows: Sequence[T], size: int) -> Iterator[Sequence[T]]:

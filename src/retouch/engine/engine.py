@@ -20,7 +20,7 @@ from retouch.engine.stages import PictureMemory, PromptMemory, Stages, failed
 from retouch.engine.ticket import Denoised, Ticket
 from retouch.engine.trajectory import Trajectory
 from retouch.engine.workers import release_workers
-from retouch.engine.yielding import yielding
+from retouch.engine.yielding import threads_now, yielding
 from retouch.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -69,12 +69,18 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        threads: Callable[[int], int] = threads_now,
     ) -> None:
-        """Start the loop. `clock` is what deadlines are told in."""
+        """Start the loop.
+
+        Args:
+            clock: what deadlines are told in.
+            threads: says on how many of so many threads the next call should be.
+        """
         self.bundle = bundle
         self.settings = settings or EngineSettings()
         self._clock = clock
-        self._calls = ModelCalls(bundle, self.settings)
+        self._calls = ModelCalls(bundle, self.settings, threads=threads)
         memory = PromptMemory(self.settings.remembered_prompts)
         pictures = PictureMemory(self.settings.remembered_pictures)
         self._stages = Stages(self._calls, memory, pictures, rows_per_call=self.settings.rows_per_call)

@@ -15,6 +15,7 @@ from torch import nn
 
 from retouch.engine.layers.blocks import FastFeedForward, FastGEGLU, FastResnetBlock2D
 from retouch.engine.layers.convolutions import FastConv2d, FastUpsample2D
+from retouch.engine.layers.group_norm import FastGroupNorm
 from retouch.engine.layers.linear import ContextEmbedding, ContextLinear, FastLinear, PlainContextLinear
 from retouch.engine.layers.packed import PackedConv2d, PackedLinear
 from retouch.engine.layers.scratch import Scratch
@@ -32,6 +33,7 @@ _FASTER: Table = (
     (ResnetBlock2D, FastResnetBlock2D),
     (FeedForward, FastFeedForward),
     (GEGLU, FastGEGLU),
+    (nn.GroupNorm, FastGroupNorm),
 )
 _PACKED: Table = (
     (nn.Conv2d, PackedConv2d),

@@ -8,6 +8,8 @@ once computed, and then only waits for the engine, slows it down: on 2 cores, 6.
 
 import ctypes
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
@@ -27,6 +29,29 @@ def release_workers() -> None:
     """
     if (runtime := gnu_runtime()) is not None:
         runtime.omp_pause_resource_all(_SOFT)
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Compute on so many threads inside the block, where the runtime is GNU's; no other thread is concerned.
+
+    `torch.set_num_threads` would tell threads that begin meanwhile, too, and empties caches.
+    """
+    runtime, before = gnu_runtime(), torch.get_num_threads()
+    _set_threads(runtime, count)
+    try:
+        yield
+    finally:
+        _set_threads(runtime, before)
+
+
+def _set_threads(runtime: ctypes.CDLL | None, count: int) -> None:
+    if runtime is None:
+        return
+    runtime.omp_set_num_threads(count)
+    # Intel's library, which few processors' builds carry, goes by a number of its own.
+    if hasattr(runtime, "MKL_Set_Num_Threads_Local"):
+        runtime.MKL_Set_Num_Threads_Local(count)
 
 
 def gnu_runtime() -> ctypes.CDLL | None:

@@ -1,4 +1,4 @@
-"""OpenMP workers that sleep, and no longer spin, while other work wants the processors.
+"""Threads that give way to other work: workers that sleep, and no longer spin, and calls that want fewer of them.
 
 A worker that spins for one whose processor was taken keeps it from the very one that it waits for, and each of the
 thousands of small operations of a fill costs a time slice: beside one busy process a fill took four times as long.
@@ -7,74 +7,25 @@ threads that could run have waited for a processor, and as long as ours do, work
 
 GNU's runtime knows of this only that with more threads in its teams than processors it should not spin (`do_spin`
 in libgomp's config/linux/wait.h). An idle team of a thread of ours makes them more, and when it goes they are
-fewer: neither changes who computes what, and so no bit of a result.
+fewer: neither changes who computes what, and so no bit of a result. Fewer threads may (`engine/team.py`).
 """
 
 import ctypes
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from retouch.engine.load import Decision, Others, Waits
 from retouch.engine.workers import gnu_runtime, release_workers
 
 _LOOK_S = 0.1
 """From one look to the next."""
 _LINGER_S = 1.0
 """For how long after the last call it goes on."""
-_BUSY, _QUIET = 0.2, 0.05
-"""Shares of the time that our threads, all together, waited for a processor: above the first workers sleep, and
-below the second for `_CALM` looks they spin again. Two that compute beside one foreign process wait 0.3 and more,
-alone 0.1 at most."""
-_CALM = 10
-_TASKS = Path("/proc/self/task")
-
-
-class Waits:
-    """Which share of the time the threads of this process waited for a processor since the last look."""
-
-    def __init__(self, tasks: Path = _TASKS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tasks, self._clock = tasks, clock
-        self._seen: dict[str, int] = {}
-        self._at = clock()
-
-    def share(self) -> float:
-        """Return the sum over all threads; 0 where the system does not count it."""
-        now, waited = self._clock(), dict(self._waited_ns())
-        ours = sum(waited_ns - self._seen.get(task, waited_ns) for task, waited_ns in waited.items())
-        elapsed_s, self._seen, self._at = now - self._at, waited, now
-        return ours / 1e9 / elapsed_s if elapsed_s > 0 else 0.0
-
-    def _waited_ns(self) -> Iterator[tuple[str, int]]:
-        try:
-            tasks = list(self._tasks.iterdir())
-        except OSError:
-            return
-        for task in tasks:
-            try:
-                # Nanoseconds on a processor, nanoseconds waiting for one, time slices.
-                yield task.name, int((task / "schedstat").read_bytes().split()[1])
-            except (OSError, IndexError, ValueError):
-                continue  # it has ended meanwhile
-
-
-class Decision:
-    """Whether workers should sleep, by what was seen last."""
-
-    def __init__(self) -> None:
-        self.should_sleep = False
-        self._calm = 0
-
-    def see(self, share: float) -> None:
-        """Take in one look."""
-        self._calm = self._calm + 1 if share < _QUIET else 0
-        if share > _BUSY:
-            self.should_sleep = True
-        elif self._calm >= _CALM:
-            self.should_sleep = False
 
 
 class Watch:
@@ -85,6 +36,13 @@ class Watch:
         self._computing = 0
         self._ended = 0.0
         self._is_looking = False
+        # What was last seen stays: the next call mostly finds the machine as the one before has left it.
+        self._decision = Decision(len(os.sched_getaffinity(0)))
+
+    @property
+    def halvings(self) -> int:
+        """How often the number of threads should be halved."""
+        return self._decision.halvings
 
     def begin(self) -> None:
         """Somebody computes."""
@@ -101,16 +59,18 @@ class Watch:
             self._ended = time.monotonic()
 
     def _look(self) -> None:
-        waits, decision, is_holding = Waits(), Decision(), False
-        waits.share()
+        waits, others, is_holding = Waits(), Others(), False
         while self._goes_on():
-            time.sleep(_LOOK_S)
-            decision.see(waits.share())
-            if decision.should_sleep and not is_holding:
+            should_hold = self.halvings > 0
+            if should_hold and not is_holding:
                 hold_idle_team()
-            elif is_holding and not decision.should_sleep:
+            elif is_holding and not should_hold:
                 release_workers()
-            is_holding = decision.should_sleep
+            is_holding = should_hold
+            time.sleep(_LOOK_S)
+            waiting = waits.look()
+            if self._computing > 0:
+                self._decision.see(waiting, others.look() if is_holding else 0.0)
         if is_holding:
             release_workers()
 
@@ -143,8 +103,14 @@ def yielding() -> Iterator[None]:
             watch.end()
 
 
+def threads_now(most: int) -> int:
+    """Return on how many of so many threads to compute beside the other work that there is."""
+    watch = _watch(os.getpid())
+    return most if watch is None else max(1, most >> watch.halvings)
+
+
 @cache
 def _watch(_process: int) -> Watch | None:
     """Return the watch of a process: a forked child has no thread of its parent's."""
-    is_counted = (_TASKS / str(threading.get_native_id()) / "schedstat").exists()
+    is_counted = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat").exists()
     return Watch() if is_counted and gnu_runtime() is not None else None
