@@ -14,8 +14,9 @@ import torch
 
 from retouch.engine.workers import on_threads
 
-_LONG_S = 1.0
-"""Calls that take longer have large operations, whose threads share processors with other work well enough."""
+_LONG_S = 0.15
+"""Calls that take longer have large operations, whose threads share processors with other work well enough: full
+calls of a server keep theirs."""
 
 
 class Team:
