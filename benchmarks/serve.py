@@ -35,11 +35,11 @@ ROOT = Path(__file__).parents[1]
 SIDE, SHORT, LONG, SHARE_OF_LONG = 256, 10, 40, 0.25
 
 
-def files() -> dict[str, bytes]:
+def files(side: int = SIDE) -> dict[str, bytes]:
     """Return a picture and a mask, transparent where it is repainted, as PNG."""
-    pixels = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    alpha = np.full((SIDE, SIDE), 255, np.uint8)
-    alpha[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] = 0
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    alpha = np.full((side, side), 255, np.uint8)
+    alpha[side // 4 : -side // 4, side // 4 : -side // 4] = 0
     encoded = {}
     for name, array in (("image", pixels), ("mask", np.dstack((pixels, alpha)))):
         file = io.BytesIO()
@@ -95,12 +95,12 @@ def wrapper(port: int) -> None:
 
 
 @contextmanager
-def running(side: str) -> Iterator[str]:
-    """Run a side's server; yield its address once it is ready."""
+def running(side: str, *options: str) -> Iterator[str]:
+    """Run a side's server, ours with further options; yield its address once it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    ours = [sys.executable, "-m", "retouch.cli", "serve", "--port", str(port), "--allow-safety-off"]
+    ours = [sys.executable, "-m", "retouch.cli", "serve", "--port", str(port), "--allow-safety-off", *options]
     theirs = [sys.executable, __file__, "--wrapper", str(port)]
     env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     server = subprocess.Popen(

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -81,8 +82,14 @@ def surroundings(bundle: ModelBundle) -> dict[str, dict[str, Any]]:
             "vae_dtype": str(bundle.vae_dtype),
             "threads": torch.get_num_threads(),
         },
-        "versions": {name: version(name) for name in _LIBRARIES},
+        "versions": dict(_versions()),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return what is installed, read once: each look parses a file."""
+    return {name: version(name) for name in _LIBRARIES}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

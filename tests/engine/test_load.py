@@ -80,8 +80,18 @@ def seen(decision: Decision, looks: list[tuple[float, float]]) -> list[int]:
 
 
 def test_threads_are_halved_at_the_first_sign_and_come_back_after_a_while_alone() -> None:
-    looks = [(0.1, 0.0), (0.19, 0.0), (0.3, 1.0), *[(0.01, 0.1)] * 9, (0.1, 0.1), *[(0.01, 0.1)] * 10, (0.1, 0.0)]
+    looks = [(0.1, 0.0), (0.19, 0.0), (0.3, 1.0), *[(0.01, 0.1)] * 9, (0.25, 0.5), *[(0.01, 0.1)] * 10, (0.1, 0.0)]
     assert seen(Decision(2), looks) == [0, 0, *[1] * 20, 0, 0]
+
+
+def test_a_look_that_says_neither_is_not_counted() -> None:
+    # The beginning of each of many short requests, when a client has just used a processor.
+    looks = [(0.3, 1.0), *[(0.1, 0.1), (0.01, 0.1), (0.01, 0.1)] * 5]
+    assert seen(Decision(2), looks) == [*[1] * 15, 0]
+
+
+def test_threads_that_wait_for_each_other_stay() -> None:
+    assert set(seen(Decision(2), [(0.8, 0.1)] * 20)) == {0}
 
 
 def test_threads_stay_few_while_others_use_the_processors_that_they_have_left() -> None:

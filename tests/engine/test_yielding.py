@@ -46,6 +46,7 @@ def test_the_watch_holds_the_team_while_it_is_busy_and_leaves_nothing_behind(
     monkeypatch.setattr(yielding, "_LOOK_S", 0.001)
     monkeypatch.setattr(yielding, "_LINGER_S", 0.0)
     monkeypatch.setattr(yielding.Waits, "look", lambda _self: 1.0)
+    monkeypatch.setattr(yielding.Others, "look", lambda _self: 1.0)
     before = tasks()
     watch = Watch()
     watch.begin()

@@ -68,9 +68,9 @@ class Watch:
                 release_workers()
             is_holding = should_hold
             time.sleep(_LOOK_S)
-            waiting = waits.look()
+            waiting, used = waits.look(), others.look()
             if self._computing > 0:
-                self._decision.see(waiting, others.look() if is_holding else 0.0)
+                self._decision.see(waiting, used)
         if is_holding:
             release_workers()
 
