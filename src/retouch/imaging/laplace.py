@@ -11,7 +11,7 @@ interpolated. Sources: A. Brandt, "Multi-level adaptive solutions to boundary-va
 "Efficient gradient-domain compositing using quadtrees" (2007), for large holes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -25,7 +25,9 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _SMALL = 1 << 15
 """Pixels of a hole up to which every one of them moves on every level."""
-_CYCLES = 8
+_FEW = 100
+"""Cells that are solved as one dense system: below it, small arrays cost more in calls than in numbers."""
+_CYCLES = 6
 _SWEEPS = 2
 _BAND_STEPS = (1, 3, 4)
 """Their sum, 8 px, is the width of the border in which every pixel moves."""
@@ -100,21 +102,23 @@ class _Cells:
 
     Attributes:
         places: (N) flat indices.
-        offsets: to the cells before, behind, above and below.
+        neighbours: (4, N), those of the cells before, behind, above and below; any where there is none.
         ties: (4, N) to these cells; 0 where there is none.
         diagonal: (N).
     """
 
     places: NDArray[np.intp]
-    offsets: tuple[int, int, int, int]
+    neighbours: NDArray[np.intp]
     ties: F32
     diagonal: F32
 
     def pull(self, surface: F32) -> F32:
         """Return (C, N), what the neighbours add to the cells' equations; `surface` is (C, H * W)."""
         total = np.zeros((len(surface), len(self.places)), np.float32)
-        for tie, offset in zip(self.ties, self.offsets, strict=True):
-            total += tie * surface.take(self.places + offset, axis=1, mode="wrap")
+        for ties, places in zip(self.ties, self.neighbours, strict=True):
+            found = surface.take(places, axis=1)
+            found *= ties
+            total += found
         return total
 
 
@@ -127,9 +131,14 @@ def _cells_of(grid: _Grid, marked: Mask) -> _Colours:
     row, column = np.nonzero(marked)
     is_red = (row + column) % 2 == 0
     places = row * width + column
-    offsets = (-1, 1, -width, width)
-    red, black = (_Cells(some, offsets, *_ties(grid, some)) for some in (places[is_red], places[~is_red]))
+    red, black = (_cells_at(grid, some) for some in (places[is_red], places[~is_red]))
     return red, black
+
+
+def _cells_at(grid: _Grid, places: NDArray[np.intp]) -> _Cells:
+    width = grid.hole.shape[1]
+    offsets = np.array([-1, 1, -width, width])
+    return _Cells(places, (places + offsets[:, None]) % grid.hole.size, *_ties(grid, places))
 
 
 def _ties(grid: _Grid, places: NDArray[np.intp]) -> tuple[F32, F32]:
@@ -166,37 +175,74 @@ def _solved(grid: _Grid) -> F32:
 
 
 def _solved_by_cycles(grid: _Grid) -> F32:
-    levels = list(_levels(grid))
+    levels, coarsest = _levels(grid)
     # From the mean on, cycles have differences to settle only: what is held to one value has it at once.
     mean = grid.load.sum(axis=(1, 2)) / max(grid.stiffness.sum(), np.finfo(np.float32).tiny)
     surface: F32 = mean.astype(np.float32)[:, None, None] * grid.hole
     for _ in range(_CYCLES):
-        _cycle(levels, surface, grid.load)
+        _cycle(levels, coarsest, surface, grid.load)
     return surface
 
 
 _Level = tuple[Mask, _Colours]
 
 
-def _levels(grid: _Grid) -> Iterator[_Level]:
-    """Yield hole and cells, size by size, down to where no cell has a neighbour."""
-    while True:
-        yield grid.hole, _cells_of(grid, grid.hole)
-        if not (grid.across.any() or grid.down.any()):
-            return
+def _levels(grid: _Grid) -> tuple[list[_Level], "_Dense"]:
+    """Return hole and cells, size by size, and the size that is solved at once."""
+    levels = []
+    while np.count_nonzero(grid.hole) > _FEW:
+        levels.append((grid.hole, _cells_of(grid, grid.hole)))
         grid = grid.halved()
+    return levels, _Dense.of(grid)
 
 
-def _cycle(levels: Sequence[_Level], surface: F32, load: F32) -> None:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Dense:
+    """A problem of few cells, as one system of equations.
+
+    Attributes:
+        places: (N) flat indices of the cells.
+        inverse: (N, N), float64.
+    """
+
+    hole: Mask
+    places: NDArray[np.intp]
+    inverse: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grid: _Grid) -> Self:
+        places = np.flatnonzero(grid.hole)
+        number = np.zeros(grid.hole.size, np.intp)
+        number[places] = np.arange(len(places))
+        matrix = np.zeros((len(places), len(places)))
+        for ties, step in ((grid.across, 1), (grid.down, grid.hole.shape[1])):
+            tied = np.flatnonzero(ties)
+            first, second = number[tied], number[tied + step]
+            matrix[first, second] = matrix[second, first] = -ties.ravel()[tied]
+        diagonal = grid.stiffness.ravel()[places] - matrix.sum(axis=1)
+        diagonal[diagonal == 0] = 1  # a lone cell that nothing holds stays at 0
+        inverse = np.linalg.inv(matrix + np.diag(diagonal)).astype(np.float64, copy=False)
+        return cls(grid.hole, places, inverse)
+
+    def solve(self, load: F32) -> F32:
+        """Return the surface (C, h, w)."""
+        surface = np.zeros_like(load)
+        loads = load.reshape(len(load), -1)[:, self.places]
+        surface.reshape(len(load), -1)[:, self.places] = loads @ self.inverse  # which is symmetric
+        return surface
+
+
+def _cycle(levels: Sequence[_Level], coarsest: _Dense, surface: F32, load: F32) -> None:
     """Improve a surface: the short waves of its error here, the long ones at half the size."""
+    if not levels:
+        surface[...] = coarsest.solve(load)
+        return
     (hole, colours), coarser = levels[0], levels[1:]
     _sweep(surface, load, colours, _SWEEPS)
-    if not coarser:
-        return
     rest = _summed(_residual(surface, load, colours))
     correction = np.zeros_like(rest)
-    _cycle(coarser, correction, rest)
-    surface += _enlarged(correction, coarser[0][0], hole)
+    _cycle(coarser, coarsest, correction, rest)
+    surface += _enlarged(correction, coarser[0][0] if coarser else coarsest.hole, hole)
     _sweep(surface, load, colours[::-1], _SWEEPS)
 
 
