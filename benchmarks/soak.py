@@ -2,15 +2,17 @@
 
     python benchmarks/soak.py [--minutes 30] [--model FOLDER] [--clients 6]
 
-Clients draw what they do: pictures in two dialects, jobs that they follow, cancel or forget, requests that they
-hang up on, bodies that are broken. After 15 % of the time the server gets SIGTERM, after 30 % SIGKILL, and is
-started again. At the end every job that was accepted must be in a final state (accepted = answered + interrupted),
-no answer may have been 500, and memory, file descriptors and threads of the last process may not rise: the slope
-over the last two thirds of its time is printed with its 95 % interval.
+Clients draw what they do: pictures in every dialect, jobs that they follow, cancel or forget, requests that they
+hang up on, bodies that are broken. Prompts and pictures are screened by a stand-in of Azure AI Content Safety on
+this machine that throttles, fails and breaks off at times. After 30 % of the time the server gets SIGTERM, after
+60 % SIGKILL, and is started again. At the end every job that was accepted must be in a final state (accepted =
+answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the last process
+may not rise: the slope over the last two thirds of its time is printed with its 95 % interval.
 """
 
 import argparse
 import asyncio
+import io
 import json
 import math
 import os
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,8 +32,13 @@ from typing import Any
 import httpx
 import numpy as np
 import psutil
+from PIL import Image
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
+from tests.safety.azure.service import KEY, ContentSafetyService, drop, error
+from tests.safety.azure.service import running as content_safety
+
 from busy import processor
 from serve import files
 
@@ -46,6 +54,8 @@ class Server:
     model: str | None
     folder: Path
     port: int
+    screen: ContentSafetyService
+    log: Path
     process: subprocess.Popen[bytes] | None = None
     samples: list[tuple[float, int, int, int]] = field(default_factory=list)
 
@@ -56,9 +66,12 @@ class Server:
     def start(self) -> None:
         command = [sys.executable, "-m", "retouch.cli", "serve", "--port", str(self.port)]
         command += ["--jobs-folder", str(self.folder), "--limit", "job_ttl_s=7200", "--allow-safety-off"]
+        command += ["--content-safety", "--screen-input"]
         command += ["--model", self.model] if self.model else []
-        env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        self.process = subprocess.Popen(command, env=env, stderr=subprocess.DEVNULL)
+        asked = {"CONTENT_SAFETY_ENDPOINT": self.screen.endpoint, "CONTENT_SAFETY_KEY": KEY}
+        env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), **asked}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, env=env, stderr=log)
         self.samples = []
         while True:
             try:
@@ -82,6 +95,15 @@ class Server:
             self.samples.append((now, seen.memory_info().rss, seen.num_fds(), seen.num_threads()))
 
 
+def hole() -> bytes:
+    """Return the mask of `files`, white where it is repainted."""
+    with Image.open(io.BytesIO(files()["mask"])) as mask:
+        white = Image.fromarray(255 - np.asarray(mask)[..., 3])
+    file = io.BytesIO()
+    white.save(file, "PNG")
+    return file.getvalue()
+
+
 @dataclass
 class Tally:
     """What happened."""
@@ -97,9 +119,11 @@ class Clients:
     def __init__(self, server: Server, seed: int) -> None:
         self.server, self.draw, self.tally = server, random.Random(seed), Tally()
         self.sent = files()
+        self.hole = hole()
 
     async def go_on(self, until: float) -> None:
-        acts = [self.edit, self.wait, self.job, self.job, self.cancel, self.hang_up, self.break_body, self.look]
+        acts = [self.edit, self.stream, self.score, self.a1111, self.wait, self.job, self.job, self.cancel]
+        acts += [self.hang_up, self.break_body, self.look, self.throttle]
         async with httpx.AsyncClient(base_url=self.server.url, timeout=180) as http:
             while time.monotonic() < until:
                 act = self.draw.choice(acts)
@@ -118,6 +142,35 @@ class Clients:
 
     async def edit(self, http: httpx.AsyncClient) -> None:
         self.count("openai", await http.post("/v1/images/edits", data=self.form(), files=self.sent))
+
+    async def stream(self, http: httpx.AsyncClient) -> None:
+        asked = self.form() | {"stream": "true", "partial_images": "2"}
+        self.count("openai stream", await http.post("/v1/images/edits", data=asked, files=self.sent))
+
+    async def score(self, http: httpx.AsyncClient) -> None:
+        image, mask = (b64encode(one).decode() for one in (self.sent["image"], self.hole))
+        rows = [
+            [image, mask, self.draw.choice(["a red apple", "violence6"])] for _ in range(self.draw.choice([1, 3]))
+        ]
+        table = {"columns": ["image", "mask", "prompt"], "index": [*range(len(rows))], "data": rows}
+        asked = {"input_data": table, "params": {"num_inference_steps": self.draw.choice([1, 2, 4])}}
+        self.count("score", await http.post("/score", json=asked))
+
+    async def a1111(self, http: httpx.AsyncClient) -> None:
+        image, mask = (b64encode(one).decode() for one in (self.sent["image"], self.hole))
+        asked = {
+            "init_images": [image],
+            "mask": mask,
+            "prompt": "a (red:1.2) apple",
+            "steps": self.draw.choice([1, 4]),
+        }
+        self.count("a1111", await http.post("/sdapi/v1/img2img", json=asked | {"denoising_strength": 1.0}))
+
+    async def throttle(self, _http: httpx.AsyncClient) -> None:
+        """Let the content safety service answer the next calls with anything but a verdict."""
+        fault = self.draw.choice([error(429, "TooManyRequests", Retry_After="1"), error(503, "Busy"), drop])
+        self.server.screen.script.extend([fault] * self.draw.randint(1, 6))
+        self.tally.answers["throttled"] += 1
 
     async def wait(self, http: httpx.AsyncClient) -> None:
         self.count("native", await http.post("/v1/inpaint", data=self.form() | self.own(), files=self.pictures()))
@@ -190,7 +243,7 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
     began = time.monotonic()
     until = began + 60 * minutes
     tasks = [asyncio.create_task(everybody.go_on(until)) for _ in range(clients)]
-    ends = [(began + 9 * minutes, signal.SIGTERM), (began + 18 * minutes, signal.SIGKILL)]
+    ends = [(began + 18 * minutes, signal.SIGTERM), (began + 36 * minutes, signal.SIGKILL)]
     codes = []
     while time.monotonic() < until:
         await asyncio.sleep(1)
@@ -230,13 +283,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--model")
+    parser.add_argument("--log", type=Path, help="a file that keeps what the server logs")
     parser.add_argument("--clients", type=int, default=6)
     args = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        server = Server(args.model, Path(folder), port)
+    with tempfile.TemporaryDirectory() as folder, content_safety() as screen:
+        server = Server(args.model, Path(folder) / "jobs", port, screen, args.log or Path(folder) / "log")
         server.start()
         try:
             report = asyncio.run(soak(server, args.minutes, args.clients))

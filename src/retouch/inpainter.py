@@ -37,7 +37,14 @@ _AHEAD_SHARE = 0.25
 
 
 class Inpainter:
-    """A loaded model behind the whole path from a request to a result; usable from several threads."""
+    """A loaded model behind the whole path from a request to a result; usable from several threads.
+
+    Attributes:
+        bundle: the model.
+        limits: what a request may ask for.
+        checkers: who judges what is handed out.
+        settings: of the engine.
+    """
 
     def __init__(
         self,
@@ -65,7 +72,7 @@ class Inpainter:
         self.bundle = bundle
         self.limits = limits
         own = bundle.safety_checker, bundle.feature_extractor
-        self._checkers = (*(choose_checkers(*own) if checkers is None else checkers), *more_checkers)
+        self.checkers = (*(choose_checkers(*own) if checkers is None else checkers), *more_checkers)
         self._screens = tuple(screens)
         self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
@@ -167,7 +174,7 @@ class Inpainter:
     def _opened(self, request: InpaintRequest) -> Opened:
         opened = open_pictures(request, self.limits)
         if self._screen_input:
-            screen_input(opened.picture, opened.mask_picture, self._checkers, request.safety)
+            screen_input(opened.picture, opened.mask_picture, self.checkers, request.safety)
         return replace(opened, mask_picture=None)
 
     def _queue(self, engine: Engine, prepared: Prepared, started: float) -> Job:
@@ -179,7 +186,7 @@ class Inpainter:
             for ticket in tickets:
                 ticket.cancel()
             raise
-        return Job(prepared, tuple(tickets), self.bundle, self._checkers, started=started)
+        return Job(prepared, tuple(tickets), self.bundle, self.checkers, started=started)
 
     def map(
         self,
