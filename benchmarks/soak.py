@@ -171,6 +171,7 @@ class Clients:
         fault = self.draw.choice([error(429, "TooManyRequests", Retry_After="1"), error(503, "Busy"), drop])
         self.server.screen.script.extend([fault] * self.draw.randint(1, 6))
         self.tally.answers["throttled"] += 1
+        await asyncio.sleep(10)
 
     async def wait(self, http: httpx.AsyncClient) -> None:
         self.count("native", await http.post("/v1/inpaint", data=self.form() | self.own(), files=self.pictures()))

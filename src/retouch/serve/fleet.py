@@ -118,8 +118,8 @@ class Seat:
 def warm_up(inpainter: Inpainter) -> None:
     """Make a picture of one step: it loads what is loaded late, and shows that the weights give numbers.
 
-    Services that screen and judge are not asked: one that is away must not keep a server from starting, and nothing
-    passes without them once it has.
+    Services that screen and judge are not asked: one that is away must not keep a server from starting. Once it
+    has, nothing passes without them.
 
     Raises:
         NonFinite: they do not.
