@@ -1,12 +1,15 @@
 """Times a fill of the embedded model alone and beside busy processes, each side in a process of its own.
 
     python benchmarks/busy.py [--today FOLDER/src] [--repeats 3] [--beside 0 1 3] [--priority -19]
+    python benchmarks/busy.py --checkpoint FOLDER --side 512 --steps 1   # of full size
+    python benchmarks/busy.py --training                                 # steps of the embedded model's UNet
 
 Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of another
-checkout), which is what the goals refer to; diffusers' pipeline. They run in turns beside so many processes that
-count and do nothing else; each gives the median of its fills but the first, for as long as `--seconds`. With
-`--priority` this process, and so everything that it starts, comes before the machine's other work (root only):
-where the kernel groups processes by session, a nice value counts within one group only, so it is the group's.
+checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, and those that
+wait as PyTorch has it. The sides run in turns beside so many processes that count and do nothing else; each gives
+the median of its times but the first, for as long as `--seconds`. With `--priority` this process, and so everything
+that it starts, comes before the machine's other work (root only): where the kernel groups processes by session, a
+nice value counts within one group only, so it is the group's.
 """
 
 import argparse
@@ -19,12 +22,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-SIDE, STEPS = 256, 20
+POCKET = ROOT / "src/retouch/models/pocket"
+TRAINED_ROWS, TRAINED_CELLS = 8, 32
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is timed: fills of a checkpoint, so many pixels a side in so many steps."""
+
+    checkpoint: str
+    side: int
+    steps: int
+    seconds: float
 
 
 def fills(run: Callable[[], object], seconds: float) -> list[float]:
@@ -38,47 +54,69 @@ def fills(run: Callable[[], object], seconds: float) -> list[float]:
     return times
 
 
-def picture() -> tuple[Any, Any]:
-    """Return a picture (128, 128, 3) and a mask of its middle."""
+def picture(side: int = 256) -> tuple[Any, Any]:
+    """Return a picture (side, side, 3) and a mask of its middle."""
     import numpy as np
 
-    mask = np.zeros((SIDE, SIDE), np.uint8)
-    mask[SIDE // 4 : -SIDE // 4, SIDE // 4 : -SIDE // 4] = 255
-    return np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8), mask
+    mask = np.zeros((side, side), np.uint8)
+    mask[side // 4 : -side // 4, side // 4 : -side // 4] = 255
+    return np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8), mask
 
 
-def retouch_side(seconds: float) -> list[float]:
+def retouch_side(work: Work) -> list[float]:
     """Time fills by retouch, from the sources that are on the path."""
     from retouch.inpainter import Inpainter
 
-    image, mask = picture()
-    with Inpainter.load() as inpainter:
-        return fills(lambda: inpainter("a red apple", image, mask, seed=1, num_inference_steps=STEPS), seconds)
+    image, mask = picture(work.side)
+    with Inpainter.load(work.checkpoint) as inpainter:
+        return fills(
+            lambda: inpainter("a red apple", image, mask, seed=1, num_inference_steps=work.steps), work.seconds
+        )
 
 
-def diffusers_side(seconds: float) -> list[float]:
+def diffusers_side(work: Work) -> list[float]:
     """Time fills by diffusers' pipeline, as it comes."""
     import torch
     from diffusers import StableDiffusionInpaintPipeline
     from PIL import Image
 
     pipe = StableDiffusionInpaintPipeline.from_pretrained(
-        ROOT / "src/retouch/models/pocket",
-        torch_dtype=torch.float32,
-        safety_checker=None,
-        requires_safety_checker=False,
+        work.checkpoint, torch_dtype=torch.float32, safety_checker=None, requires_safety_checker=False
     )
     pipe.set_progress_bar_config(disable=True)
-    image, mask = (Image.fromarray(one) for one in picture())
-    return fills(
-        lambda: pipe(
-            "a red apple", image=image, mask_image=mask, height=SIDE, width=SIDE, num_inference_steps=STEPS
-        ),
-        seconds,
-    )
+    image, mask = (Image.fromarray(one) for one in picture(work.side))
+    asked = {"height": work.side, "width": work.side, "num_inference_steps": work.steps}
+    return fills(lambda: pipe("a red apple", image=image, mask_image=mask, **asked), work.seconds)
 
 
-CHILDREN = {"retouch": retouch_side, "diffusers": diffusers_side}
+def training_side(work: Work, *, gives_way: bool = True) -> list[float]:
+    """Time steps of training a checkpoint's UNet, with workers that give way or with those that PyTorch has."""
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    from retouch.engine.yielding import yielding
+
+    unet = UNet2DConditionModel.from_pretrained(work.checkpoint, subfolder="unet").train()
+    optimiser = torch.optim.AdamW(unet.parameters(), fused=True)
+    size = (TRAINED_ROWS, unet.config.in_channels, TRAINED_CELLS, TRAINED_CELLS)
+    noisy, timesteps = torch.randn(size), torch.full((TRAINED_ROWS,), 500)
+    embeds = torch.randn(TRAINED_ROWS, 77, unet.config.cross_attention_dim)
+
+    def step() -> None:
+        with yielding() if gives_way else nullcontext():
+            unet(noisy, timesteps, embeds).sample.square().mean().backward()
+            optimiser.step()
+            optimiser.zero_grad()
+
+    return fills(step, work.seconds)
+
+
+CHILDREN: dict[str, Callable[[Work], list[float]]] = {
+    "retouch": retouch_side,
+    "diffusers": diffusers_side,
+    "training": training_side,
+    "training, PyTorch's workers": partial(training_side, gives_way=False),
+}
 
 
 @contextmanager
@@ -93,12 +131,13 @@ def busy(count: int) -> Iterator[None]:
             hog.wait()
 
 
-def measure(child: str, source: Path, threads: int | None, seconds: float) -> float:
-    """Return the median seconds of a fill in a process of its own."""
+def measure(child: str, source: Path, threads: int | None, work: Work) -> float:
+    """Return the median seconds of a side's work in a process of its own."""
     env = {**os.environ, "PYTHONPATH": str(source)}
     if threads is not None:
         env["OMP_NUM_THREADS"] = str(threads)
-    command = [sys.executable, __file__, "--child", child, "--seconds", str(seconds)]
+    command = [sys.executable, __file__, "--child", child, "--checkpoint", work.checkpoint]
+    command += ["--side", str(work.side), "--steps", str(work.steps), "--seconds", str(work.seconds)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env, text=True)
     return statistics.median(json.loads(done.stdout.splitlines()[-1]))
 
@@ -121,23 +160,29 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def work_of(args: argparse.Namespace) -> Work:
+    """Return what is timed."""
+    return Work(str(args.checkpoint), args.side, args.steps, args.seconds)
+
+
 def compare(args: argparse.Namespace) -> dict[str, Any]:
     """Run all sides in turns beside each number of busy processes."""
-    own = ROOT / "src"
-    sides = {
-        "retouch": ("retouch", own, None),
-        "retouch, one thread": ("retouch", own, 1),
-        "diffusers": ("diffusers", own, None),
+    own, name = ROOT / "src", "training" if args.training else "retouch"
+    sides: dict[str, tuple[str, Path, int | None]] = {
+        name: (name, own, None),
+        f"{name}, one thread": (name, own, 1),
     }
+    for other in ["training, PyTorch's workers"] if args.training else ["diffusers"]:
+        sides[other] = (other, own, None)
     if args.today is not None:
-        sides["today"] = ("retouch", args.today.resolve(), None)
+        sides["today"] = (name, args.today.resolve(), None)
     report: dict[str, Any] = {}
     for count in args.beside:
         runs: dict[str, list[float]] = {name: [] for name in sides}
         for _ in range(args.repeats):
             for name, (child, source, threads) in sides.items():
                 with busy(count):
-                    runs[name].append(measure(child, source, threads, args.seconds))
+                    runs[name].append(measure(child, source, threads, work_of(args)))
                 print(f"beside {count}: {name} {runs[name][-1]:.2f} s", file=sys.stderr)
         report[f"beside {count}"] = {
             name: {"median_s": statistics.median(t), "runs": t} for name, t in runs.items()
@@ -154,6 +199,10 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--today", type=Path)
+    parser.add_argument("--training", action="store_true")
+    parser.add_argument("--checkpoint", type=Path, default=POCKET)
+    parser.add_argument("--side", type=int, default=256, help="of the picture, in pixels")
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--beside", type=int, nargs="+", default=[0, 1, 3])
     parser.add_argument("--seconds", type=float, default=8.0)
@@ -161,7 +210,7 @@ def main() -> None:
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
-        print(json.dumps(CHILDREN[args.child](args.seconds)))
+        print(json.dumps(CHILDREN[args.child](work_of(args))))
         return
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no busy process outlives this one
     if args.priority is not None:
