@@ -5,11 +5,11 @@
     python benchmarks/busy.py --training                                 # steps of the embedded model's UNet
 
 Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of another
-checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, and those that
-wait as PyTorch has it. The sides run in turns beside so many processes that count and do nothing else; each gives
-the median of its times but the first, for as long as `--seconds`. With `--priority` this process, and so everything
-that it starts, comes before the machine's other work (root only): where the kernel groups processes by session, a
-nice value counts within one group only, so it is the group's.
+checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, and those
+that wait as PyTorch has it. The sides run in turns beside so many processes that count and do nothing else; each
+gives the median of its times but the first, for as long as `--seconds`. With `--priority` this process, and so
+everything that it starts, comes before the machine's other work (root only): where the kernel groups processes by
+session, a nice value counts within one group only, so it is the group's.
 """
 
 import argparse
