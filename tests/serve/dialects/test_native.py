@@ -174,10 +174,11 @@ def test_interrupted_jobs_are_begun_again_where_that_is_wanted(checkpoint: Path,
         assert_only_the_hole_changed(client.get(f"{place}/result/0").content, IMAGE, MASK)
 
 
-def test_no_json_makes_the_server_fail(client: httpx.Client) -> None:
+@pytest.mark.parametrize("cases", [150, pytest.param(3_000, marks=pytest.mark.slow)])
+def test_no_json_makes_the_server_fail(client: httpx.Client, cases: int) -> None:
     draw = random.Random(3)
     body = json.dumps(JSON).encode()
-    for _ in range(150):
+    for _ in range(cases):
         broken = bytearray(body)
         for _ in range(draw.randint(1, 6)):
             broken[draw.randrange(len(broken))] = draw.randrange(256)
