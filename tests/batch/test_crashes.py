@@ -215,6 +215,6 @@ def test_whichever_call_fails_nothing_is_lost_and_nothing_is_twice(
     failing_disk: Path, few: tuple[Path, Path], tmp_path: Path, kind: str, lasts: bool
 ) -> None:
     _, calls = _failing(failing_disk, few[0], tmp_path / "out", kind, 0)
-    step = int(os.environ.get("RETOUCH_TEST_FAULT_STEP", "1"))
+    step = int(os.environ.get("RETOUCH_TEST_FAULT_STEP", "7"))
     for at in range(1, calls + 1, step):
         _assert_survives(failing_disk, few, tmp_path, kind, at, lasts=lasts)
