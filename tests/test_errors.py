@@ -1,5 +1,6 @@
 """The error tree is what its drawing says."""
 
+import pickle
 import re
 
 import pytest
@@ -29,3 +30,11 @@ def test_an_invalid_field_names_its_field() -> None:
 
 def test_a_full_queue_says_when_to_come_again() -> None:
     assert QueueFull("full", retry_after_s=2.5).retry_after_s == 2.5
+
+
+def test_an_error_comes_out_of_another_process_as_it_was() -> None:
+    error = InvalidField("strength", "is 2", hint="from 0 to 1")
+    error.add_note("row 3")
+    came: InvalidField = pickle.loads(pickle.dumps(error))
+    assert (type(came), came.field, str(came), came.hint) == (InvalidField, "strength", str(error), error.hint)
+    assert came.__notes__ == ["row 3"]

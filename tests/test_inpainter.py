@@ -244,7 +244,14 @@ def test_a_picture_of_map_does_not_depend_on_its_company(inpainter: Inpainter) -
 
 def test_on_a_gpu_map_makes_calls_that_surely_fit(inpainter: Inpainter) -> None:
     assert rows_of_many(inpainter.bundle) == inpainter.bundle.row_knee
-    assert rows_of_many(replace(inpainter.bundle, device=torch.device("cuda"))) == 2
+    assert rows_of_many(replace(inpainter.bundle, device=torch.device("cuda"))) == 2  # whose memory nobody knows
+
+
+def test_on_a_gpu_of_known_memory_calls_are_as_large_as_pays(
+    inpainter: Inpainter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retouch.inpainter.memory_bytes", lambda device: 80 * 2**30)
+    assert rows_of_many(replace(inpainter.bundle, device=torch.device("cuda"), row_knee=32)) == 32
 
 
 def test_precision_and_threads_are_named_at_the_door_and_recorded(checkpoint: Path) -> None:

@@ -23,6 +23,7 @@
     │   ├── ModelUnsafe           model_unsafe        422
     │   └── ModelUnsupported      model_unsupported   422
     ├── Blocked                   blocked             422   exit 3
+    │   └── Unchecked             unchecked           422
     ├── GenerationFailed          generation_failed   500   exit 1
     │   ├── NonFinite             non_finite          500
     │   └── OutOfMemory           out_of_memory       503
@@ -47,7 +48,8 @@
 This module is the only table of codes, HTTP statuses and exit codes.
 """
 
-from typing import ClassVar
+import copyreg
+from typing import Any, ClassVar
 
 
 class RetouchError(Exception):
@@ -60,6 +62,10 @@ class RetouchError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors come from other processes; `__init__` could not be called again with what it left in `args`.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class BadInput(RetouchError):
@@ -196,6 +202,12 @@ class Blocked(RetouchError):
     """The safety policy is `error`, and it refused the prompt, the input or the picture."""
 
     code, status, exit_code = "blocked", 422, 3
+
+
+class Unchecked(Blocked):
+    """The check of a picture failed, which lets it pass no more than a refusal; another time it may succeed."""
+
+    code = "unchecked"
 
 
 class GenerationFailed(RetouchError):

@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from retouch.engine.engine import Engine, EngineStats
-from retouch.engine.settings import EngineSettings
+from retouch.engine.settings import EngineSettings, rows_within
 from retouch.engine.ticket import Progress, Ticket
 from retouch.errors import QueueFull, RetouchError
 from retouch.imaging.decode import ImageLike
 from retouch.imaging.sources import local
 from retouch.job import Job
 from retouch.models.bundle import ModelBundle
+from retouch.models.devices import memory_bytes
 from retouch.models.in_memory import from_pipe
 from retouch.models.load import load_model
 from retouch.models.options import DEFAULT_OPTIONS, DtypeName, LoadOptions
@@ -61,7 +62,7 @@ class Inpainter:
 
         Args:
             settings: how calls are packed. The default gives a seed one picture in any company: in calls of two
-                rows, which a lone picture fills, and in `map` on a CPU in calls of the bundle's `row_knee`.
+                rows, which a lone picture fills, and in `map` in calls of `rows_of_many`.
             limits: what a request may be at most.
             checkers: judge finished pictures, and all must let one pass; None takes the packaged one, with the
                 checkpoint's own beside it.
@@ -197,8 +198,8 @@ class Inpainter:
     ) -> Iterator[InpaintResult | RetouchError]:
         """Run many requests with a bounded look-ahead, so that the engine's calls stay full.
 
-        Where no settings were given, calls have the bundle's `row_knee` rows on a CPU, whatever the number of
-        requests: a picture's last bits are those of `map`, in any company, and its record says so.
+        Where no settings were given, calls have `rows_of_many` rows, whatever the number of requests: a picture's
+        last bits are those of `map`, in any company, and its record says so.
 
         Args:
             ordered: yield in the order of the requests; else as they are done.
@@ -256,10 +257,13 @@ class Inpainter:
 def rows_of_many(bundle: ModelBundle) -> int:
     """Return the rows of a call with which `map` makes most pictures a second.
 
-    On a GPU that is as for a single picture: its knee is an estimate, and a call of fixed rows that does not fit
-    its memory could not be made smaller.
+    That is the knee of the device; on a GPU no more than should fit its memory, for a call of fixed rows that does
+    not could not be made smaller. Where its memory is not known, it is as for a single picture.
     """
-    return bundle.row_knee if bundle.device.type == "cpu" else SINGLE_PICTURE.rows_per_call
+    if bundle.device.type == "cpu":
+        return bundle.row_knee
+    memory = memory_bytes(bundle.device)
+    return SINGLE_PICTURE.rows_per_call if memory is None else rows_within(memory, bundle)
 
 
 def _take(

@@ -33,10 +33,13 @@ from retouch.errors import (
     QueueFull,
     RetouchError,
     SourceUnavailable,
+    Unavailable,
 )
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
+from retouch.safety.policy import Score
+from retouch.safety.views import Exhibit
 
 STEPS = {"num_inference_steps": 2}
 
@@ -137,7 +140,9 @@ class _Flaky:
         return self._inpainter.submit(request)
 
 
-@pytest.mark.parametrize("error", [GenerationFailed("flaky"), SourceUnavailable("away"), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [GenerationFailed("flaky"), SourceUnavailable("away"), Unavailable("not screened"), MemoryError()]
+)
 def test_a_failure_that_passes_is_tried_again(inpainter: Inpainter, tmp_path: Path, error: Exception) -> None:
     flaky, pauses = _Flaky(inpainter, error, error), list[float]()
     painter = _painter(flaky, tmp_path, pause=pauses.append)  # type: ignore[arg-type]
@@ -151,6 +156,45 @@ def test_a_failure_that_stays_is_told_after_three_attempts(inpainter: Inpainter,
     painted = painter.paint(Row(0, "in.csv", 0, inline_row(0)))
     assert (painted.status, painted.record["error"]["code"]) == ("failed", "generation_failed")
     assert len(flaky.errors) == 2
+
+
+def test_a_service_that_says_when_to_come_again_is_left_alone_so_long(
+    inpainter: Inpainter, tmp_path: Path
+) -> None:
+    away = [Unavailable("away", retry_after_s=7.0), Unavailable("away", retry_after_s=1e9)]
+    flaky, pauses = _Flaky(inpainter, *away), list[float]()
+    painter = _painter(flaky, tmp_path, pause=pauses.append)  # type: ignore[arg-type]
+    assert painter.paint(Row(0, "in.csv", 0, inline_row(0))).status == "done"
+    assert pauses == [7.0, 60.0]
+
+
+class _BrokenChecker:
+    """Fails some times, and then finds nothing."""
+
+    name, version, is_local = "broken", "1", True
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    def check(self, exhibit: Exhibit) -> list[Score]:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("away")
+        return [Score("nsfw", "whole", 0.0, 0.5, 0.2)]
+
+
+@pytest.mark.parametrize("policy", ["black", "error"])
+@pytest.mark.parametrize(("failures", "status"), [(2, "done"), (3, "failed")])
+def test_a_picture_that_could_not_be_checked_is_made_again_and_never_done(
+    bundle: ModelBundle, tmp_path: Path, policy: str, failures: int, status: str
+) -> None:
+    with inpainter_for_many(bundle, checkers=(_BrokenChecker(failures),)) as inpainter:
+        painter = _painter(inpainter, tmp_path, pause=lambda _: None)
+        painted = painter.paint(Row(0, "in.csv", 0, inline_row(0, safety=policy)))
+    assert painted.status == status
+    if status == "failed":
+        assert painted.record["error"]["code"] == "unavailable"
+        assert painted.pictures == ()
 
 
 def test_a_defect_is_its_rows_own(inpainter: Inpainter, tmp_path: Path) -> None:

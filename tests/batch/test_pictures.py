@@ -2,6 +2,8 @@
 
 import base64
 import os
+import pickle
+import re
 from pathlib import Path
 
 import fsspec
@@ -9,9 +11,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from tests.batch.builders import base64_of, picture_png
 
-from retouch.batch.pictures import Roots, fetch
+from retouch.batch.pictures import Roots, carry, fetch
 from retouch.batch.places import Place
-from retouch.errors import BadRow, ImageError, RetouchError, SourceUnavailable
+from retouch.batch.rows import Fetched, Row
+from retouch.errors import BadInput, BadRow, ImageError, RetouchError, SourceUnavailable
 from retouch.imaging.limits import DecodeLimits
 
 LIMITS = DecodeLimits(image_bytes=20_000)
@@ -138,3 +141,29 @@ def test_what_is_neither_base64_nor_a_name_is_an_error(root: Path, text: str) ->
 def test_bytes_beyond_the_limit_are_refused(root: Path) -> None:
     with pytest.raises(ImageError, match="too large"):
         fetch(bytes(20_001), _roots(root), LIMITS)
+
+
+def test_a_row_that_goes_elsewhere_carries_what_it_names_here(root: Path) -> None:
+    """Whoever paints it needs no file of this machine, and finds the same pictures, names and errors."""
+    cells = {"image": "a.png", "mask": base64_of(picture_png(1)), "prompt": "a.png", "seed": 1}
+    row = Row(0, "in.csv", 0, cells)
+    sent = pickle.loads(pickle.dumps(carry(row, _roots(root), LIMITS)))
+    assert sent.cells == {**cells, "image": Fetched((root / "a.png").read_bytes(), "a.png")}
+    assert sent.size_bytes >= (root / "a.png").stat().st_size
+    assert fetch(sent.cells["image"], _roots("memory://nothing"), LIMITS) == fetch("a.png", _roots(root), LIMITS)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "link.png", "missing.png", "pipe.png"])
+def test_a_row_that_goes_elsewhere_takes_along_why_a_picture_cannot_be_read(root: Path, name: str) -> None:
+    sent = pickle.loads(pickle.dumps(carry(Row(0, "in.csv", 0, {"image": name}), _roots(root), LIMITS)))
+    with pytest.raises(BadInput) as here:
+        fetch(name, _roots(root), LIMITS)
+    with pytest.raises(type(here.value), match=re.escape(str(here.value))):
+        fetch(sent.cells["image"], _roots(root), LIMITS)
+
+
+def test_what_lies_at_an_address_is_left_to_who_paints(root: Path) -> None:
+    row = Row(0, "in.csv", 0, {"image": "memory://bucket/a.png"})
+    assert carry(row, _roots("memory://bucket"), LIMITS) == row
+    relative = Row(0, "in.csv", 0, {"image": "a.png"})
+    assert carry(relative, _roots("memory://bucket", root), LIMITS) == relative

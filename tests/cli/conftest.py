@@ -1,10 +1,11 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from tests.factories import make_checkpoint
+from tests.safety.azure.service import KEY, ContentSafetyService, running
 from typer.testing import CliRunner, Result
 
 from retouch.cli.main import app
@@ -54,3 +55,13 @@ def fill(folder: Path, run: Callable[..., Result]) -> Callable[..., Result]:
         return run("inpaint", *FILL, *args, stdin=stdin)
 
     return invoke
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ContentSafetyService]:
+    """A content safety service that the environment names."""
+    monkeypatch.delenv("UAI_CLIENT_ID", raising=False)
+    with running() as service:
+        monkeypatch.setenv("CONTENT_SAFETY_ENDPOINT", service.endpoint)
+        monkeypatch.setenv("CONTENT_SAFETY_KEY", KEY)
+        yield service

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.batch.builders import hashes_of, inline_row, results_of, write_csv
+from tests.safety.azure.service import ContentSafetyService, error
 from typer.testing import Result
+
+from retouch.cli.batch_options import with_ray_address
 
 Run = Callable[..., Result]
 
@@ -52,6 +55,10 @@ def test_a_failed_row_is_exit_code_1(batch: Run, folder: Path) -> None:
         ("in.csv", ("--strength", "7"), "--strength"),
         ("in.csv", ("--scheduler", "Sampler of nobody"), "Sampler of nobody"),
         ("in.csv", ("--format", "azure", "--picture-format", "jpeg"), "--format azure"),
+        ("in.csv", ("--ray", "nowhere"), "'nowhere'"),
+        ("in.csv", ("--ray", "ray://head:10001"), "ray://head:10001"),
+        ("in.csv", ("--ray-actors", "2"), "--ray-actors"),
+        ("in.csv", ("--screen-input", "--safety", "off"), "--screen-input"),
     ],
 )
 def test_what_cannot_be_run_is_exit_code_2(
@@ -114,3 +121,66 @@ def test_results_are_exported_later_and_the_state_is_told(batch: Run, run: Run, 
     assert "results.csv" in exported.stdout
     assert json.loads(run("batch", "status", "out", "--json").stdout) == {"rows": {"done": 3}, "events": []}
     assert run("batch", "status", "in.png").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "read"),
+    [
+        (["in.csv", "--ray"], ["in.csv", "--ray", "local"]),
+        (["--ray", "--steps", "2"], ["--ray", "local", "--steps", "2"]),
+        (["--ray", "head:6379", "in.csv"], ["--ray", "head:6379", "in.csv"]),
+        (["--prompt", "x"], ["--prompt", "x"]),
+    ],
+)
+def test_ray_may_stand_without_an_address(
+    args: list[str], read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert with_ray_address(args) == read
+    monkeypatch.setenv("RAY_ADDRESS", "head:1")
+    assert with_ray_address(args) == [word.replace("local", "head:1") for word in read]
+
+
+def test_content_safety_is_asked_of_every_row_and_refuses_its_own_alone(
+    batch: Run, folder: Path, service: ContentSafetyService
+) -> None:
+    rows = [inline_row(number, prompt, seed=1) for number, prompt in enumerate(("a cat", "violence6", "a dog"))]
+    write_csv(folder / "in.csv", rows)
+    done = batch("--content-safety")
+    assert done.exit_code == 1, done.output
+    assert [line["status"] for line in results_of(folder / "out")] == ["done", "blocked", "done"]
+    asked = [call.body.get("text", "a picture") for call in service.calls]
+    assert sorted(asked) == ["a cat", "a dog", *["a picture"] * 6, "violence6"]
+
+
+def test_without_the_option_the_environment_sends_nothing(batch: Run, service: ContentSafetyService) -> None:
+    assert batch("--screen-input").exit_code == 0
+    assert service.calls == []
+
+
+def test_a_service_that_is_away_fails_rows_which_are_done_when_it_is_back(
+    batch: Run, folder: Path, service: ContentSafetyService
+) -> None:
+    write_csv(folder / "in.csv", [inline_row(0, seed=1)])
+    service.script.extend([error(403, "403")] * 3)
+    assert batch("--content-safety").exit_code == 1
+    (line,) = results_of(folder / "out")
+    assert (line["status"], line["error"]["code"]) == ("failed", "unavailable")
+    assert batch("--content-safety", "--retry-failed").exit_code == 0
+
+
+def test_a_service_that_is_not_configured_is_told_before_any_work(
+    batch: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CONTENT_SAFETY_ENDPOINT", raising=False)
+    refused = batch("--content-safety")
+    assert refused.exit_code == 2
+    assert "CONTENT_SAFETY_ENDPOINT" in refused.stderr
+    assert not (folder / "out").exists()
+
+
+def test_what_ran_unchecked_is_not_taken_for_checked(batch: Run, service: ContentSafetyService) -> None:
+    assert batch().exit_code == 0
+    refused = batch("--content-safety")
+    assert refused.exit_code == 2
+    assert 'safeguards was not there, is ["content_safety"]' in refused.stderr

@@ -1,22 +1,13 @@
 """`--screen-input` and `--content-safety`: what they ask for happens, and what they cannot do is told early."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.safety.azure.service import KEY, ContentSafetyService, error, running
+from tests.safety.azure.service import ContentSafetyService, error
 from typer.testing import Result
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[ContentSafetyService]:
-    monkeypatch.delenv("UAI_CLIENT_ID", raising=False)
-    with running() as service:
-        monkeypatch.setenv("CONTENT_SAFETY_ENDPOINT", service.endpoint)
-        monkeypatch.setenv("CONTENT_SAFETY_KEY", KEY)
-        yield service
 
 
 def test_content_safety_is_asked_of_everything_that_comes_in_and_goes_out(

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from retouch.errors import InvalidField
-from retouch.models.devices import fast_dtypes, pick_device, place, row_limits, use_threads
+from retouch.models.devices import fast_dtypes, memory_bytes, pick_device, place, row_limits, use_threads
 from retouch.models.options import LoadOptions
 
 
@@ -65,3 +65,8 @@ def test_threads_hold_for_threads_that_begin_later_too() -> None:
 def test_every_device_multiplies_in_fp32() -> None:
     assert fast_dtypes(torch.device("cpu"))[0] == "fp32"
     assert fast_dtypes(torch.device("mps")) == ("fp32", "fp16")
+
+
+def test_the_memory_of_a_gpu_is_known_where_there_is_one() -> None:
+    assert memory_bytes(torch.device("cpu")) is None
+    assert (memory_bytes(torch.device("cuda")) is not None) == torch.cuda.is_available()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.safety.red import RED, RedChecker, exhibit, grey
 
-from retouch.errors import Blocked, NonFinite
+from retouch.errors import NonFinite, Unchecked
 from retouch.safety.judge import inspect, verdict
 from retouch.safety.policy import Score
 from retouch.safety.views import Exhibit
@@ -167,7 +167,7 @@ def test_check_that_fails_counts_as_unsafe(answer: Callable[[int], Any]) -> None
     outcome, handed_out = verdict(shown, [Broken(answer)], "black")
     assert (outcome.decision, outcome.nsfw_content_detected) == ("failed", True)
     assert not handed_out.pixels.any()
-    with pytest.raises(Blocked, match="could not be checked by the safety checker broken"):
+    with pytest.raises(Unchecked, match="could not be checked by the safety checker broken"):
         verdict(shown, [Broken(answer)], "error")
 
 

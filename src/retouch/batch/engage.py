@@ -19,10 +19,16 @@ _QUEUED_ROWS = 4096
 
 
 @contextmanager
-def engaged(inpainter: "Inpainter", recipe: Recipe, roots: Roots, *, attempts: int = 3) -> Iterator[Engaged]:
-    """Give a painter that uses an inpainter, which is closed when the block ends."""
+def engaged(
+    inpainter: "Inpainter", recipe: Recipe, roots: Roots, *, attempts: int = 3, hands: int | None = None
+) -> Iterator[Engaged]:
+    """Give a painter that uses an inpainter, which is closed when the block ends.
+
+    Args:
+        attempts, hands: as for `InpaintPainter`; hands are by default as many as there are processors.
+    """
     with inpainter:
-        painter = InpaintPainter(inpainter, recipe, roots, attempts=attempts, hands=os.cpu_count() or 1)
+        painter = InpaintPainter(inpainter, recipe, roots, attempts=attempts, hands=hands or os.cpu_count() or 1)
         rows = inpainter.settings.rows_per_call or inpainter.bundle.row_cap
         # Guided rows come in pairs: two calls' worth at the engine, as much again on its way in and out.
         yield Engaged(painter, max(_LEAST_WIDTH, 2 * rows), facts_of(inpainter))

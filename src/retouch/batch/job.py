@@ -39,6 +39,7 @@ class Batch:
         ledger: path of the ledger; None is beside the output.
         retries_failed: compute rows again that failed in an earlier run.
         verifies: compare every picture of an earlier run by its hash.
+        safeguards: names of what screens and judges beside the package's own checks.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Batch:
     ledger: Path | None = None
     retries_failed: bool = False
     verifies: bool = False
+    safeguards: tuple[str, ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """Return what decides the results beside rows and model, as plain values."""
@@ -63,6 +65,7 @@ class Batch:
             "format": recipe.format,
             "quality": recipe.quality,
             "metadata": recipe.metadata,
+            **({"safeguards": list(self.safeguards)} if self.safeguards else {}),
         }
 
 

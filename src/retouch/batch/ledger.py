@@ -104,10 +104,10 @@ class Ledger:
                         "INSERT INTO facts VALUES (?, ?)", (part, json.dumps(now, sort_keys=True))
                     )
                 return
-        differences = list(_differences(json.loads(found[0]), now))
-        if differences:
-            more = len(differences) - _MOST_DIFFERENCES
-            told = "; ".join(differences[:_MOST_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
+        found_different = list(differences(json.loads(found[0]), now))
+        if found_different:
+            more = len(found_different) - _MOST_DIFFERENCES
+            told = "; ".join(found_different[:_MOST_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
             raise OutputDiffers(
                 f"the output holds a run with another {part}: {told}",
                 hint="go on with the same command, or choose another --output",
@@ -258,11 +258,11 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
         database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;")
 
 
-def _differences(was: Any, now: Any, name: str = "") -> Iterator[str]:
+def differences(was: Any, now: Any, name: str = "") -> Iterator[str]:
     """Yield in what two values of JSON differ, one line each."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in sorted({*was, *now}):
-            yield from _differences(was.get(key), now.get(key), f"{name}.{key}" if name else key)
+            yield from differences(was.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif was != now:
         yield f"{name} was {_shown(was)}, is {_shown(now)}"
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from retouch.batch.decoded import DecodedPictures
 from retouch.batch.entry import Painted, Status
-from retouch.batch.pictures import Fetched, Roots, fetch
+from retouch.batch.pictures import Roots, fetch
 from retouch.batch.room import Room
-from retouch.batch.rows import PICTURES, Asked, Columns, Row, seed_of
+from retouch.batch.rows import PICTURES, Asked, Columns, Fetched, Row, seed_of
 from retouch.errors import (
     BadRow,
     Blocked,
@@ -25,7 +25,8 @@ from retouch.errors import (
     NonFinite,
     QueueFull,
     RetouchError,
-    SourceUnavailable,
+    Unavailable,
+    Unchecked,
 )
 from retouch.imaging.choices import FileFormat
 from retouch.imaging.encode import encoding_warnings
@@ -42,6 +43,7 @@ MAX_HELD_BYTES = 512 * 2**20
 """Decoded pictures of rows under way; a row more is decoded only below that."""
 _DECODED_BYTES = 64 * 2**20
 _QUEUE_WAIT_S = 1.0
+_MOST_PAUSE_S = 60.0
 
 
 class Painter(Protocol):
@@ -164,7 +166,8 @@ class InpaintPainter:
                 if attempt == self._attempts or not may_pass(error):
                     return failed(row, asked, error)
                 log.info("row %d failed (%s), and is tried again", row.number, type(error).__name__)
-            self._pause(float(2 ** (attempt - 1)))
+                asked_s = getattr(error, "retry_after_s", None) or 0.0
+            self._pause(max(float(2 ** (attempt - 1)), min(asked_s, _MOST_PAUSE_S)))
         raise AssertionError("unreachable")
 
     def _paint(self, row: Row, asked: Asked, request: InpaintRequest) -> Painted:
@@ -177,7 +180,7 @@ class InpaintPainter:
             self._room.grow(held)
             job.wait()
             with self._hands:
-                result = job.result()
+                result = _judged(job)
                 pictures = self._encoded(result)
         finally:
             self._room.leave(held)
@@ -226,10 +229,10 @@ class InpaintPainter:
 
 
 def may_pass(error: Exception) -> bool:
-    """Tell a failure that may not come again from one that will: of the storage, of the device, not of the row."""
+    """Tell a failure that may not come again, of a service or a device, from one that will, of the row."""
     if isinstance(error, NonFinite):
         return False
-    return isinstance(error, SourceUnavailable | QueueFull | GenerationFailed | MemoryError)
+    return isinstance(error, Unavailable | GenerationFailed | MemoryError)
 
 
 def failed(row: Row, asked: Asked | None, error: Exception) -> Painted:
@@ -250,6 +253,23 @@ def head_of(row: Row, asked: Asked | None) -> dict[str, Any]:
     head = {"id": str(row.number) if named is None else named, "row": row.number}
     head |= {"source": row.source, "source_row": row.index}
     return head | ({"extra": dict(asked.extra)} if asked is not None and asked.extra else {})
+
+
+def _judged(job: "Job") -> "InpaintResult":
+    """Return a job's result, once its pictures were judged.
+
+    Raises:
+        Unavailable: a check failed. To one who waits for an answer that is a refusal; a row is tried again, and no
+            black picture stands among the results that nobody found anything in.
+    """
+    unchecked = Unavailable("the picture could not be checked", hint="run again with --retry-failed")
+    try:
+        result = job.result()
+    except Unchecked as error:
+        raise unchecked from error
+    if any(fill.safety.get("decision") == "failed" for fill in result.fills):
+        raise unchecked
+    return result
 
 
 def _told(result: "InpaintResult") -> dict[str, Any]:

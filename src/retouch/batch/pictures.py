@@ -8,11 +8,12 @@ import base64
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from retouch.batch.places import Place, is_address
-from retouch.errors import BadRow, ImageError, ImageTooLarge, SourceUnavailable
+from retouch.batch.rows import Fetched, PictureCell, Row, picture_of
+from retouch.errors import BadInput, BadRow, ImageError, ImageTooLarge, SourceUnavailable
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.sources import read_bytes
 
@@ -77,33 +78,55 @@ class Roots:
         return Place.of(str(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """The encoded bytes of a picture, and its name: its path or address, or a hash where it is inline."""
-
-    data: bytes
-    name: str
-
-
-def fetch(cell: str | bytes, roots: Roots, limits: DecodeLimits) -> Fetched:
+def fetch(cell: PictureCell, roots: Roots, limits: DecodeLimits) -> Fetched:
     """Return the encoded picture that a cell holds or names.
-
-    Base64 has no dot, and a file's name has one: that tells them apart.
 
     Raises:
         BadRow: the cell is neither, or names what may not be read.
         ImageError: the picture is too large or not there.
         SourceUnavailable: an address gave an error that may pass.
     """
+    if isinstance(cell, Fetched):
+        return cell
+    if isinstance(cell, BadInput):
+        raise cell
     if isinstance(cell, bytes):
         return _inline(cell, limits)
     if (header := _DATA.match(cell[:40])) is not None:
         return _inline(_decoded(cell[header.end() :], limits), limits)
-    if len(cell) > _MAX_PATH_CHARS or "." not in cell:
+    if not _is_name(cell):
         return _inline(_decoded(cell, limits), limits)
     text = cell.strip()
     place = roots.find(text)
     return Fetched(_read(place, limits), text)
+
+
+def carry(row: Row, roots: Roots, limits: DecodeLimits) -> Row:
+    """Return a row that holds the pictures that it names on this machine, so that it may be painted on another.
+
+    What lies at an address is fetched by who paints. A file that cannot be read is the painter's to tell: its cell
+    becomes the error.
+    """
+    read = {
+        name: _read_here(cell, roots, limits)
+        for name, cell in row.cells.items()
+        if picture_of(name) is not None and isinstance(cell, str) and _is_name(cell)
+    }
+    return replace(row, cells={**row.cells, **read})
+
+
+def _read_here(cell: str, roots: Roots, limits: DecodeLimits) -> PictureCell:
+    text = cell.strip()
+    try:
+        place = roots.find(text)
+        return Fetched(_read(place, limits), text) if place.is_local else cell
+    except BadInput as error:
+        return error
+
+
+def _is_name(cell: str) -> bool:
+    """Tell a path or an address from base64, which has no dot."""
+    return len(cell) <= _MAX_PATH_CHARS and "." in cell and _DATA.match(cell[:40]) is None
 
 
 def _inline(data: bytes, limits: DecodeLimits) -> Fetched:

@@ -13,7 +13,6 @@ from retouch.equivalents import equivalent
 from retouch.errors import BadInput, BadRow
 from retouch.request import MAX_SEED, InpaintRequest
 
-Cell = str | bytes | int | float | bool | None
 PICTURES = ("image", "mask_image")
 ID = "id"
 MAX_COLUMNS = 1000
@@ -23,6 +22,20 @@ _ALIASES = {"mask": "mask_image"}
 _INDEX_COLUMNS = frozenset({"", "Unnamed: 0", "__index_level_0__"})
 """What pandas calls an index that was written with the rest."""
 _YES, _NO = frozenset({"true", "yes", "1", "1.0"}), frozenset({"false", "no", "0", "0.0"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The encoded bytes of a picture, and its name: its path or address, or a hash where it is inline."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+
+PictureCell = str | bytes | Fetched | BadInput
+"""What a picture's cell says, or what came of it where that was read already: its bytes, or why there are none."""
+Value = str | bytes | int | float | bool | None
+Cell = Value | PictureCell
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class Row:
     @property
     def size_bytes(self) -> int:
         """Memory of its cells, nearly."""
-        return sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in self.cells.values())
+        return sum(_size_bytes(cell) for cell in self.cells.values())
 
     @property
     def where(self) -> str:
@@ -69,7 +82,7 @@ class Asked:
 
     id: str | None
     fields: Mapping[str, Any]
-    pictures: Mapping[str, str | bytes] = field(repr=False)
+    pictures: Mapping[str, PictureCell] = field(repr=False)
     extra: Mapping[str, Cell] = field(default_factory=dict)
 
 
@@ -146,6 +159,12 @@ class Columns:
         raise BadInput(f"nobody knows the column {_shown(name)}", hint="; ".join(filter(None, hints)))
 
 
+def picture_of(column: str) -> str | None:
+    """Return which picture of a request a column holds, or None."""
+    known = _ALIASES.get(column, column)
+    return known if known in PICTURES else None
+
+
 @cache
 def field_kinds() -> Mapping[str, type]:
     """Return the type of the cells for each field of a request but its pictures: bool, int, float or str."""
@@ -184,6 +203,7 @@ def _is_unset(name: str, cell: Cell) -> bool:
 
 
 def _typed(name: str, cell: Cell, kind: type) -> Any:
+    assert not isinstance(cell, Fetched | BadInput)
     if isinstance(cell, str) and "\0" in cell:
         raise BadRow(f"{name} holds a NUL character")
     try:
@@ -203,14 +223,14 @@ def _typed(name: str, cell: Cell, kind: type) -> Any:
     return cell
 
 
-def _bool(cell: Cell) -> bool:
+def _bool(cell: Value) -> bool:
     text = str(cell).strip().lower()
     if text not in _YES | _NO:
         raise ValueError(cell)
     return text in _YES
 
 
-def _int(cell: Cell) -> int:
+def _int(cell: Value) -> int:
     """Read a whole number; `7.0` is one, for pandas writes columns with gaps so."""
     if isinstance(cell, bool | bytes) or (isinstance(cell, str) and len(cell) > 40):
         raise ValueError(cell)
@@ -222,8 +242,8 @@ def _int(cell: Cell) -> int:
     return int(number)
 
 
-def _picture(name: str, cell: Cell) -> str | bytes:
-    if not isinstance(cell, str | bytes):
+def _picture(name: str, cell: Cell) -> PictureCell:
+    if not isinstance(cell, PictureCell):
         raise BadRow(f"{name} must be a picture, not {_shown(cell)}", hint="base64, a path, an address, or bytes")
     return cell
 
@@ -243,6 +263,11 @@ def _extra(name: str, cell: Cell) -> Cell:
             f"{_shown(name)} is too large to be taken along", hint=f"at most {MAX_EXTRA_CHARS} characters"
         )
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def _size_bytes(cell: Cell) -> int:
+    data = cell.data if isinstance(cell, Fetched) else cell
+    return len(data) if isinstance(data, str | bytes) else 8
 
 
 def _shown(value: object) -> str:

@@ -1,8 +1,7 @@
 """`retouch batch`: tables and folders of pictures, masks and prompts."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retouch.cli import batch_options, options
+from retouch.cli.batch_models import Models
 from retouch.cli.failures import printable
 from retouch.cli.limits import limits
-from retouch.cli.loading import Checkpoint
 from retouch.errors import BadInput, RetouchError
 from retouch.request import InpaintRequest
 
 if TYPE_CHECKING:
-    from retouch.batch.job import Batch, Engaged, Outcome
+    from retouch.batch.job import Batch, Outcome
     from retouch.batch.runner import Allowance
-    from retouch.inpainter import Inpainter
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -30,7 +28,7 @@ app = typer.Typer(
 )
 
 
-@app.command("run")
+@app.command("run", cls=batch_options.RunCommand)
 def run(
     *,
     source: batch_options.Input,
@@ -47,6 +45,8 @@ def run(
     num_images_per_prompt: options.Variants = None,
     scheduler: options.Scheduler = None,
     safety: options.Safety = None,
+    screen_input: options.ScreenInput = False,
+    content_safety: options.ContentSafety = False,
     reference: options.Reference = None,
     deadline_s: options.Deadline = None,
     mask_polarity: options.MaskPolarity = None,
@@ -86,6 +86,8 @@ def run(
     config_from: options.ConfigFrom = None,
     prediction_type: options.PredictionTypeOption = None,
     rows_per_call: options.RowsPerCall = None,
+    ray: batch_options.Ray = None,
+    ray_actors: batch_options.RayActors = None,
     as_json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
@@ -95,14 +97,14 @@ def run(
 
     given = locals()
     batch = _batch(given)
-    checkpoint = Checkpoint.of(given)
+    models = Models.of(given)
     if dry_run:
-        _check(batch, checkpoint, as_json=as_json)
+        _check(batch, models, as_json=as_json)
         return
     if batch.source.left_out:
         typer.echo(printable(f"left out, being no tables or shards: {', '.join(batch.source.left_out)}"), err=True)
     with watching() as watch:
-        outcome = run_batch(batch, lambda: _engaged(batch, checkpoint), on_progress=watch)
+        outcome = run_batch(batch, lambda: models.engaged(batch), on_progress=watch)
     _tell(outcome, as_json=as_json)
     if not outcome.is_all_done:
         raise typer.Exit(RetouchError.exit_code)
@@ -193,6 +195,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
         ledger=given["ledger"],
         retries_failed=given["retry_failed"],
         verifies=given["verify"],
+        safeguards=tuple(name for name in ("screen_input", "content_safety") if given[name]),
     )
 
 
@@ -212,7 +215,7 @@ def _allowance(text: str | None) -> "Allowance":
     return Allowance(number=number, share=share)
 
 
-def _check(batch: "Batch", checkpoint: Checkpoint, *, as_json: bool) -> None:
+def _check(batch: "Batch", models: Models, *, as_json: bool) -> None:
     """Tell every row that cannot be run, and how long the others will take."""
     from dataclasses import asdict
 
@@ -222,30 +225,13 @@ def _check(batch: "Batch", checkpoint: Checkpoint, *, as_json: bool) -> None:
         if not as_json:
             typer.echo(printable(f"{problem.where}: {problem.message}"))
 
-    with _inpainter(checkpoint) as inpainter:
+    with models.model.inpainter() as inpainter:
         checked = check_batch(batch, inpainter, on_problem=show)
     if as_json:
         typer.echo(json.dumps(asdict(checked)))
     typer.echo(printable(checked.to_text()), err=True)
     if checked.problems:
         raise typer.Exit(RetouchError.exit_code)
-
-
-def _inpainter(checkpoint: Checkpoint) -> "Inpainter":
-    """Load the model, with calls as full as the device likes them."""
-    bundle = checkpoint.load_bundle()
-    from retouch.batch.engage import inpainter_for_many
-
-    return inpainter_for_many(bundle, rows_per_call=checkpoint.rows_per_call, limits=limits())
-
-
-@contextmanager
-def _engaged(batch: "Batch", checkpoint: Checkpoint) -> Iterator["Engaged"]:
-    inpainter = _inpainter(checkpoint)
-    from retouch.batch.engage import engaged
-
-    with engaged(inpainter, batch.recipe, batch.roots) as ready:
-        yield ready
 
 
 def _tell(outcome: "Outcome", *, as_json: bool) -> None:

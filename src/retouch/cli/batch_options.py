@@ -1,10 +1,13 @@
 """The options that only `retouch batch` has."""
 
+import os
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 
 class Format(StrEnum):
@@ -75,4 +78,33 @@ LedgerPath = Annotated[
     Path | None, typer.Option("--ledger", help="The ledger's file, where the output is on a network.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check every row, estimate the time, and write nothing.")]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Paint on a Ray cluster: HOST:PORT, auto, or local.  [default: RAY_ADDRESS, else local]",
+    ),
+]
+RayActors = Annotated[
+    int | None,
+    typer.Option("--ray-actors", min=1, help="Models on the cluster.  [default: as many as it has room for]"),
+]
 Ran = Annotated[Path, typer.Argument(metavar="DIR", help="The output of a batch.")]
+
+
+class RunCommand(TyperCommand):
+    """A command whose `--ray` may stand without a value."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_ray_address(args))
+
+
+def with_ray_address(args: Sequence[str]) -> list[str]:
+    """Put an address behind a `--ray` that has none: at the end, or before another option."""
+    told: list[str] = []
+    for arg, following in zip(args, (*args[1:], "--"), strict=True):
+        told.append(arg)
+        if arg == "--ray" and following.startswith("-"):
+            told.append(os.environ.get("RAY_ADDRESS") or "local")
+    return told

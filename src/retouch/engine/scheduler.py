@@ -5,7 +5,7 @@ from collections.abc import Hashable, Sequence
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from retouch.engine.settings import EngineSettings
+from retouch.engine.settings import ROWS_PER_PICTURE, EngineSettings
 from retouch.errors import QueueFull
 
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
@@ -75,7 +75,7 @@ class CallSizes:
             return _TEXT_ROWS if self.is_fixed else max(_TEXT_ROWS, self.row_cap)
         if kind is Stage.STEP:
             return self.row_cap if is_guided or not self.is_fixed else max(1, self.row_cap // 2)
-        return self._vae_rows or max(1, self.row_cap // 4)
+        return self._vae_rows or max(1, self.row_cap // ROWS_PER_PICTURE)
 
     def halve(self) -> bool:
         """Halve the row cap, once; never where the row count is fixed, for it decides the pixels."""

@@ -108,6 +108,15 @@ def pick_device(name: str | None) -> torch.device:
     return device
 
 
+def memory_bytes(device: torch.device) -> int | None:
+    """Return how much memory a GPU has in all; None where there is none, or it does not tell."""
+    if device.type == "cuda" and torch.cuda.is_available():
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type == "mps" and torch.backends.mps.is_available():
+        return int(torch.mps.recommended_max_memory())
+    return None
+
+
 def row_limits(device: torch.device, unet_parameters: int) -> tuple[int, int]:
     """Return (row cap, row knee) for a UNet of some size.
 

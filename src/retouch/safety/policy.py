@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from retouch.errors import Blocked
+from retouch.errors import Blocked, Unchecked
 from retouch.imaging.picture import Picture, Samples
 from retouch.request import SafetyPolicy
 
@@ -124,13 +124,15 @@ def enforce(picture: Picture, verdict: Verdict) -> Picture:
     """Return what may be handed out: the picture itself, or its black or blurred stand-in.
 
     Raises:
-        Blocked: the picture was refused and the policy is `error`.
+        Blocked: the picture was refused, or could not be checked (`Unchecked`), and the policy is `error`.
     """
     if verdict.decision in ("pass", "off"):
         return picture
     if verdict.policy == "error":
-        what = "was refused by" if verdict.decision == "flag" else "could not be checked by"
-        raise Blocked(
+        kind, what = (
+            (Blocked, "was refused by") if verdict.decision == "flag" else (Unchecked, "could not be checked by")
+        )
+        raise kind(
             f"the picture {what} the safety checker {names_in(verdict)}",
             hint="another prompt or seed; the operator sets the policy (black, blur, error, off)",
         )
