@@ -146,16 +146,22 @@ class Inpainter:
             job.cancel()
             raise
 
-    def submit(self, request: InpaintRequest) -> Job:
+    def submit(self, request: InpaintRequest, *, background: bool = False) -> Job:
         """Screen, prepare and queue a request, and return at once.
 
+        Args:
+            background: its calls wait for those of all requests that are not in the background.
         Raises:
             BadInput: the request cannot be run.
             Blocked: the prompt, or a picture that came in, was refused.
             Unavailable: it could not be screened.
             QueueFull: too much waits already.
         """
-        return self._queue(self._engine, *self._prepare(request))
+        prepared, started = self._prepare(request)
+        if background:
+            plans = tuple(replace(plan, is_background=True) for plan in prepared.plans)
+            prepared = replace(prepared, plans=plans)
+        return self._queue(self._engine, prepared, started)
 
     def _prepare(self, request: InpaintRequest) -> tuple[Prepared, float]:
         """Return what the engine can plan, and when the work on it began."""

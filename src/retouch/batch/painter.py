@@ -32,7 +32,6 @@ from retouch.imaging.encode import encoding_warnings
 from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
-    from retouch.inpainter import Inpainter
     from retouch.job import Job
     from retouch.result import InpaintResult
 
@@ -42,6 +41,14 @@ MAX_HELD_BYTES = 512 * 2**20
 """Decoded pictures of rows under way; a row more is decoded only below that."""
 _DECODED_BYTES = 64 * 2**20
 _QUEUE_WAIT_S = 1.0
+
+
+class Inpainting(Protocol):
+    """What a painter needs of an `Inpainter`."""
+
+    @property
+    def limits(self) -> Limits: ...
+    def submit(self, request: InpaintRequest) -> "Job": ...
 
 
 class Painter(Protocol):
@@ -115,7 +122,7 @@ class InpaintPainter:
 
     def __init__(
         self,
-        inpainter: "Inpainter",
+        inpainter: Inpainting,
         recipe: Recipe,
         roots: Roots,
         *,

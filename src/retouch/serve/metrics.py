@@ -1,6 +1,6 @@
 """What `/metrics` tells: requests, phases, the queue, the engines' calls, verdicts and refusals; fixed labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -42,6 +42,13 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+        self._batch_rows = Counter(
+            "retouch_batch_rows", "Rows of batches by how they ended.", ("status",), registry=self.registry
+        )
+        self._batches = Counter(
+            "retouch_batches", "Batches that ended, by state.", ("state",), registry=self.registry
+        )
+
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer. `route` is a route's template, never a path that a client made up."""
         self._requests.labels(route, method, str(status)).inc()
@@ -61,6 +68,15 @@ class Metrics:
     def refused(self, error: RetouchError) -> None:
         """Count who was not let in."""
         self._refusals.labels(error.code).inc()
+
+    def kept(self, rows: Mapping[str, int]) -> None:
+        """Count rows of batches by how they ended."""
+        for status, count in rows.items():
+            self._batch_rows.labels(status).inc(count)
+
+    def batch_ended(self, state: str) -> None:
+        """Count a batch that came to an end by itself."""
+        self._batches.labels(state).inc()
 
     def watch(self, fleet: Fleet, admission: Admission, *, is_ready: Callable[[], bool]) -> None:
         """Let a look at the engines and the queue be part of every scrape."""
