@@ -66,7 +66,7 @@ class Inpainter:
         self.limits = limits
         own = bundle.safety_checker, bundle.feature_extractor
         self._checkers = (*(choose_checkers(*own) if checkers is None else checkers), *more_checkers)
-        self._screens = tuple(screens)
+        self.screens = tuple(screens)
         self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
         self._engine = self._engine_of_many = Engine(bundle, self.settings)
@@ -167,7 +167,7 @@ class Inpainter:
         """Return what the engine can plan, and when the work on it began."""
         started, since = time.perf_counter(), time.monotonic()
         request = settle(request, self.bundle, self.limits)
-        screen_request(request, self._screens)
+        screen_request(request, self.screens)
         return prepare(self._opened(request), self.bundle, since=since), started
 
     def _opened(self, request: InpaintRequest) -> Opened:

@@ -1,6 +1,9 @@
 """The process: how it starts, drains and ends."""
 
+import hashlib
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.batch.builders import inline_row
 from tests.serve.serving import until
 from tests.serve.test_load import EDITS, FILES, form
 
@@ -149,3 +153,65 @@ def test_check_starts_nothing(checkpoint: Path) -> None:
     )
     assert done.returncode == 0
     assert "in order" in done.stderr
+
+
+def batch_of_rows(url: str, count: int) -> str:
+    rows = "".join(json.dumps(inline_row(number)) + "\n" for number in range(count))
+    sent = {"input": rows.encode()}
+    answer = httpx.post(f"{url}/v1/batches", data={"num_inference_steps": "8"}, files=sent, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+def done_rows(url: str, place: str) -> int:
+    found: int = httpx.get(url + place).json()["rows"]["done"]
+    return found
+
+
+def hashes(url: str, place: str) -> dict[int, str]:
+    lines = map(json.loads, httpx.get(f"{url}{place}/results").text.splitlines())
+    files = {line["row"]: line["file"] for line in lines}
+    return {
+        row: hashlib.sha256(httpx.get(f"{url}{place}/files/{name}").content).hexdigest()
+        for row, name in files.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_batch_goes_on_where_it_was_after_sigkill_and_after_sigterm(checkpoint: Path, tmp_path: Path) -> None:
+    count, draw = 120, random.Random(5)
+    options = ["--jobs-folder", str(tmp_path), "--rows-per-call", "8"]
+    with process(checkpoint, *options) as (running, url):
+        undisturbed, place = batch_of_rows(url, count), batch_of_rows(url, count)
+        until(lambda: httpx.get(url + undisturbed).json()["state"] == "done", within_s=120)
+        expected = hashes(url, undisturbed)
+        running.kill()
+        running.wait()
+    ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
+    had = 0
+    for end in ends:
+        with process(checkpoint, *options) as (running, url):
+            assert httpx.get(url + place).json()["state"] in ("queued", "running")
+            assert done_rows(url, place) >= had  # nothing that was counted is lost
+            goal = min(count - 1, had + draw.randint(1, 20))
+            until(lambda url=url, goal=goal: done_rows(url, place) >= goal, within_s=60)
+            had = done_rows(url, place)
+            running.send_signal(end)
+            assert running.wait(40) == (0 if end == signal.SIGTERM else -signal.SIGKILL)
+    with process(checkpoint, *options) as (_, url):
+        until(lambda: httpx.get(url + place).json()["state"] == "done", within_s=120)
+        assert httpx.get(url + place).json()["rows"] == {"total": count, "done": count, "failed": 0, "blocked": 0}
+        assert hashes(url, place) == expected
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_batch_does_not_hold_up_the_end_of_the_server(checkpoint: Path, tmp_path: Path) -> None:
+    with process(checkpoint, "--jobs-folder", str(tmp_path)) as (running, url):
+        place = batch_of_rows(url, 400)
+        until(lambda: httpx.get(url + place).json()["state"] == "running")
+        start = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(40) == 0
+        assert time.monotonic() - start < 10

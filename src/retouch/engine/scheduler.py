@@ -9,8 +9,8 @@ from retouch.engine.settings import EngineSettings
 from retouch.errors import QueueFull
 
 _PATIENCE_S = 2.0
-"""Where the background has had no call for so long, it has one before the others: a stream of requests leaves a batch
-a small share, and does not stop it."""
+"""Where the background has had no call for so long, it has one before the others: a stream of requests leaves
+a batch a small share, and does not stop it."""
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
 
 

@@ -61,7 +61,7 @@ async def picture_of(value: object, field: str, service: Service) -> bytes:
         ImageTooLarge, UrlRefused, UrlFailed: it is over the limit, or is not fetched.
     """
     if not isinstance(value, str):
-        raise InvalidField(field, "must be text", hint="send the picture in base64")
+        raise InvalidField(field, "must be a picture in base64")
     if is_url(value) and service.settings.picture_hosts:
         return await service.fetch(value)
     return await service.aside(picture_bytes, value, field=field, limits=service.limits)
