@@ -2,10 +2,10 @@
 
     python benchmarks/serve_batch.py [--pictures 40] [--clients 1] [--repeats 3] [--priority -5]
 
-One server with the embedded model. Its clients send short requests (10 steps) and long ones (40 steps), each the next
-one when the last was answered: with nothing else to do, and beside a batch of pictures of 20 steps, in turns. Printed
-are the median and the 95th percentile of both, their ratio, and how many rows a second the batch makes alone and
-beside the requests.
+One server with the embedded model. Its clients send short requests (10 steps) and long ones (40 steps), each the
+next one when the last was answered: with nothing else to do, and beside a batch of pictures of 20 steps, in turns.
+Printed are the median and the 95th percentile of both, their ratio, and how many rows a second the batch makes
+alone and beside the requests.
 """
 
 import argparse
