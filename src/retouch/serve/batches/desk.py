@@ -219,12 +219,10 @@ class BatchDesk:
     async def _see_through(self, job: Job) -> None:
         """Paint a batch, and note how it ended."""
         store, aside = self._store, self._service.aside
+        run = BatchRun(job, self.folder(job), self._service, weigh=partial(store.weigh, job.id))
+        self._live = live = Live(job, run)
         try:
-            job = await aside(store.start, job.id)
-            run = BatchRun(job, self.folder(job), self._service, weigh=partial(store.weigh, job.id))
-            self._live = live = Live(job, run)
-            if self._is_ending:
-                run.stop()
+            await aside(store.start, job.id)
             outcome = await self._painted(live)
             if outcome is not None:
                 await aside(store.finish, job.id, outcome)

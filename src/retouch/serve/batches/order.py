@@ -11,10 +11,12 @@ from retouch.batch.rows import Columns
 from retouch.errors import UnsupportedMedia
 from retouch.imaging.choices import FileFormat
 
-TableKind = Literal["csv", "tsv", "jsonl", "parquet", "tar"]
-TABLE_KINDS: tuple[TableKind, ...] = ("csv", "tsv", "jsonl", "parquet", "tar")
+TableKind = Literal["csv", "tsv", "jsonl", "tar"]
+TABLE_KINDS: tuple[TableKind, ...] = ("csv", "tsv", "jsonl", "tar")
+"""What is read from strangers: a page of a Parquet file can inflate to 2 GiB before anybody sees its size."""
 _TAR_MAGIC, _TAR_MAGIC_AT = b"ustar", 257
-_PACKED = {
+_NOT_READ = {
+    b"PAR1": "Parquet",
     b"PK\x03\x04": "zip",
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -106,13 +108,11 @@ def kind_of(data: bytes) -> TableKind:
     """Tell what a table is by its beginning; a text is CSV unless it begins as an object.
 
     Raises:
-        UnsupportedMedia: it is an archive that is not read here.
+        UnsupportedMedia: it is packed in a way that is not read here.
     """
-    for magic, name in _PACKED.items():
+    for magic, name in _NOT_READ.items():
         if data.startswith(magic):
-            raise UnsupportedMedia(f"the input is a {name} file", hint=f"unpacked: {', '.join(TABLE_KINDS)}")
-    if data.startswith(b"PAR1"):
-        return "parquet"
+            raise UnsupportedMedia(f"the input is a {name} file", hint=f"read are: {', '.join(TABLE_KINDS)}")
     if data[_TAR_MAGIC_AT:].startswith(_TAR_MAGIC):
         return "tar"
     return "jsonl" if data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") else "csv"
