@@ -499,9 +499,9 @@ def test_nothing_in_the_folder_is_for_others(store: SqliteJobStore, tmp_path: Pa
 
 def test_files_beside_count_as_blobs_do_and_finished_jobs_make_room_for_them(store: SqliteJobStore) -> None:
     store = limited(store, total_bytes=100)
-    old = store.create(draft(blobs=(png(bytes(10)),))).job
+    old = store.start(store.create(draft(blobs=(png(bytes(10)),))).job.id)
     store.finish(old.id, done(png(bytes(60))))
-    new = store.create(replace(draft(), beside_bytes=30)).job
+    new = store.start(store.create(replace(draft(), beside_bytes=30)).job.id)
     assert store.get("ann", old.id).state is JobState.DONE
     store.weigh(new.id, 50)
     assert store.get("ann", old.id).state is JobState.EXPIRED

@@ -32,8 +32,8 @@ class House:
 
     def check(self, request: InpaintRequest) -> None:
         self.checked.append(request)
-        if request.safety == "off":
-            raise InvalidField("safety", "cannot be off here")
+        if request.prompt == "refused":
+            raise InvalidField("prompt", "is not allowed here")
 
     def _load(self) -> list[Inpainter]:
         content_hash = "other" if self.changes else self._bundle.content_hash
@@ -49,7 +49,8 @@ def house(checkpoint: Path) -> Iterator[Any]:
 
 def row(**fields: Any) -> InpaintRequest:
     image = Picture(photo(), exif=b"MM\0*\0\0\0\x08\0\0\0\0\0\0")
-    return InpaintRequest("a cat", image, Picture(hole().astype("uint8") * 255), num_inference_steps=1, **fields)
+    mask = Picture(hole().astype("uint8") * 255)
+    return InpaintRequest("a cat", image, mask, num_inference_steps=1, safety="off", **fields)
 
 
 def test_a_seat_is_left_when_the_engine_has_nothing_more_of_a_row(house: Any) -> None:
@@ -63,7 +64,7 @@ def test_a_seat_is_left_when_the_engine_has_nothing_more_of_a_row(house: Any) ->
 def test_a_row_that_is_refused_leaves_its_seat(house: Any) -> None:
     guest = Guest(house)
     with pytest.raises(InvalidField):
-        guest.submit(row(safety="off"))
+        guest.submit(replace(row(), prompt="refused"))
     with pytest.raises(InvalidField):
         guest.submit(row(scheduler="Nobody"))
     assert house.fleet._crew.rows == [0]

@@ -330,11 +330,11 @@ def test_files_are_removed_after_their_time(checkpoint: Path, tmp_path: Path) ->
 
 def test_a_batch_that_makes_too_much_ends_and_says_so(checkpoint: Path) -> None:
     with (
-        served(checkpoint, safety="off", batch_bytes=2**20) as running,
+        served(checkpoint, safety="off", batch_bytes=3 * 2**20) as running,
         httpx.Client(base_url=running.url, timeout=60) as client,
     ):
-        assert send(client, table(300)).status_code == 429  # the table alone is too much
-        rows = [{**inline_row(number % 3), "num_images_per_prompt": 4} for number in range(90)]
+        assert send(client, table(800)).status_code == 429  # the table alone is too much
+        rows = [{**inline_row(number % 3), "num_images_per_prompt": 4} for number in range(300)]
         view = ended(client, send(client, "".join(json.dumps(row) + "\n" for row in rows).encode()))
         assert (view["state"], view["error"]["code"]) == ("failed", "batch_too_large")
         assert view["rows"]["done"] > 0

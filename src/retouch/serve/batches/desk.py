@@ -14,7 +14,7 @@ from retouch.errors import Cancelled, Conflict, EngineClosed, Gone, RetouchError
 from retouch.jobs.job import Failure, Job, JobDraft, JobKind, JobState, Outcome
 from retouch.jobs.store import JobStore, Page, Submission
 from retouch.serve.batches.folders import BatchFolder, BatchFolders, Counts
-from retouch.serve.batches.inputs import open_below, open_sent
+from retouch.serve.batches.inputs import InputBounds, open_below, open_sent
 from retouch.serve.batches.order import BatchOrder
 from retouch.serve.batches.run import BatchRun
 
@@ -49,21 +49,14 @@ class BatchDesk:
         self._service = service
         self._store = store
         self._folders = folders
+        settings = service.settings
+        self.bounds = InputBounds(settings.batch_root, service.limits, settings.batch_rows)
         self._waiting: dict[str, Job] = {}
         self._served: list[str] = []
         self._live: Live | None = None
         self._came = asyncio.Event()
         self._is_ending = False
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def waiting(self) -> int:
-        """How many batches wait for their turn."""
-        return len(self._waiting)
-
-    @property
-    def is_running(self) -> bool:
-        return self._live is not None
 
     async def submit(self, order: BatchOrder, *, owner: str, key: str | None = None) -> Submission:
         """Take a batch in; durable when this returns.
@@ -183,12 +176,10 @@ class BatchDesk:
 
     def _check(self, order: BatchOrder, folder: BatchFolder) -> None:
         """Find out what is wrong with an order before it waits: its columns, and the number of rows that came."""
-        settings = self._service.settings
-        bounds = {"limits": self._service.limits, "most_rows": settings.batch_rows}
         if isinstance(order.input, str):
-            open_below(settings.batch_root, order.input, **bounds).source.check(order.columns)
+            open_below(order.input, self.bounds).source.check(order.columns)
             return
-        found = open_sent(folder.path / order.input.name, settings.batch_root, **bounds)
+        found = open_sent(folder.path / order.input.name, self.bounds)
         found.source.check(order.columns)
         for _ in found.source.rows():  # they are few enough to be counted now
             continue

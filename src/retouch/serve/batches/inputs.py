@@ -13,6 +13,21 @@ from retouch.imaging.limits import DecodeLimits
 
 
 @dataclass(frozen=True, slots=True)
+class InputBounds:
+    """What the deployer lets be read.
+
+    Attributes:
+        root: the declared folder, or None.
+        limits: of pictures.
+        most_rows: of one input.
+    """
+
+    root: Path | None
+    limits: DecodeLimits
+    most_rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Input:
     """The rows of a batch, and where their pictures may be that are not inline."""
 
@@ -40,18 +55,20 @@ class BoundedSource(Source):
             yield row
 
 
-def open_sent(path: Path, root: Path | None, *, limits: DecodeLimits, most_rows: int) -> Input:
+def open_sent(path: Path, bounds: InputBounds) -> Input:
     """Open an input that a client sent; its paths lead below the declared root, where there is one."""
-    return Input(_bounded(str(path), limits, most_rows), Roots(() if root is None else (Place.of(str(root)),)))
+    places = () if bounds.root is None else (Place.of(str(bounds.root)),)
+    return Input(_bounded(str(path), bounds), Roots(places))
 
 
-def open_below(root: Path | None, text: str, *, limits: DecodeLimits, most_rows: int) -> Input:
+def open_below(text: str, bounds: InputBounds) -> Input:
     """Open an input of this machine; its paths are told from its folder, and lead below the declared root.
 
     Raises:
         InvalidField: no root is declared, or the path leads out of it.
         BadInput: there is no input.
     """
+    root = bounds.root
     if root is None:
         raise InvalidField("path", "no folder of inputs is declared here", hint="send the table as `input`")
     top = Place.of(str(root))
@@ -64,10 +81,10 @@ def open_below(root: Path | None, text: str, *, limits: DecodeLimits, most_rows:
     for one in place.files() if place.is_folder else ():
         if not Path(one.path).resolve().is_relative_to(root.resolve()):
             raise InvalidField("path", "holds a link that leads out of the folder of inputs")
-    source = _bounded(place.address, limits, most_rows)
+    source = _bounded(place.address, bounds)
     return Input(source, Roots((Place.of(source.folder), top)))
 
 
-def _bounded(address: str, limits: DecodeLimits, most_rows: int) -> BoundedSource:
-    found = open_source(address, limits=limits)
-    return BoundedSource(found.parts, found.folder, found.left_out, most_rows)
+def _bounded(address: str, bounds: InputBounds) -> BoundedSource:
+    found = open_source(address, limits=bounds.limits)
+    return BoundedSource(found.parts, found.folder, found.left_out, bounds.most_rows)

@@ -84,11 +84,10 @@ class BatchRun:
                 self._painter.cancel()
 
     def _opened(self) -> Input:
-        settings, told = self._service.settings, self._job.request["input"]
-        bounds = {"limits": self._service.limits, "most_rows": settings.batch_rows}
+        told, bounds = self._job.request["input"], self._service.batches.bounds
         if "path" in told:
-            return open_below(settings.batch_root, told["path"], **bounds)
-        return open_sent(self._folder.path / told["sent"], settings.batch_root, **bounds)
+            return open_below(told["path"], bounds)
+        return open_sent(self._folder.path / told["sent"], bounds)
 
     @contextmanager
     def _engaged(self, batch: Batch, guest: Guest) -> Iterator[Engaged]:

@@ -90,8 +90,9 @@ def _input(told: dict[str, Any], sent: bytes | None) -> Sent | str:
     if (path is None) == (sent is None):
         raise InvalidField("input", "is missing" if sent is None else "is sent, and a path is named, too")
     if sent is not None:
-        kind = _choice(told, "input_format", TABLE_KINDS)
-        return Sent(next((one for one in TABLE_KINDS if one == kind), None) or kind_of(sent), sent)
+        named = _choice(told, "input_format", TABLE_KINDS)
+        kinds = [kind for kind in TABLE_KINDS if kind == named]
+        return Sent(kinds[0] if kinds else kind_of(sent), sent)
     if not isinstance(path, str) or not path:
         raise InvalidField("path", "must be text")
     return path
