@@ -5,11 +5,13 @@ A batch is durable before anybody is told of it, and goes on after a restart whe
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from retouch.batch.ledger import Ledger
+from retouch.batch.runner import Progress
 from retouch.errors import Cancelled, Conflict, EngineClosed, Gone, RetouchError, StorageFailed
 from retouch.jobs.job import Failure, Job, JobDraft, JobKind, JobState, Outcome
 from retouch.jobs.store import JobStore, Page, Submission
@@ -27,6 +29,15 @@ _AGAIN_S = 30.0
 """After a failure of the disk; what is done stays done."""
 
 
+class Run(Protocol):
+    """A run of a batch, as `BatchRun`."""
+
+    @property
+    def progress(self) -> Progress | None: ...
+    def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
 class Live:
     """The batch that is painted now.
@@ -37,7 +48,7 @@ class Live:
     """
 
     job: Job
-    run: BatchRun
+    run: Run
     trouble: StorageFailed | None = None
     is_given_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -45,8 +56,24 @@ class Live:
 class BatchDesk:
     """Batches of one server. Its methods are for the event loop's thread."""
 
-    def __init__(self, service: "Service", store: JobStore, folders: BatchFolders) -> None:
+    def __init__(
+        self,
+        service: "Service",
+        store: JobStore,
+        folders: BatchFolders,
+        *,
+        run: Callable[..., Run] = BatchRun,
+        again_s: float = _AGAIN_S,
+    ) -> None:
+        """Keep batches in a store and in folders.
+
+        Args:
+            run: makes the run of a batch.
+            again_s: after a failure of the disk.
+        """
         self._service = service
+        self._run = run
+        self._again_s = again_s
         self._store = store
         self._folders = folders
         settings = service.settings
@@ -210,7 +237,7 @@ class BatchDesk:
     async def _see_through(self, job: Job) -> None:
         """Paint a batch, and note how it ended."""
         store, aside = self._store, self._service.aside
-        run = BatchRun(job, self.folder(job), self._service, weigh=partial(store.weigh, job.id))
+        run = self._run(job, self.folder(job), self._service, weigh=partial(store.weigh, job.id))
         self._live = live = Live(job, run)
         try:
             await aside(store.start, job.id)
@@ -245,7 +272,7 @@ class BatchDesk:
             else:
                 return Outcome(JobState.DONE)
             try:
-                await asyncio.wait_for(live.is_given_up.wait(), _AGAIN_S)
+                await asyncio.wait_for(live.is_given_up.wait(), self._again_s)
             except TimeoutError:
                 live.trouble = None
             else:

@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from retouch.batch.entry import Painted
@@ -105,7 +106,9 @@ class BatchRun:
     def _note(self, progress: Progress) -> None:
         """Tell how far it is; on the keeper's thread."""
         self._service.metrics.kept(progress.counts - self._ended)
-        self._ended, self.progress = progress.counts, progress
+        # Rows end in any order: the furthest says how much of the input was passed.
+        share = max(progress.share, 0.0 if self.progress is None else self.progress.share)
+        self._ended, self.progress = progress.counts, replace(progress, share=share)
         if self._painter is not None and self._painter.held - self._weighed > _WEIGHED_EVERY_BYTES:
             self._weighed = self._painter.held
             with suppress(Conflict):  # it was cancelled meanwhile
