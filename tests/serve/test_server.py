@@ -185,14 +185,14 @@ def hashes(url: str, place: str) -> dict[int, str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_batch_goes_on_where_it_was_after_sigkill_and_after_sigterm(checkpoint: Path, tmp_path: Path) -> None:
-    count, draw = 120, random.Random(5)
+    count, draw = 40, random.Random(5)
     options = ["--jobs-folder", str(tmp_path), "--rows-per-call", "8"]
     with process(checkpoint, *options) as (running, url):
         undisturbed = batch_of_rows(url, count)
-        until(lambda: look(url + undisturbed).json()["state"] == "done", within_s=120)
+        until(lambda: look(url + undisturbed).json()["state"] == "done", within_s=240, every_s=0.1)
         expected = hashes(url, undisturbed)
         place = batch_of_rows(url, count)
-        until(lambda: done_rows(url, place) > 0)
+        until(lambda: done_rows(url, place) > 0, within_s=60, every_s=0.02)
         running.kill()
         running.wait()
     ends = [signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]
@@ -201,13 +201,13 @@ def test_a_batch_goes_on_where_it_was_after_sigkill_and_after_sigterm(checkpoint
         with process(checkpoint, *options) as (running, url):
             assert look(url + place).json()["state"] in ("queued", "running")
             assert done_rows(url, place) >= had  # nothing that was counted is lost
-            goal = had + draw.randint(1, 15)
-            until(lambda url=url, goal=goal: done_rows(url, place) >= goal, within_s=60)
+            goal = had + draw.randint(1, 6)
+            until(lambda url=url, goal=goal: done_rows(url, place) >= goal, within_s=120, every_s=0.02)
             had = done_rows(url, place)
             running.send_signal(end)
             assert running.wait(40) == (0 if end == signal.SIGTERM else -signal.SIGKILL)
     with process(checkpoint, *options) as (_, url):
-        until(lambda: look(url + place).json()["state"] == "done", within_s=120)
+        until(lambda: look(url + place).json()["state"] == "done", within_s=240, every_s=0.1)
         assert look(url + place).json()["rows"] == {"total": count, "done": count, "failed": 0, "blocked": 0}
         assert hashes(url, place) == expected
     assert not list(tmp_path.rglob("*.tmp"))

@@ -7,7 +7,7 @@ its own: it becomes a record, and nothing is raised but what ends the run.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -127,21 +127,21 @@ class InpaintPainter:
         roots: Roots,
         *,
         attempts: int = 3,
-        hands: int = 2,
+        hands: int | AbstractContextManager[object] = 2,
         pause: Callable[[float], object] | None = None,
     ) -> None:
         """Stand before an inpainter.
 
         Args:
             attempts: how often a row is tried whose failure may pass.
-            hands: threads that may use the processor at once.
+            hands: threads that may use the processor at once; or what each enters before it does.
             pause: waits so many seconds between two attempts; may be cut short.
         """
         self._inpainter = inpainter
         self._recipe = recipe
         self._roots = roots
         self._attempts = attempts
-        self._hands = threading.BoundedSemaphore(hands)
+        self._hands = threading.BoundedSemaphore(hands) if isinstance(hands, int) else hands
         self._room = Room(MAX_HELD_BYTES)
         self._decoded = DecodedPictures(_DECODED_BYTES)
         self._is_cancelled = threading.Event()

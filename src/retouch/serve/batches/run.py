@@ -19,13 +19,12 @@ from retouch.serve.batches.folders import BatchFolder
 from retouch.serve.batches.guest import Guest
 from retouch.serve.batches.inputs import Input, open_below, open_sent
 from retouch.serve.batches.order import recipe_of
+from retouch.serve.batches.politeness import Politeness
 
 if TYPE_CHECKING:
     from retouch.serve.service import Service
 
 _MOST_CRASHES = 3
-_HANDS = 1
-"""Rows that use the processor at once beside the engine: the others are the requests'."""
 _LEAST_WIDTH = 4
 _WEIGHED_EVERY_BYTES = 2**20
 
@@ -93,7 +92,7 @@ class BatchRun:
     @contextmanager
     def _engaged(self, batch: Batch, guest: Guest) -> Iterator[Engaged]:
         painter = _Weighed(
-            InpaintPainter(guest, batch.recipe, batch.roots, hands=_HANDS),
+            InpaintPainter(guest, batch.recipe, batch.roots, hands=Politeness(self._is_others_turn)),
             held=self._folder.size_bytes(),
             most=self._service.settings.batch_bytes,
         )
@@ -102,6 +101,9 @@ class BatchRun:
             if self._is_stopped:
                 raise Cancelled("the run was stopped")
         yield Engaged(painter, max(_LEAST_WIDTH, self._service.model.row_knee), guest.facts)
+
+    def _is_others_turn(self) -> bool:
+        return self._service.admission.rows > 0
 
     def _note(self, progress: Progress) -> None:
         """Tell how far it is; on the keeper's thread."""
