@@ -9,8 +9,6 @@ from typing import Any
 from retouch.batch.entry import Kept
 
 FORMATS = ("jsonl", "azure", "azure-files", "csv", "parquet", "webdataset", "sheet")
-LINED = ("jsonl", "azure", "azure-files", "csv")
-"""Those that are lines of text, one a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ def project(format: str, output: Output) -> Path:
 
 
 def lines(format: str, output: Output) -> Iterator[bytes]:
-    """Yield the results in one of `LINED`, and write nothing.
+    """Yield the results as `jsonl`, `azure`, `azure-files` or `csv`, and write nothing.
 
     Raises:
         BadInput: a picture is not there any more.

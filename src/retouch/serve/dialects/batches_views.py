@@ -1,7 +1,6 @@
 """How our own dialect shows a batch, and hands out its results."""
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Literal
 
 from retouch.batch.entry import STATUSES
@@ -12,6 +11,7 @@ from retouch.errors import InvalidField
 from retouch.jobs.job import Job
 from retouch.serve.batches.desk import BatchDesk
 from retouch.serve.batches.folders import Counts
+from retouch.serve.dialects.native_views import standing_of
 
 ResultFormat = Literal["jsonl", "azure", "azure-files", "csv"]
 _MEDIA_TYPES = {
@@ -32,18 +32,12 @@ async def view_of(job: Job, desk: BatchDesk) -> dict[str, Any]:
     place = f"/v1/batches/{job.id}"
     live, counts = desk.live(job.id), await desk.counts(job)
     view: dict[str, Any] = {
-        "id": job.id,
-        "state": job.state.value,
-        "created_at": _time(job.created_at),
-        "started_at": _time(job.started_at),
-        "ended_at": _time(job.ended_at),
+        **standing_of(job),
         "request": {name: value for name, value in job.request.items() if name != "folder"},
         "url": place,
         "results_url": f"{place}/results",
         "rows": None if counts is None else _rows(counts),
     }
-    if job.error is not None:
-        view["error"] = {"code": job.error.code, "message": job.error.message, "hint": job.error.hint}
     if live is not None and not job.is_finished:
         view["progress"] = None if live.run.progress is None else _progress(live.run.progress)
         if live.trouble is not None:
@@ -89,7 +83,3 @@ def _progress(progress: Progress) -> dict[str, float | None]:
         "rows_per_s": round(progress.rate, 3),
         "seconds_left": None if left is None else round(left, 1),
     }
-
-
-def _time(at: datetime | None) -> str | None:
-    return None if at is None else at.isoformat()
