@@ -3,7 +3,7 @@
 import threading
 from dataclasses import dataclass, field
 
-from retouch.serve.batches.politeness import PATIENCE_S, Politeness
+from retouch.serve.batches.politeness import CALM_S, PATIENCE_S, Politeness
 
 
 @dataclass
@@ -31,10 +31,10 @@ def test_work_begins_at_once_where_nobody_else_has_any() -> None:
         assert time.pauses == []
 
 
-def test_work_waits_for_others() -> None:
+def test_work_waits_for_others_and_a_little_longer() -> None:
     time = Time(free_at=0.5)
     with time.polite():
-        assert 0.5 <= time.now < 0.6
+        assert 0.5 + CALM_S - 0.02 <= time.now < 0.5 + CALM_S + 0.02
 
 
 def test_others_without_a_gap_leave_a_piece_of_work_now_and_then() -> None:

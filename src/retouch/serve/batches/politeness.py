@@ -7,6 +7,8 @@ from types import TracebackType
 
 PATIENCE_S = 2.0
 """Requests without a gap leave a batch one piece of work so often, as the scheduler leaves it one call."""
+CALM_S = 0.1
+"""After a request was seen: a client that has its answer often sends the next one at once."""
 _LOOK_S = 0.01
 
 
@@ -24,14 +26,22 @@ class Politeness:
         self._clock = clock
         self._pause = pause
         self._turn = threading.Lock()
+        self._seen: float | None = None
 
     def __enter__(self) -> None:
         self._turn.acquire()
         until = self._clock() + PATIENCE_S
-        while self._is_others_turn() and self._clock() < until:
+        while self._should_wait() and self._clock() < until:
             self._pause(_LOOK_S)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._turn.release()
+
+    def _should_wait(self) -> bool:
+        """Look; in one thread at a time."""
+        now = self._clock()
+        if self._is_others_turn():
+            self._seen = now
+        return self._seen is not None and now - self._seen < CALM_S

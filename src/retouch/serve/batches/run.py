@@ -100,7 +100,9 @@ class BatchRun:
             self._painter = painter
             if self._is_stopped:
                 raise Cancelled("the run was stopped")
-        yield Engaged(painter, max(_LEAST_WIDTH, self._service.model.row_knee), guest.facts)
+        # Guided rows come in pairs. Calls beyond the knee gain nothing, and a request that comes waits for the one
+        # that runs.
+        yield Engaged(painter, max(_LEAST_WIDTH, self._service.model.row_knee // 2), guest.facts)
 
     def _is_others_turn(self) -> bool:
         return self._service.admission.rows > 0
