@@ -141,7 +141,9 @@ class InpaintPainter:
         self._recipe = recipe
         self._roots = roots
         self._attempts = attempts
-        self._hands = threading.BoundedSemaphore(hands) if isinstance(hands, int) else hands
+        self._hands: AbstractContextManager[object] = (
+            threading.BoundedSemaphore(hands) if isinstance(hands, int) else hands
+        )
         self._room = Room(MAX_HELD_BYTES)
         self._decoded = DecodedPictures(_DECODED_BYTES)
         self._is_cancelled = threading.Event()
