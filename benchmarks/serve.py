@@ -18,6 +18,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,14 +96,15 @@ def wrapper(port: int) -> None:
 
 
 @contextmanager
-def running(side: str, *options: str) -> Iterator[str]:
-    """Run a side's server, ours with further options; yield its address once it is ready."""
+def running(side: str, **variables: str) -> Iterator[str]:
+    """Run a side's server with more variables of its environment; yield its address once it is ready."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    ours = [sys.executable, "-m", "retouch.cli", "serve", "--port", str(port), "--allow-safety-off", *options]
+    ours = [sys.executable, "-m", "retouch.cli", "serve", "--port", str(port), "--allow-safety-off"]
     theirs = [sys.executable, __file__, "--wrapper", str(port)]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    folder = tempfile.TemporaryDirectory()
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "RETOUCH_JOBS_FOLDER": folder.name, **variables}
     server = subprocess.Popen(
         theirs if side == "diffusers behind a lock" else ours, env=env, stderr=subprocess.DEVNULL
     )
@@ -121,6 +123,7 @@ def running(side: str, *options: str) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(60)
+        folder.cleanup()
 
 
 async def ask(url: str, steps: list[int], clients: int, *, at_a_time: int) -> dict[str, Any]:

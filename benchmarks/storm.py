@@ -64,7 +64,7 @@ def alone(request: httpx.Request) -> float:
 
 def measure(clients: int, queue: int, side: int) -> dict[str, Any]:
     """Run one storm over a fresh server."""
-    with running("ours", "--limit", f"max_queued_rows={queue}") as url:
+    with running("ours", RETOUCH_MAX_QUEUED_ROWS=str(queue)) as url:
         request = request_to(url, side)
         before = alone(request)
         answers = asyncio.run(storm(request, clients))

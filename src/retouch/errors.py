@@ -12,6 +12,7 @@
     │   ├── MalformedBody         malformed_body      400
     │   ├── BodyTooLarge          body_too_large      413
     │   ├── UnsupportedMedia      unsupported_media   415
+    │   ├── BatchTooLarge         batch_too_large     413
     │   ├── UrlRefused            url_refused         422
     │   ├── UrlFailed             url_failed          422
     │   ├── OutputInUse           output_in_use       409
@@ -136,6 +137,12 @@ class UnsupportedMedia(BadInput):
     """The body of an HTTP request is of a media type that the route does not read."""
 
     code, status = "unsupported_media", 415
+
+
+class BatchTooLarge(BadInput):
+    """A batch has more rows, or makes more bytes, than the deployer allows."""
+
+    code, status = "batch_too_large", 413
 
 
 class UrlRefused(BadInput):

@@ -44,6 +44,7 @@ class Inpainter:
         bundle: the model.
         limits: what a request may ask for.
         checkers: who judges what is handed out.
+        screens: who reads requests, after the package's own screen.
         settings: of the engine.
     """
 
@@ -74,7 +75,7 @@ class Inpainter:
         self.limits = limits
         own = bundle.safety_checker, bundle.feature_extractor
         self.checkers = (*(choose_checkers(*own) if checkers is None else checkers), *more_checkers)
-        self._screens = tuple(screens)
+        self.screens = tuple(screens)
         self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
         self._engine = self._engine_of_many = Engine(bundle, self.settings)
@@ -154,22 +155,28 @@ class Inpainter:
             job.cancel()
             raise
 
-    def submit(self, request: InpaintRequest) -> Job:
+    def submit(self, request: InpaintRequest, *, background: bool = False) -> Job:
         """Screen, prepare and queue a request, and return at once.
 
+        Args:
+            background: its calls wait for those of all requests that are not in the background.
         Raises:
             BadInput: the request cannot be run.
             Blocked: the prompt, or a picture that came in, was refused.
             Unavailable: it could not be screened.
             QueueFull: too much waits already.
         """
-        return self._queue(self._engine, *self._prepare(request))
+        prepared, started = self._prepare(request)
+        if background:
+            plans = tuple(replace(plan, is_background=True) for plan in prepared.plans)
+            prepared = replace(prepared, plans=plans)
+        return self._queue(self._engine, prepared, started)
 
     def _prepare(self, request: InpaintRequest) -> tuple[Prepared, float]:
         """Return what the engine can plan, and when the work on it began."""
         started, since = time.perf_counter(), time.monotonic()
         request = settle(request, self.bundle, self.limits)
-        screen_request(request, self._screens)
+        screen_request(request, self.screens)
         return prepare(self._opened(request), self.bundle, since=since), started
 
     def _opened(self, request: InpaintRequest) -> Opened:

@@ -57,9 +57,14 @@ class Job:
         )
 
     @property
+    def futures(self) -> list[Future[Denoised]]:
+        """The futures of all variants: done when the engine has nothing more of them."""
+        return [ticket.future for ticket in self._tickets]
+
+    @property
     def pending(self) -> list[Future[Denoised]]:
         """The futures of the variants that are not denoised yet."""
-        return [ticket.future for ticket in self._tickets if not ticket.future.done()]
+        return [future for future in self.futures if not future.done()]
 
     @property
     def is_done(self) -> bool:

@@ -106,6 +106,7 @@ class Job:
     calls_left: int = 10
     kind: Stage = Stage.STEP
     key: Hashable = "a"
+    is_background: bool = False
 
     @property
     def rows(self) -> int:
@@ -160,3 +161,51 @@ def test_with_fixed_rows_guided_and_unguided_ones_take_calls_of_their_own() -> N
     assert apart.next() == guided
     apart.remove(guided)
     assert apart.next() == plain
+
+
+def admitted(*jobs: Job, **settings: int) -> Scheduler[Job]:
+    """A scheduler that gave all of them a place."""
+    scheduler = scheduler_of(**settings)
+    for job in jobs:
+        scheduler.add(job, row_s=None)
+    scheduler.admit()
+    assert scheduler.active == len(jobs)
+    return scheduler
+
+
+def test_the_background_waits_for_all_others_and_shares_no_call_with_them() -> None:
+    behind, late, later = Job(since=0.0, is_background=True), Job(since=1.0), Job(since=1.5)
+    scheduler = admitted(behind, late, later, row_cap=8)
+    assert scheduler.next() == [late, later]
+    scheduler.remove([late, later])
+    assert scheduler.next() == [behind]
+
+
+def test_the_background_has_a_call_where_it_had_none_for_long() -> None:
+    behind, other = Job(since=0.0, is_background=True), Job(since=0.5, is_background=True, key="b")
+    ahead = Job(since=2.4)
+    scheduler = admitted(behind, other, ahead, row_cap=8)
+    assert scheduler.next() == [ahead]
+    ahead.since = 2.6
+    assert scheduler.next() == [behind]
+    behind.since = 2.7  # and with that one call it has to do, whoever else of it waits
+    assert scheduler.next() == [ahead]
+
+
+def test_the_background_holds_no_place_and_no_room_against_others() -> None:
+    scheduler = scheduler_of(row_cap=4, active_calls=1, max_queued_rows=4)
+    behind, ahead = [Job(is_background=True) for _ in range(2)], [Job() for _ in range(2)]
+    for job in (*behind, *ahead):
+        scheduler.add(job, row_s=None)
+    with pytest.raises(QueueFull):
+        scheduler.add(Job(is_background=True), row_s=None)
+    with pytest.raises(QueueFull):
+        scheduler.add(Job(), row_s=None)
+    assert scheduler.admit() == ahead
+    scheduler.remove([ahead[0]])
+    assert scheduler.admit() == [behind[0]]
+    scheduler.remove([ahead[1]])
+    assert scheduler.admit() == [behind[1]]
+    late = Job()
+    scheduler.add(late, row_s=None)
+    assert scheduler.admit() == [late]

@@ -492,3 +492,38 @@ def test_nothing_in_the_folder_is_for_others(store: SqliteJobStore, tmp_path: Pa
     store.create(draft(blobs=PICTURES))
     for file in (tmp_path / "jobs").rglob("*"):
         assert file.stat().st_mode & 0o077 == 0, file
+
+
+# Files that are kept elsewhere
+
+
+def test_files_beside_count_as_blobs_do_and_finished_jobs_make_room_for_them(store: SqliteJobStore) -> None:
+    store = limited(store, total_bytes=100)
+    old = store.start(store.create(draft(blobs=(png(bytes(10)),))).job.id)
+    store.finish(old.id, done(png(bytes(60))))
+    new = store.start(store.create(replace(draft(), beside_bytes=30)).job.id)
+    assert store.get("ann", old.id).state is JobState.DONE
+    store.weigh(new.id, 50)
+    assert store.get("ann", old.id).state is JobState.EXPIRED
+    with pytest.raises(QueueFull):
+        store.create(replace(draft(), beside_bytes=51))
+    store.finish(new.id, done(png(bytes(40))))  # together with what is beside, all that there is room for
+    store.create(replace(draft(), beside_bytes=10))
+    assert store.get("ann", new.id).state is JobState.DONE
+
+
+def test_an_ended_job_is_not_weighed(store: SqliteJobStore) -> None:
+    job = store.create(draft()).job
+    store.cancel("ann", job.id)
+    for unknown in (job.id, UNKNOWN):
+        with pytest.raises(Conflict):
+            store.weigh(unknown, 1)
+
+
+def test_kept_jobs_are_those_that_are_not_expired(store: SqliteJobStore, clock: Clock) -> None:
+    old, new = store.create(draft()).job, store.create(draft("bob")).job
+    assert [job.id for job in store.kept()] == [old.id, new.id]
+    store.cancel("ann", old.id)
+    clock.move(days=2)
+    store.sweep()
+    assert [job.id for job in store.kept()] == [new.id]

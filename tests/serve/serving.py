@@ -25,12 +25,12 @@ class Served:
     url: str
 
 
-def until(claim: Callable[[], bool], *, within_s: float = 20.0) -> None:
+def until(claim: Callable[[], bool], *, within_s: float = 20.0, every_s: float = 0.005) -> None:
     """Wait for something that other threads bring about."""
     deadline = time.monotonic() + within_s
     while not claim():
         assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.005)
+        time.sleep(every_s)
 
 
 @contextmanager

@@ -1,10 +1,14 @@
 """The process: how it starts, drains and ends."""
 
+import hashlib
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.batch.builders import inline_row
 from tests.serve.serving import until
 from tests.serve.test_load import EDITS, FILES, form
 
@@ -24,24 +29,25 @@ def process(checkpoint: Path, *options: str) -> Iterator[tuple[subprocess.Popen[
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "retouch.cli", "serve", "--model", str(checkpoint), "--port", str(port)]
-    started = subprocess.Popen(
-        [*command, "--safety", "off", *options], stderr=subprocess.PIPE, text=True, env={**os.environ}
-    )
     url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would hold the server up when it is full
+        started = subprocess.Popen(
+            [*command, "--safety", "off", *options], stderr=log, text=True, env={**os.environ}
+        )
 
-    def is_ready() -> bool:
-        assert started.poll() is None, started.stderr and started.stderr.read()
+        def is_ready() -> bool:
+            assert started.poll() is None, log.seek(0) or log.read()
+            try:
+                return httpx.get(f"{url}/health/ready").status_code == 200
+            except httpx.TransportError:
+                return False
+
         try:
-            return httpx.get(f"{url}/health/ready").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        until(is_ready, within_s=90)
-        yield started, url
-    finally:
-        started.kill()
-        started.communicate()
+            until(is_ready, within_s=90)
+            yield started, url
+        finally:
+            started.kill()
+            started.wait()
 
 
 def ask_beside(url: str, steps: int, answers: list[int]) -> threading.Thread:
@@ -149,3 +155,74 @@ def test_check_starts_nothing(checkpoint: Path) -> None:
     )
     assert done.returncode == 0
     assert "in order" in done.stderr
+
+
+LOOKING = httpx.Client(timeout=60)
+"""One client for many looks: to make one reads the certificates of the world, and takes as long as ten looks."""
+
+
+def look(url: str) -> httpx.Response:
+    return LOOKING.get(url)
+
+
+def batch_of_rows(url: str, count: int) -> str:
+    rows = "".join(json.dumps(inline_row(number)) + "\n" for number in range(count))
+    sent = {"input": rows.encode()}
+    answer = httpx.post(f"{url}/v1/batches", data={"num_inference_steps": "30"}, files=sent, timeout=60)
+    assert answer.status_code == 202, answer.text
+    return str(answer.headers["location"])
+
+
+def done_rows(url: str, place: str) -> int:
+    found: int = look(url + place).json()["rows"]["done"]
+    return found
+
+
+def hashes(url: str, place: str) -> dict[int, str]:
+    lines = map(json.loads, look(f"{url}{place}/results").text.splitlines())
+    files = {line["row"]: line["file"] for line in lines}
+    return {
+        row: hashlib.sha256(look(f"{url}{place}/files/{name}").content).hexdigest() for row, name in files.items()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_batch_goes_on_where_it_was_after_sigkill_and_after_sigterm(checkpoint: Path, tmp_path: Path) -> None:
+    count, draw = 40, random.Random(5)
+    options = ["--jobs-folder", str(tmp_path), "--rows-per-call", "8"]
+    with process(checkpoint, *options) as (running, url):
+        undisturbed = batch_of_rows(url, count)
+        until(lambda: look(url + undisturbed).json()["state"] == "done", within_s=240, every_s=0.1)
+        expected = hashes(url, undisturbed)
+        place = batch_of_rows(url, count)
+        until(lambda: done_rows(url, place) > 0, within_s=60, every_s=0.05)
+        running.kill()
+        running.wait()
+    ends = [signal.SIGTERM, signal.SIGKILL]
+    had = 0
+    for end in ends:
+        with process(checkpoint, *options) as (running, url):
+            assert look(url + place).json()["state"] in ("queued", "running")
+            assert done_rows(url, place) >= had  # nothing that was counted is lost
+            goal = had + draw.randint(1, 6)
+            until(lambda url=url, goal=goal: done_rows(url, place) >= goal, within_s=120, every_s=0.05)
+            had = done_rows(url, place)
+            running.send_signal(end)
+            assert running.wait(40) == (0 if end == signal.SIGTERM else -signal.SIGKILL)
+    with process(checkpoint, *options) as (_, url):
+        until(lambda: look(url + place).json()["state"] == "done", within_s=240, every_s=0.1)
+        assert look(url + place).json()["rows"] == {"total": count, "done": count, "failed": 0, "blocked": 0}
+        assert hashes(url, place) == expected
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.slow
+def test_a_batch_does_not_hold_up_the_end_of_the_server(checkpoint: Path, tmp_path: Path) -> None:
+    with process(checkpoint, "--jobs-folder", str(tmp_path)) as (running, url):
+        place = batch_of_rows(url, 400)
+        until(lambda: look(url + place).json()["state"] == "running")
+        start = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(40) == 0
+        assert time.monotonic() - start < 10

@@ -7,7 +7,7 @@ its own: it becomes a record, and nothing is raised but what ends the run.
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +33,6 @@ from retouch.imaging.encode import encoding_warnings
 from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
-    from retouch.inpainter import Inpainter
     from retouch.job import Job
     from retouch.result import InpaintResult
 
@@ -44,6 +43,14 @@ MAX_HELD_BYTES = 512 * 2**20
 _DECODED_BYTES = 64 * 2**20
 _QUEUE_WAIT_S = 1.0
 _MOST_PAUSE_S = 60.0
+
+
+class Inpainting(Protocol):
+    """What a painter needs of an `Inpainter`."""
+
+    @property
+    def limits(self) -> Limits: ...
+    def submit(self, request: InpaintRequest) -> "Job": ...
 
 
 class Painter(Protocol):
@@ -117,26 +124,28 @@ class InpaintPainter:
 
     def __init__(
         self,
-        inpainter: "Inpainter",
+        inpainter: Inpainting,
         recipe: Recipe,
         roots: Roots,
         *,
         attempts: int = 3,
-        hands: int = 2,
+        hands: int | AbstractContextManager[object] = 2,
         pause: Callable[[float], object] | None = None,
     ) -> None:
         """Stand before an inpainter.
 
         Args:
             attempts: how often a row is tried whose failure may pass.
-            hands: threads that may use the processor at once.
+            hands: threads that may use the processor at once; or what each enters before it does.
             pause: waits so many seconds between two attempts; may be cut short.
         """
         self._inpainter = inpainter
         self._recipe = recipe
         self._roots = roots
         self._attempts = attempts
-        self._hands = threading.BoundedSemaphore(hands)
+        self._hands: AbstractContextManager[object] = (
+            threading.BoundedSemaphore(hands) if isinstance(hands, int) else hands
+        )
         self._room = Room(MAX_HELD_BYTES)
         self._decoded = DecodedPictures(_DECODED_BYTES)
         self._is_cancelled = threading.Event()

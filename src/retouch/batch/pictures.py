@@ -27,7 +27,8 @@ class Roots:
     """Where pictures that are not inline may be.
 
     Attributes:
-        places: folders or addresses; a relative path is looked for below the first.
+        places: folders or addresses; a relative path is looked for below the first. Without any, all pictures
+            are inline.
         any_path: also take paths and links that lead elsewhere, and any address.
     """
 
@@ -42,6 +43,8 @@ class Roots:
         """
         if "\0" in text or len(text) > _MAX_PATH_CHARS:
             raise BadRow("the picture's path is no path")
+        if not self.places and not self.any_path:
+            raise BadRow("the row names a picture, and none is read here", hint="send it in base64")
         if is_address(text):
             return self._address(text)
         return self._local(text) if self.any_path or self.places[0].is_local else self._below(text)

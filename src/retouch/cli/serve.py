@@ -40,6 +40,9 @@ def serve(
     resume_jobs: Annotated[
         bool | None, typer.Option("--resume-jobs", help="Start again what a crash interrupted.")
     ] = None,
+    batch_root: Annotated[
+        Path | None, typer.Option(help="A folder whose tables and pictures clients may name in batches.")
+    ] = None,
     safety: Annotated[
         SafetyPolicy | None, typer.Option(help="The policy where a request names none.  [default: black]")
     ] = None,

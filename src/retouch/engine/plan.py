@@ -31,6 +31,7 @@ class Plan:
         clip_skip: last layers of the text encoder that are left out, below their number.
         deadline: a value of the engine's clock after which the work is given up; None waits for ever.
         reference: the numbers of diffusers' pipeline: posterior samples, its order of draws, its truncations.
+        is_background: it waits for all who are not, and shares no call with them.
         batch_key: opaque; only plans of equal keys (and shapes) share a call. Adapters and extra conditioning
             belong in it.
     """
@@ -50,6 +51,7 @@ class Plan:
     clip_skip: int = 0
     deadline: float | None = None
     reference: bool = False
+    is_background: bool = False
     batch_key: Hashable = ()
 
     def __post_init__(self) -> None:

@@ -8,6 +8,9 @@ from typing import Generic, Protocol, TypeVar
 from retouch.engine.settings import ROWS_PER_PICTURE, EngineSettings
 from retouch.errors import QueueFull
 
+_PATIENCE_S = 2.0
+"""Where the background has had no call for so long, it has one before the others: a stream of requests leaves
+a batch a small share, and does not stop it."""
 _TEXT_ROWS = 2  # a prompt and its negative; also what text calls are padded to where the row count is fixed
 
 
@@ -30,6 +33,7 @@ class Waiting(Protocol):
         unet_rows: rows that it brings to a UNet call: two when guided.
         size_bytes: memory that it holds while it waits.
         calls_left: UNet calls that it still needs.
+        is_background: whoever is not goes first.
     """
 
     @property
@@ -46,6 +50,8 @@ class Waiting(Protocol):
     def size_bytes(self) -> int: ...
     @property
     def calls_left(self) -> int: ...
+    @property
+    def is_background(self) -> bool: ...
 
 
 W = TypeVar("W", bound=Waiting)
@@ -113,16 +119,17 @@ class Scheduler(Generic[W]):
         return sum(one.size_bytes for one in self.waiting)
 
     def add(self, one: W, *, row_s: float | None) -> None:
-        """Let one wait for a place.
+        """Let one wait for a place; the bounds of the queue hold for the background by itself.
 
         Args:
             row_s: seconds that a UNet's row has cost so far.
         Raises:
             QueueFull: too many rows or bytes wait already; says when to come again.
         """
-        rows, size_bytes = self.unet_rows + one.unet_rows, self.size_bytes + one.size_bytes
+        waiting = [other for other in self.waiting if other.is_background == one.is_background]
+        rows = sum(other.unet_rows for other in (*waiting, one))
+        size_bytes = sum(other.size_bytes for other in (*waiting, one))
         if rows > self._settings.max_queued_rows or size_bytes > self._settings.max_queued_bytes:
-            waiting = self.waiting
             work = sum(other.unet_rows * other.calls_left for other in waiting)
             wait_s = (1.0 if row_s is None else work * row_s) / max(1, len(waiting))
             raise QueueFull(
@@ -133,23 +140,47 @@ class Scheduler(Generic[W]):
         self._queued.append(one)
 
     def admit(self) -> list[W]:
-        """Give places to those who came first, as many as take turns at once; return who got one."""
-        places = self._settings.active_calls * self._sizes.row_cap - sum(one.unet_rows for one in self._active)
+        """Give places to those who came first, as many as take turns at once; return who got one.
+
+        What the background holds keeps nobody else out.
+        """
+        admitted = [*self._admit(is_background=False), *self._admit(is_background=True)]
+        self._queued = deque(one for one in self._queued if one not in admitted)
+        return admitted
+
+    def _admit(self, *, is_background: bool) -> list[W]:
+        seated = [one for one in self._active if is_background or not one.is_background]
+        places = self._settings.active_calls * self._sizes.row_cap - sum(one.unet_rows for one in seated)
         admitted: list[W] = []
-        while self._queued and (not self._active or self._queued[0].unet_rows <= places):
-            one = self._queued.popleft()
-            places -= one.unet_rows
-            self._active.append(one)
-            admitted.append(one)
+        for one in self._queued:
+            if one.is_background == is_background:
+                if (seated or admitted) and one.unet_rows > places:
+                    break
+                places -= one.unet_rows
+                admitted.append(one)
+        self._active += admitted
         return admitted
 
     def next(self) -> list[W]:
-        """Return who shares the next call, the longest waiting first; somebody must have a place."""
-        first = min(self._active, key=lambda one: one.since)
+        """Return who shares the next call, the longest waiting first; somebody must have a place.
+
+        The background waits for all others. It shares no call with them: one of more rows would take them longer.
+        """
+        company = self._foremost()
+        first = min(company, key=lambda one: one.since)
         is_guided = first.unet_rows > 1
-        # With fixed rows the size of a call depends on guidance, and so must who shares it.
-        company = [one for one in self._active if not self._sizes.is_fixed or (one.unet_rows > 1) == is_guided]
+        if self._sizes.is_fixed:  # the size of a call depends on guidance, and so must who shares it
+            company = [one for one in company if (one.unet_rows > 1) == is_guided]
         return choose(company, self._sizes.most_rows(first.kind, is_guided=is_guided))
+
+    def _foremost(self) -> list[W]:
+        """Return those of whom the next call is: the background where there is nobody else, or it is its turn."""
+        background = [one for one in self._active if one.is_background]
+        others = [one for one in self._active if not one.is_background]
+        if not others or not background:
+            return others or background
+        had_call = max(one.since for one in background)
+        return background if had_call + _PATIENCE_S < min(one.since for one in others) else others
 
     def remove(self, ended: Sequence[W]) -> None:
         """Forget those who wait for nothing more."""

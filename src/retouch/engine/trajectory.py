@@ -87,6 +87,10 @@ class Trajectory:
         return self.plan.size_bytes
 
     @property
+    def is_background(self) -> bool:
+        return self.plan.is_background
+
+    @property
     def rows(self) -> int:
         """Return the rows that it brings to the call it waits for."""
         if self.kind is Stage.PICTURES:

@@ -105,6 +105,7 @@ class JobDraft:
         blobs: the pictures; kept until the job ends.
         idempotency_key: of the caller's choice; the same again, with the same fingerprint, is the same job.
         fingerprint: of the request as it came, with its route; needed where there is a key.
+        beside_bytes: of files that are kept elsewhere as long as the job; they count as its blobs do.
     """
 
     owner: str
@@ -113,6 +114,7 @@ class JobDraft:
     blobs: tuple[Blob, ...] = ()
     idempotency_key: str | None = None
     fingerprint: str = ""
+    beside_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

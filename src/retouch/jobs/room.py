@@ -75,7 +75,7 @@ def check_admission(connection: sqlite3.Connection, limits: JobLimits, draft: Jo
             f"{limits.unfinished_per_owner} of your jobs wait or run, and no more may",
             hint="wait for one of them to end, or cancel one",
         )
-    size_bytes = sum(len(blob.data) for blob in draft.blobs)
+    size_bytes = sum(len(blob.data) for blob in draft.blobs) + draft.beside_bytes
     if _number(connection, _UNFINISHED_BYTES) + size_bytes > limits.total_bytes:
         raise QueueFull("there is no room for the pictures of one more job", hint="come again when some are done")
 

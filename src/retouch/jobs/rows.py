@@ -55,7 +55,7 @@ INSERT INTO jobs
 VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"""
 
 _END = """
-UPDATE jobs SET state = ?, ended_at = ?, result = ?, error = ?, file = ?, blobs = ?, size_bytes = ?
+UPDATE jobs SET state = ?, ended_at = ?, result = ?, error = ?, file = ?, blobs = ?, size_bytes = size_bytes + ?
 WHERE number = ?"""
 
 _EXPIRE = """
@@ -89,7 +89,7 @@ def insert(connection: sqlite3.Connection, draft: JobDraft, bundle: Bundle, now:
     job_id = f"job_{_tag(draft.owner)}_{secrets.token_hex(16)}"
     request = _json(draft.request)
     values = (job_id, draft.owner, draft.kind, stamp(now), request, draft.idempotency_key, draft.fingerprint)
-    connection.execute(_INSERT, (*values, bundle.file, _listed(bundle), bundle.size_bytes))
+    connection.execute(_INSERT, (*values, bundle.file, _listed(bundle), bundle.size_bytes + draft.beside_bytes))
     return _again(connection, job_id)
 
 
@@ -112,8 +112,14 @@ def end(connection: sqlite3.Connection, row: Row, outcome: Outcome, bundle: Bund
     result = None if outcome.result is None else _json(outcome.result)
     error = None if outcome.error is None else _json(asdict(outcome.error))
     values = (outcome.state, stamp(now), result, error, bundle.file, _listed(bundle))
-    connection.execute(_END, (*values, bundle.size_bytes, row.number))
+    connection.execute(_END, (*values, bundle.size_bytes - row.bundle.size_bytes, row.number))
     return _again(connection, row.job.id)
+
+
+def weigh(connection: sqlite3.Connection, row: Row, beside_bytes: int) -> None:
+    """Count the files that are kept elsewhere for a job."""
+    size_bytes = row.bundle.size_bytes + beside_bytes
+    connection.execute("UPDATE jobs SET size_bytes = ? WHERE number = ?", (size_bytes, row.number))
 
 
 def expire(connection: sqlite3.Connection, number: int, now: datetime) -> Bundle:

@@ -164,6 +164,20 @@ class SqliteJobStore:
         with self._bundled(outcome.blobs) as bundle:
             return self._write(partial(self._end, job_id, outcome, bundle))
 
+    def weigh(self, job_id: str, beside_bytes: int) -> None:
+        def change(connection: sqlite3.Connection) -> tuple[None, Sequence[Bundle]]:
+            row = rows.find(connection, job_id)
+            if row is None or row.job.is_finished:
+                raise Conflict("the job has ended")
+            rows.weigh(connection, row, beside_bytes)
+            return None, room.make_room(connection, self.limits, self._recency, self._now())
+
+        self._write(change)
+
+    def kept(self) -> Sequence[Job]:
+        with self._database.reading() as connection:
+            return [row.job for row in rows.select(connection, "WHERE expired_at IS NULL ORDER BY number", {})]
+
     def recover(self, *, resume: bool = False) -> Sequence[Job]:
         return self._write(partial(self._settle_unfinished, resume))
 

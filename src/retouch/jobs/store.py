@@ -147,6 +147,18 @@ class JobStore(Protocol):
                 begun too often; otherwise all become `interrupted`.
         """
 
+    def weigh(self, job_id: str, beside_bytes: int) -> None:
+        """Note how large the files have become that are kept elsewhere for an unfinished job.
+
+        Finished jobs expire to make room for them.
+
+        Raises:
+            Conflict: it has ended.
+        """
+
+    def kept(self) -> Sequence[Job]:
+        """Return all jobs that are not expired, oldest first: what else is kept for a job goes with it."""
+
     def sweep(self) -> Swept:
         """Let jobs expire whose time is over, and forget those that expired long ago; for every minute or so."""
 

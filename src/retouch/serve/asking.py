@@ -40,13 +40,15 @@ async def json_of(request: Request, service: Service) -> dict[str, Any]:
     return await service.aside(parse_json_object, await request.body(), limits=limits)
 
 
-async def form_of(request: Request, service: Service) -> Form:
+async def form_of(request: Request, service: Service, *, file_bytes: int | None = None) -> Form:
     """Return the form that a body holds.
 
+    Args:
+        file_bytes: of one file; None is what a picture may have.
     Raises:
         UnsupportedMedia, MalformedBody, BodyTooLarge: it is none, or over a limit.
     """
-    limits = FormLimits(file_bytes=service.settings.image_bytes)
+    limits = FormLimits(file_bytes=file_bytes or service.settings.image_bytes)
     kind = request.headers.get("content-type", "")
     return await service.aside(parse_form, kind, await request.body(), limits=limits)
 
@@ -59,7 +61,7 @@ async def picture_of(value: object, field: str, service: Service) -> bytes:
         ImageTooLarge, UrlRefused, UrlFailed: it is over the limit, or is not fetched.
     """
     if not isinstance(value, str):
-        raise InvalidField(field, "must be text", hint="send the picture in base64")
+        raise InvalidField(field, "must be a picture in base64")
     if is_url(value) and service.settings.picture_hosts:
         return await service.fetch(value)
     return await service.aside(picture_bytes, value, field=field, limits=service.limits)

@@ -25,7 +25,8 @@ from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
 
 if TYPE_CHECKING:
-    from retouch.serve.service import Service, Work
+    from retouch.serve.service import Service
+    from retouch.serve.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -166,14 +167,12 @@ class Desk:
                 self._resuming.append(asyncio.create_task(self._resume(job), name="retouch-resume"))
         return jobs
 
-    async def tidy(self, every_s: float) -> None:
-        """Let jobs expire as their time passes, for ever."""
-        while True:
-            await asyncio.sleep(every_s)
-            try:
-                await self._service.aside(self._store.sweep)
-            except StorageFailed as error:
-                log.error("jobs were not tidied: %s", error)
+    async def tidy(self) -> None:
+        """Let jobs expire whose time is over."""
+        try:
+            await self._service.aside(self._store.sweep)
+        except StorageFailed as error:
+            log.error("jobs were not tidied: %s", error)
 
     async def close(self) -> None:
         """Wait until every outcome is durable, then let go of the store."""

@@ -1,6 +1,7 @@
 """What `/metrics` tells: requests, phases, the queue, the engines' calls, verdicts and refusals; fixed labels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -8,6 +9,8 @@ from prometheus_client.registry import Collector
 
 from retouch.errors import RetouchError
 from retouch.result import InpaintResult
+from retouch.safety.azure.content_safety import AzureContentSafety, ContentSafetyStats
+from retouch.safety.breaker import State
 from retouch.serve.admission import Admission
 from retouch.serve.fleet import Fleet
 
@@ -42,6 +45,13 @@ class Metrics:
             registry=self.registry,
         )  # fmt: skip
 
+        self._batch_rows = Counter(
+            "retouch_batch_rows", "Rows of batches by how they ended.", ("status",), registry=self.registry
+        )
+        self._batches = Counter(
+            "retouch_batches", "Batches that ended, by state.", ("state",), registry=self.registry
+        )
+
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answer. `route` is a route's template, never a path that a client made up."""
         self._requests.labels(route, method, str(status)).inc()
@@ -61,6 +71,15 @@ class Metrics:
     def refused(self, error: RetouchError) -> None:
         """Count who was not let in."""
         self._refusals.labels(error.code).inc()
+
+    def kept(self, rows: Mapping[str, int]) -> None:
+        """Count rows of batches by how they ended."""
+        for status, count in rows.items():
+            self._batch_rows.labels(status).inc(count)
+
+    def batch_ended(self, state: str) -> None:
+        """Count a batch that came to an end by itself."""
+        self._batches.labels(state).inc()
 
     def watch(self, fleet: Fleet, admission: Admission, *, is_ready: Callable[[], bool]) -> None:
         """Let a look at the engines and the queue be part of every scrape."""
@@ -95,6 +114,35 @@ class _Engines(Collector):
                 for kind, value in values.items():
                     family.add_metric((device, kind.value), value)
         yield from (calls, rows, seconds, active)
+        for service in {id(one): one for one in self._services()}.values():
+            yield from content_safety(service.stats())
+
+    def _services(self) -> Iterator[AzureContentSafety]:
+        """Yield who is asked about contents; engines share one."""
+        for inpainter in self._fleet.inpainters:
+            yield from (one for one in inpainter.screens if isinstance(one, AzureContentSafety))
+
+
+def content_safety(stats: ContentSafetyStats) -> Iterator[Metric]:
+    """Yield what a service was asked, and what came of it."""
+    calls = CounterMetricFamily(
+        "retouch_content_safety_calls", "Calls of Azure AI Content Safety that were sent.", labels=("kind",)
+    )
+    calls.add_metric(("text",), stats.text_calls)
+    calls.add_metric(("image",), stats.image_calls)
+    subjects = CounterMetricFamily(
+        "retouch_content_safety_subjects",
+        "Texts and pictures that it refused, or could not judge.",
+        labels=("end",),
+    )
+    subjects.add_metric(("refused",), stats.refusals)
+    subjects.add_metric(("failed",), stats.failures)
+    breaker = GaugeMetricFamily(
+        "retouch_content_safety_breaker", "1 for the state that the circuit breaker is in.", labels=("state",)
+    )
+    for state in get_args(State):
+        breaker.add_metric((state,), float(state == stats.breaker))
+    yield from (calls, subjects, breaker)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

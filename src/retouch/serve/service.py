@@ -14,9 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from retouch.engine.ticket import Progress
 from retouch.errors import (
-    Cancelled,
     DeadlineExceeded,
     Draining,
     GenerationFailed,
@@ -32,11 +30,14 @@ from retouch.models.bundle import ModelBundle
 from retouch.request import InpaintRequest, validate
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
+from retouch.serve.batches.desk import BatchDesk
+from retouch.serve.batches.folders import BatchFolders
 from retouch.serve.desk import Desk
 from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet, Seat
 from retouch.serve.metrics import Metrics
 from retouch.serve.settings import ServeSettings
+from retouch.serve.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ class Parts:
     metrics: Metrics
     hands: ThreadPoolExecutor
     store: JobStore
+    batch_store: JobStore
+    batch_folders: BatchFolders
     fetcher: Fetcher
 
 
@@ -73,6 +76,7 @@ class Service:
         self.is_ready = True
         self.started = int(time.time())
         self.desk = Desk(self, parts.store)
+        self.batches = BatchDesk(self, parts.batch_store, parts.batch_folders)
         self.fetch = parts.fetcher.fetch
         self._hands = parts.hands
         self._failures = 0
@@ -99,7 +103,7 @@ class Service:
         future = self._hands.submit(work, *args, **kwargs)
         return await asyncio.wrap_future(future)
 
-    def start(self, request: InpaintRequest, *, lease: Lease, deadline_s: float | None = None) -> "Work":
+    def start(self, request: InpaintRequest, *, lease: Lease, deadline_s: float | None = None) -> Work:
         """Take a request, and return at once.
 
         Args:
@@ -117,7 +121,7 @@ class Service:
         work.task.add_done_callback(lambda _: self._under_way.pop(work))
         return work
 
-    def position(self, work: "Work") -> int:
+    def position(self, work: Work) -> int:
         """Return how many came before it and have not begun; 0 once it has."""
         if work.has_begun:
             return 0
@@ -125,8 +129,9 @@ class Service:
         return 1 + sum(not one.has_begun for one in earlier)
 
     def drain(self) -> None:
-        """Take nothing more; what is under way goes on."""
+        """Take nothing more; what is under way goes on, but for the batch, which will after the next start."""
         self.is_ready = False
+        self.batches.stop()
         self.admission.drain()
 
     async def reload(self) -> None:
@@ -142,15 +147,22 @@ class Service:
     async def open(self) -> None:
         """Settle the jobs that an earlier server left, and keep them tidy from now on."""
         await self.desk.recover(resume=self.settings.resume_jobs)
-        self._tidying = asyncio.create_task(self.desk.tidy(_TIDY_EVERY_S), name="retouch-tidy")
+        await self.batches.open()
+        self._tidying = asyncio.create_task(self._tidy(), name="retouch-tidy")
 
     async def close(self) -> None:
         """Give up what is under way, note how it ended, and end the engines."""
         self._tidying.cancel()
         self.interrupt()
-        await self.desk.close()
+        await asyncio.gather(self.batches.close(), self.desk.close())
         await asyncio.to_thread(self.fleet.close, drain=False)
         self._hands.shutdown(wait=True)
+
+    async def _tidy(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_EVERY_S)
+            await self.desk.tidy()
+            await self.batches.tidy()
 
     def interrupt(self) -> None:
         """Give up all that is under way: who waits for it is told that the server ends."""
@@ -169,7 +181,7 @@ class Service:
         finally:
             work.cancel()
 
-    async def preview(self, work: "Work") -> bytes | None:
+    async def preview(self, work: Work) -> bytes | None:
         """Return a rough picture of where work is going, as a PNG fit to be shown; None before its first step."""
         if work.job is None or not work.has_begun:
             return None
@@ -200,7 +212,7 @@ class Service:
         if request.safety == "off" and not (self.settings.allow_safety_off or self.settings.safety == "off"):
             raise InvalidField("safety", "cannot be off here", hint="one of: black, blur, error")
 
-    async def _see_through(self, work: "Work") -> InpaintResult:
+    async def _see_through(self, work: Work) -> InpaintResult:
         """Decode, wait for the engine, composite and judge."""
         seat = self.fleet.board(work.request.num_images_per_prompt)
         try:
@@ -225,7 +237,7 @@ class Service:
         self.metrics.finished(result)
         return result
 
-    async def _submitted(self, seat: Seat, work: "Work") -> Job:
+    async def _submitted(self, seat: Seat, work: Work) -> Job:
         """Decode and queue; a client that has gone meanwhile leaves nothing behind."""
         entering = self._hands.submit(seat.inpainter.submit, work.request)
         try:
@@ -240,51 +252,6 @@ class Service:
         if isinstance(error, GenerationFailed) and not isinstance(error, NonFinite):
             self._failures += 1
             log.error("generation failed (%d in a row): %s", self._failures, error)
-
-
-class Work:
-    """One request under way."""
-
-    def __init__(self, request: InpaintRequest, lease: Lease, *, deadline_s: float) -> None:
-        self.request = request
-        self.lease = lease
-        self.deadline_s = deadline_s
-        self.job: Job | None = None
-        self.task: asyncio.Task[InpaintResult]
-        self._ended_by: RetouchError = Cancelled("the work was cancelled")
-
-    @property
-    def progress(self) -> Progress | None:
-        """How far it is; None while its pictures are decoded."""
-        return None if self.job is None else self.job.progress
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether its first step is done."""
-        progress = self.progress
-        return progress is not None and progress.step > 0
-
-    def cancel(self, reason: RetouchError | None = None) -> None:
-        """Give it up before its next step, and tell who waits for it why; without effect once it is done."""
-        if reason is not None:
-            self._ended_by = reason
-        if self.job is not None:
-            self.job.cancel()
-        self.task.cancel()
-
-    async def result(self) -> InpaintResult:
-        """Wait for its end.
-
-        Raises:
-            Cancelled: somebody gave it up.
-            RetouchError: what ended the work.
-        """
-        try:
-            return await asyncio.shield(self.task)
-        except asyncio.CancelledError:
-            if self.task.cancelled():
-                raise self._ended_by from None
-            raise
 
 
 def _preview_file(job: Job) -> bytes | None:

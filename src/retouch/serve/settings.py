@@ -54,6 +54,11 @@ class ServeSettings(BaseSettings):
         job_ttl_s: how long a finished job's pictures stay.
         job_bytes: of all jobs' pictures together; the oldest finished go first.
         resume_jobs: start jobs again that a crash interrupted.
+        batch_root: a folder of this machine whose tables and pictures every client may have painted; None is none.
+        batch_rows: of one batch.
+        batch_bytes: of all batches' files together; the oldest finished go first.
+        batch_ttl_s: how long a finished batch's files stay.
+        per_key_batches: that wait or run of one key.
         picture_hosts: hosts from which pictures may be fetched by https; none switches URLs off.
         keep_metadata: let a picture's EXIF through; it may hold places and names.
         safety: the policy where a request names none; `allow_safety_off` lets a request switch it off.
@@ -100,6 +105,11 @@ class ServeSettings(BaseSettings):
     job_ttl_s: float = Field(3600.0, gt=0)
     job_bytes: int = Field(2 * 2**30, ge=2**20)
     resume_jobs: bool = False
+    batch_root: Path | None = None
+    batch_rows: int = Field(100_000, ge=1)
+    batch_bytes: int = Field(8 * 2**30, ge=2**20)
+    batch_ttl_s: float = Field(86_400.0, gt=0)
+    per_key_batches: int = Field(4, ge=1)
     picture_hosts: Names = ()
     keep_metadata: bool = False
     safety: SafetyPolicy = "black"

@@ -2,10 +2,12 @@
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
@@ -14,6 +16,7 @@ from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
+from retouch.serve.batches.folders import BatchFolders
 from retouch.serve.fetch import Fetcher, FetchLimits
 from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
@@ -48,7 +51,20 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
     admission = Admission(bounds, clock=time.monotonic)
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
     fetcher = Fetcher(settings.picture_hosts, limits=FetchLimits(size_bytes=settings.image_bytes))
-    service = Service(Parts(settings, fleet, admission, metrics, hands, _store(settings), fetcher))
+    folder = settings.jobs_folder or default_jobs_folder(os.environ)
+    service = Service(
+        Parts(
+            settings=settings,
+            fleet=fleet,
+            admission=admission,
+            metrics=metrics,
+            hands=hands,
+            store=_store(settings, folder),
+            batch_store=_batch_store(settings, folder / "batches"),
+            batch_folders=BatchFolders(folder / "batches" / "files"),
+            fetcher=fetcher,
+        )
+    )
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
     app, entrance = build_app(service, keyring=keyring)
     return server_of(app, service, http=shedding(entrance))
@@ -67,6 +83,8 @@ def check(settings: ServeSettings) -> Keyring:
         keyring += Keyring.from_file(settings.api_keys_file)
     for warning in keyring.warnings:
         log.warning(warning)
+    if settings.batch_root is not None and not settings.batch_root.is_dir():
+        raise BadInput(f"the batch root {settings.batch_root} is no folder")
     if not keyring and not settings.insecure and settings.host not in LOOPBACK_HOSTS:
         raise BadInput(
             f"on {settings.host} anybody who reaches this machine could use it",
@@ -75,10 +93,20 @@ def check(settings: ServeSettings) -> Keyring:
     return keyring
 
 
-def _store(settings: ServeSettings) -> JobStore:
+def _store(settings: ServeSettings, folder: Path) -> JobStore:
     limits = JobLimits(
         unfinished_per_owner=settings.max_queued_rows,
         total_bytes=settings.job_bytes,
         time_to_live=timedelta(seconds=settings.job_ttl_s),
     )
-    return SqliteJobStore.open(settings.jobs_folder or default_jobs_folder(os.environ), limits)
+    return SqliteJobStore.open(folder, limits)
+
+
+def _batch_store(settings: ServeSettings, folder: Path) -> JobStore:
+    limits = JobLimits(
+        unfinished_per_owner=settings.per_key_batches,
+        total_bytes=settings.batch_bytes,
+        time_to_live=timedelta(seconds=settings.batch_ttl_s),
+        attempts=sys.maxsize,  # a run counts the crashes that came before any row was done
+    )
+    return SqliteJobStore.open(folder, limits)

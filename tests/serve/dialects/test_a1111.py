@@ -16,7 +16,7 @@ from tests.serve.pictures import assert_only_the_hole_changed, hole, photo, pixe
 from tests.serve.serving import Served, served
 
 from retouch.safety.checkers import ViewChecker
-from retouch.serve.service import Work
+from retouch.serve.work import Work
 
 KEYS = "ann:0123456789abcdefghij,bob:zyxwvutsrqponmlkjihg"
 LONG: dict[str, Any] = {"steps": 150, "sampler_name": "Heun", "batch_size": 4, "inpaint_full_res": False}

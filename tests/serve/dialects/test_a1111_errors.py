@@ -3,6 +3,7 @@
 import io
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from tests.serve.dialects.asking_a1111 import IMAGE, MASK, body, post
 from tests.serve.pictures import pixels_of, png, text
-from tests.serve.serving import Served
+from tests.serve.serving import Served, served
 
 from retouch.serve.dialects.a1111_fields import BY_NAME
 
@@ -148,6 +149,13 @@ def test_png_info_takes_what_others_wrote(tiny: Served, parameters: str) -> None
 )
 def test_png_info_refuses_what_is_no_picture(tiny: Served, image: Any) -> None:
     assert post(tiny, "png-info", json={"image": image}).status_code in (415, 422)
+
+
+def test_pictures_are_fetched_from_allowed_hosts_alone(checkpoint: Path) -> None:
+    with served(checkpoint, safety="off", picture_hosts=("pictures.example.org",)) as running:
+        answer = post(running, "img2img", json=body(init_images=["https://elsewhere.example.org/a.png"]))
+        assert answer.status_code == 422
+        assert answer.json()["error"] == "UrlRefused"
 
 
 def test_no_body_makes_the_server_fail(tiny: Served) -> None:

@@ -9,7 +9,7 @@ from retouch.engine.ticket import Progress
 from retouch.errors import RetouchError
 from retouch.serve.dialects.a1111_underway import Underway, state_of
 from retouch.serve.keys import ANONYMOUS, Caller
-from retouch.serve.service import Work
+from retouch.serve.work import Work
 
 
 @dataclass(eq=False)

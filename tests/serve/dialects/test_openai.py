@@ -115,6 +115,9 @@ def test_models_name_what_is_loaded(client: openai.OpenAI) -> None:
         ({"mask": ("m.png", png(IMAGE, alpha=~np.zeros_like(MASK)))}, "mask"),
         ({"extra_body": {"guidance_scale": "much"}}, "guidance_scale"),
         ({"extra_body": {"frames": 3}}, "frames"),
+        ({"extra_body": {"prompt_syntax": "midjourney"}}, "prompt_syntax"),
+        ({"extra_body": {"clip_skip": 90}}, "clip_skip"),
+        ({"prompt": "a [cat:dog:0.5]", "extra_body": {"prompt_syntax": "a1111"}}, "prompt"),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_named(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from retouch.batch.entry import Kept
 
@@ -32,6 +33,19 @@ def project(format: str, output: Output) -> Path:
         BadInput: a picture is not there any more.
         OSError: it cannot be written.
     """
-    module = import_module(f"{__name__}.{format.replace('-', '_')}")
-    written: Path = module.write(output)
+    written: Path = _module(format).write(output)
     return written
+
+
+def lines(format: str, output: Output) -> Iterator[bytes]:
+    """Yield the results as `jsonl`, `azure`, `azure-files` or `csv`, and write nothing.
+
+    Raises:
+        BadInput: a picture is not there any more.
+    """
+    yielded: Iterator[bytes] = _module(format).lines(output)
+    return yielded
+
+
+def _module(format: str) -> Any:
+    return import_module(f"{__name__}.{format.replace('-', '_')}")

@@ -17,21 +17,27 @@ from retouch.imaging.save import write_atomically
 
 def write(output: Output) -> Path:
     """Write it with the pictures in it; return its path."""
+    return write_predictions(output, lines(output))
+
+
+def lines(output: Output) -> Iterator[bytes]:
+    """Yield its lines, with the pictures in them."""
 
     def shown(name: str) -> str:
         return base64.b64encode(read_picture(output.folder, name)).decode("ascii")
 
-    return write_predictions(output, shown)
+    return predictions(output, shown)
 
 
-def write_predictions(output: Output, shown: Callable[[str], str]) -> Path:
-    """Write it with what `shown` makes of a picture's name; return its path."""
+def write_predictions(output: Output, found: Iterator[bytes]) -> Path:
+    """Write its lines; return its path."""
     path = output.folder / "predictions.csv"
-    write_atomically(path, _lines(output, shown))
+    write_atomically(path, found)
     return path
 
 
-def _lines(output: Output, shown: Callable[[str], str]) -> Iterator[bytes]:
+def predictions(output: Output, shown: Callable[[str], str]) -> Iterator[bytes]:
+    """Yield its lines, with what `shown` makes of a picture's name."""
     for kept in output.rows():
         verdict = kept.record.get("nsfw_content_detected")
         picture = shown(kept.files[0]) if kept.files else ""

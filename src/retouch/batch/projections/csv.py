@@ -16,7 +16,7 @@ _FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 def write(output: Output) -> Path:
     """Write it; return its path."""
     path = output.folder / "results.csv"
-    write_atomically(path, _lines(output))
+    write_atomically(path, lines(output))
     return path
 
 
@@ -25,7 +25,8 @@ def safe(cell: Cell) -> Cell:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
 
 
-def _lines(output: Output) -> Iterator[bytes]:
+def lines(output: Output) -> Iterator[bytes]:
+    """Yield the header, then a line a row."""
     yield _line(list(COLUMNS))
     for kept in output.rows():
         cells = list(flat(kept).values())

@@ -18,7 +18,7 @@ _KEYS = (
 def write(output: Output) -> Path:
     """Write it; return its path."""
     path = output.folder / "results.jsonl"
-    write_atomically(path, _lines(output))
+    write_atomically(path, lines(output))
     return path
 
 
@@ -31,6 +31,7 @@ def result_of(kept: Kept) -> dict[str, Any]:
     return {key: found.get(key) for key in _KEYS} | ({"extra": record["extra"]} if "extra" in record else {})
 
 
-def _lines(output: Output) -> Iterator[bytes]:
+def lines(output: Output) -> Iterator[bytes]:
+    """Yield an object a row."""
     for kept in output.rows():
         yield json.dumps(result_of(kept), allow_nan=False).encode("ascii") + b"\n"

@@ -12,11 +12,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from retouch.errors import InvalidField, RetouchError
+from retouch.errors import RetouchError
 from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.parameters import parse_parameters
 from retouch.result import InpaintResult
-from retouch.serve.asking import json_of, lease_of, while_connected
+from retouch.serve.asking import json_of, lease_of, picture_of, while_connected
 from retouch.serve.dialect import Dialect, Words
 from retouch.serve.dialects.a1111_asked import House, ask, pictures_in
 from retouch.serve.dialects.a1111_fields import in_their_words, schema
@@ -24,7 +24,7 @@ from retouch.serve.dialects.a1111_info import answer_body
 from retouch.serve.dialects.a1111_options import Checkpoint, check_unchanged, options_of
 from retouch.serve.dialects.a1111_samplers import samplers, schedulers
 from retouch.serve.dialects.a1111_underway import Underway, state_of
-from retouch.serve.pictures import picture_bytes, picture_text
+from retouch.serve.pictures import picture_text
 from retouch.serve.service import Service
 
 _PREFIX = "/sdapi/v1"
@@ -69,8 +69,8 @@ def _paint(router: APIRouter, service: Service) -> None:
         """Wait for the pictures; a client that goes away gives them up."""
         body = await json_of(request, service)
         sent_image, sent_mask = pictures_in(body)
-        image = await _file(service, sent_image, "init_images")
-        mask = await _file(service, sent_mask, "mask")
+        image = await picture_of(sent_image, "init_images", service)
+        mask = await picture_of(sent_mask, "mask", service)
         checkpoint = _checkpoint(service)
         house = House(checkpoint, service.limits, service.settings.safety)
         asked = await service.aside(ask, body, image, mask, house)
@@ -114,7 +114,7 @@ def _show(router: APIRouter, service: Service) -> None:
     @router.post("/png-info", summary="What a picture says of its making (A1111)", openapi_extra=_body(_PICTURE))
     async def png_info(request: Request) -> dict[str, Any]:
         body = await json_of(request, service)
-        file = await _file(service, body.get("image"), "image")
+        file = await picture_of(body.get("image"), "image", service)
         return await service.aside(_told_by, file)
 
     for name, found in _LISTS.items():
@@ -123,13 +123,6 @@ def _show(router: APIRouter, service: Service) -> None:
 
 async def _give(found: Any) -> Any:
     return found
-
-
-async def _file(service: Service, text: Any, field: str) -> bytes:
-    """Return the bytes of a picture that was sent."""
-    if not isinstance(text, str):
-        raise InvalidField(field, "must be a picture in base64")
-    return await service.aside(picture_bytes, text, field=field, limits=service.limits)
 
 
 async def _encoded(service: Service, result: InpaintResult) -> list[bytes]:

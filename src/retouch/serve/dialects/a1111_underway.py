@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from retouch.errors import Cancelled
 from retouch.serve.asking import payer_of
-from retouch.serve.service import Work
+from retouch.serve.work import Work
 
 _BEGUN = 0.01
 """A1111's own: what has begun is never at 0, which means that there is nothing."""

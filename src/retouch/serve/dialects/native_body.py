@@ -1,6 +1,6 @@
 """The body of our own dialect: a form or JSON with the fields of a request under their own names."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -27,7 +27,7 @@ def _schema(kind: str) -> dict[str, Any]:
     return {"type": "string"}
 
 
-_PROPERTIES: dict[str, Any] = {
+PROPERTIES: dict[str, Any] = {
     **{name: _schema(kind) for name, kind in _FIELDS.items()},
     "format": {"enum": sorted(_FORMATS)},
     "quality": {"type": "integer", "minimum": 1, "maximum": 100},
@@ -41,7 +41,7 @@ BODY: dict[str, Any] = {
         kind: {
             "schema": {
                 "type": "object",
-                "properties": {**dict.fromkeys(PICTURES, picture), **_PROPERTIES},
+                "properties": {**dict.fromkeys(PICTURES, picture), **PROPERTIES},
                 "required": ["prompt", "image"],
                 "additionalProperties": False,
             }
@@ -66,7 +66,7 @@ async def order_of(request: Request, service: Service) -> Order:
     elif kind == "multipart/form-data":
         form = await form_of(request, service)
         pictures = {name: data for name in PICTURES if (data := form.content(name)) is not None}
-        told = _texts(form)
+        told = texts_of(form, but=PICTURES)
     else:
         raise UnsupportedMedia("the body is of another kind", hint="send multipart/form-data or application/json")
     return _order(told, pictures, service)
@@ -74,20 +74,27 @@ async def order_of(request: Request, service: Service) -> Order:
 
 def _order(told: Mapping[str, Any], pictures: Mapping[str, bytes], service: Service) -> Order:
     for name in told:
-        if name not in _PROPERTIES:
-            raise InvalidField(name, "is not a field of a request", hint=f"known: {', '.join(_PROPERTIES)}")
+        if name not in PROPERTIES:
+            raise InvalidField(name, "is not a field of a request", hint=f"known: {', '.join(PROPERTIES)}")
     for name, value in (("prompt", told.get("prompt")), ("image", pictures.get("image"))):
         if value is None:
             raise InvalidField(name, "is missing")
     given = {name: value for name, value in told.items() if name not in _OUTPUT and value is not None}
     asked: dict[str, Any] = {"safety": service.settings.safety, **given, **pictures}
+    return Order(InpaintRequest(**asked), format_of(told), quality_of(told))
+
+
+def format_of(told: Mapping[str, Any]) -> FileFormat:
+    """Return the format of the files that are wanted back."""
     format = told.get("format") or "png"
     if not isinstance(format, str) or format.lower() not in _FORMATS:
         raise InvalidField("format", f"is {format!r}", hint=f"one of: {', '.join(_FORMATS)}")
-    return Order(InpaintRequest(**asked), _FORMATS[format.lower()], _quality(told.get("quality")))
+    return _FORMATS[format.lower()]
 
 
-def _quality(value: object) -> int | None:
+def quality_of(told: Mapping[str, Any]) -> int | None:
+    """Return the quality of the files that are wanted back."""
+    value = told.get("quality")
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100:
@@ -95,18 +102,23 @@ def _quality(value: object) -> int | None:
     return value
 
 
-def _texts(form: Form) -> dict[str, Any]:
-    """Return the fields of a form as the values that JSON would hold."""
+def texts_of(form: Form, *, but: Collection[str]) -> dict[str, Any]:
+    """Return the fields of a form as the values that JSON would hold.
+
+    Args:
+        but: names of those that are files.
+    """
     told: dict[str, Any] = {}
-    for name in form.names - set(PICTURES):
+    for name in form.names - set(but):
         text = form.text(name)
         if text is not None:
-            told[name] = _value(name, text)
+            told[name] = value_of(name, text)
     return told
 
 
-def _value(name: str, text: str) -> Any:
-    kind = _PROPERTIES.get(name, {}).get("type")
+def value_of(name: str, text: str) -> Any:
+    """Return the text of a field as the value that JSON would hold."""
+    kind = PROPERTIES.get(name, {}).get("type")
     try:
         if kind == "integer":
             return int(text)

@@ -16,20 +16,24 @@ from retouch.serve.service import Service
 def view_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
     """Return what a client sees of a job: where it stands, and where its pictures are."""
     place = f"/v1/jobs/{job.id}"
+    view = {**standing_of(job), "request": dict(job.request), "url": place}
+    if job.state is JobState.DONE and job.result is not None:
+        view["result"] = {**job.result, "images": _images(job), "mask_url": f"{place}/mask"}
+    return view | progress_of(job, desk, service)
+
+
+def standing_of(job: Job) -> dict[str, Any]:
+    """Return what is told of a job of any kind: its state and times, and what ended it."""
     view: dict[str, Any] = {
         "id": job.id,
         "state": job.state.value,
         "created_at": _time(job.created_at),
         "started_at": _time(job.started_at),
         "ended_at": _time(job.ended_at),
-        "request": dict(job.request),
-        "url": place,
     }
     if job.error is not None:
         view["error"] = {"code": job.error.code, "message": job.error.message, "hint": job.error.hint}
-    if job.state is JobState.DONE and job.result is not None:
-        view["result"] = {**job.result, "images": _images(job), "mask_url": f"{place}/mask"}
-    return view | progress_of(job, desk, service)
+    return view
 
 
 def progress_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:

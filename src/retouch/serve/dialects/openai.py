@@ -20,7 +20,8 @@ from retouch.result import InpaintResult
 from retouch.serve.asking import form_of, lease_of, while_connected
 from retouch.serve.dialect import Dialect, Words
 from retouch.serve.dialects.openai_fields import FIELDS, Edit, edit_of
-from retouch.serve.service import Service, Work
+from retouch.serve.service import Service
+from retouch.serve.work import Work
 
 _POLL_S = 0.05
 _NO_TOKENS = {

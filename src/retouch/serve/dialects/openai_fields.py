@@ -23,6 +23,8 @@ _MOST_PARTIAL_IMAGES = 3
 
 _OWN: Mapping[str, Callable[[str], Any]] = {
     "negative_prompt": str,
+    "prompt_syntax": str,
+    "clip_skip": int,
     "num_inference_steps": int,
     "guidance_scale": float,
     "strength": float,
