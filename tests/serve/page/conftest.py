@@ -9,6 +9,8 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from tests.serve.page.bench import EditorBench, serving_editor
+from tests.serve.page.visitor import Visitor
+from tests.serve.serving import Served, served
 
 CHROMIUM = shutil.which("chromium")
 DRIVER = shutil.which("chromedriver")
@@ -56,3 +58,16 @@ def editor_url() -> Iterator[str]:
 def bench(browser: webdriver.Chrome, editor_url: str, tmp_path: Path) -> EditorBench:
     """The editor alone in the browser, with hands to use it."""
     return EditorBench(browser, editor_url, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def pocket_page() -> Iterator[Served]:
+    """A server of the embedded model, with the page."""
+    with served() as running:
+        yield running
+
+
+@pytest.fixture
+def visitor(browser: webdriver.Chrome, pocket_page: Served, tmp_path: Path) -> Visitor:
+    """Somebody who has just opened the page."""
+    return Visitor(browser, pocket_page.url, tmp_path / "files")

@@ -18,7 +18,7 @@ export class Chain {
   /** Make a file the picture; what its predecessor showed is left behind in the history. */
   async open(blob, name, { label = texts.opened, isNext = false } = {}) {
     this.#checkBytes(blob);
-    await readable(isNext ? this.editor.replace(blob) : this.editor.open(blob));
+    await (isNext ? this.editor.replace(blob) : this.editor.open(blob));
     const { width, height } = this.editor.size;
     const thumb = await blobOf(await thumbnail(blob, THUMB_PX), "image/webp", 0.8);
     const step = { id: randomId(), at: Date.now(), name, label, image: blob, width, height, thumb, mask: null, result: null };
@@ -43,7 +43,7 @@ export class Chain {
   async goTo(id) {
     const step = await this.store.get(id);
     if (step === undefined) return;
-    await readable(this.editor.open(step.image));
+    await this.editor.open(step.image);
     if (step.mask !== null) await this.editor.loadMask(step.mask);
     this.#show(step);
     if (step.fields) this.state.set({ fields: { ...step.fields } });
@@ -106,15 +106,6 @@ export class Chain {
 
 function firstShown({ variants }) {
   return Math.max(0, variants.findIndex((variant) => !variant.isRefused));
-}
-
-async function readable(opening) {
-  try {
-    await opening;
-  } catch (error) {
-    console.warn(error);
-    throw new Problem("unreadable");
-  }
 }
 
 function remember(id) {

@@ -66,7 +66,8 @@ export async function showPreview(editor, url) {
   const image = new Image();
   image.src = url;
   await image.decode();
-  const bitmap = await createImageBitmap(image);
+  const { width, height } = editor.size;
+  const bitmap = await createImageBitmap(image, { resizeWidth: width, resizeHeight: height });
   editor.compare = { image: bitmap, split: null };
   return bitmap;
 }

@@ -21,7 +21,7 @@ export function noticeOf(error, about) {
 
 function known(error, about) {
   const [title, todo] = texts.errors[error.code] ?? texts.errors.internal;
-  const said = error instanceof Refused || error.isServers ? [error.message, error.hint] : [error.detail ?? ""];
+  const said = error instanceof Problem && !error.isServers ? [error.detail] : [error.message, error.hint ?? ""];
   const id = error.code === "internal" && error.requestId ? texts.requestId(error.requestId) : "";
   const text = [todo, limitOf(error.code, about), ...said, id].filter(Boolean).map(ended).join(" ");
   return { kind: "error", title, text };
@@ -43,7 +43,9 @@ function limitOf(code, about) {
   return "";
 }
 
-function ended(sentence) {
-  const text = sentence.trim();
+/** What the server says is a clause with names of fields in backticks; a person reads a sentence. */
+export function ended(clause) {
+  const plain = clause.trim().replace(/`([^`]*)`/g, "$1");
+  const text = `${plain.charAt(0).toUpperCase()}${plain.slice(1)}`;
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }

@@ -43,6 +43,7 @@ export function buildForm(host, state, { onSubmit, onCancel }) {
     event.preventDefault();
     host.requestSubmit();
   });
+  host.addEventListener("invalid", () => (settings.open = true), true); // what is folded away cannot be corrected
   state.on(["about"], ({ about }) => renderSettings(settings, state, about));
   state.on(["about", "fields"], ({ about, fields }) => {
     const lost = unknownWords(fields.prompt, about?.words);

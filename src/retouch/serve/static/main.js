@@ -9,7 +9,7 @@ import { Editor } from "./editor/editor.js";
 import { attachKeys } from "./editor/keys.js";
 import { noticeOf } from "./errors.js";
 import { buildForm } from "./form.js";
-import { buildOpening, polarityOf } from "./opening.js";
+import { buildOpening } from "./opening.js";
 import { buildOutput, saveFile, stemOf } from "./output.js";
 import { buildNotices, buildProgress } from "./progress.js";
 import { checkAsked, requestForm, resultOf } from "./repaint.js";
@@ -58,7 +58,12 @@ const openSample = guarded(async () => {
   if (state.now.fields.prompt === "") state.setFields({ prompt: texts.samplePrompt });
 });
 const loadMask = guarded(async (file) => {
-  await editor.loadMask(file, await polarityOf(file));
+  try {
+    await editor.loadMask(file);
+  } catch (error) {
+    if (error.code !== "mask_alpha") throw error;
+    await editor.loadMask(file, window.confirm(texts.mask.transparent) ? "transparent" : "white");
+  }
   state.setView({ overlay: "mask" });
 });
 const saveMask = guarded(async () => {
@@ -158,7 +163,7 @@ function build() {
   buildStrip(byId("history"), state, { goTo, clear: guarded(() => chain.clear()) });
   const help = iconButton("help", texts.help.title, { shortcut: "?", on: { click: () => openHelp(state) } });
   fill(byId("chrome"), themeButton(), help);
-  listenToKeys(state, { start: repaint, cancel: () => work.cancel() });
+  listenToKeys(state, { start: () => byId("form").requestSubmit(), cancel: () => work.cancel() });
   attachKeys(editor, document);
   followEditor();
 }

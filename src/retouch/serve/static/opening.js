@@ -1,7 +1,6 @@
 // How a picture comes in: by file, drop, paste, or the sample; and a mask, by file.
 
 import { byId, el, fill, icon } from "./dom.js";
-import { Problem } from "./errors.js";
 import { texts } from "./texts.js";
 
 /** Listen everywhere a picture may come from; `open(blob, name)` is given each. */
@@ -63,23 +62,4 @@ function listenToDrops(open) {
 
 function pictureIn(transfer) {
   return [...(transfer?.files ?? [])].find((file) => file.type.startsWith("image/"));
-}
-
-/** Say which pixels of a mask file are meant: where it has transparent parts, a person chooses. */
-export async function polarityOf(file) {
-  let bitmap;
-  try {
-    bitmap = await createImageBitmap(file);
-  } catch {
-    throw new Problem("mask_unreadable");
-  }
-  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, 0, 0);
-  bitmap.close();
-  const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
-  for (let i = 3; i < data.length; i += 4) {
-    if (data[i] < 255) return window.confirm(texts.mask.transparent) ? "transparent" : "white";
-  }
-  return "white";
 }

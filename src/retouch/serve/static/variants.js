@@ -1,6 +1,7 @@
 // The variants of a result side by side, and what is to be known and done about the one that is shown.
 
 import { el, fill, icon, thumbnail } from "./dom.js";
+import { ended } from "./errors.js";
 import { texts } from "./texts.js";
 
 const TILE_PX = 150;
@@ -46,7 +47,7 @@ function facts(result, chosen, { accept, again }) {
   return [
     verdict(variant),
     el("div", { class: "buttons" }, variant.isRefused ? null : use, same, other),
-    ...result.warnings.map((text) => el("p", { class: "hint warning", text: sentence(text) })),
+    ...result.warnings.map((text) => el("p", { class: "hint warning", text: ended(text) })),
     report(result.report),
     el("p", { class: "quiet", text: settings(result) }),
   ];
@@ -59,7 +60,7 @@ function verdict({ isRefused, isKept }) {
 }
 
 function report(told) {
-  const warnings = told.warnings.map((text) => el("li", { text: sentence(text) }));
+  const warnings = told.warnings.map((text) => el("li", { text: ended(text) }));
   const all = el("p", { text: texts.report.all(told) });
   if (warnings.length === 0) return el("details", { class: "report" }, el("summary", { text: texts.report.title }), all);
   return el("section", { class: "hint warning" }, el("h3", { text: texts.report.title }), el("ul", {}, ...warnings), all);
@@ -68,10 +69,4 @@ function report(told) {
 function settings({ settled, seconds }) {
   const { num_inference_steps: steps, guidance_scale: guidance, scheduler } = settled;
   return texts.variants.settings(steps, guidance, scheduler, seconds);
-}
-
-/** What the server says is a clause; a person reads a sentence. */
-function sentence(text) {
-  const shown = text.replace(/`([^`]*)`/g, "$1");
-  return `${shown.charAt(0).toUpperCase()}${shown.slice(1)}${/[.!?]$/.test(shown) ? "" : "."}`;
 }

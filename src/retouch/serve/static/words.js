@@ -18,17 +18,19 @@ export function unknownWords(prompt, words) {
   return [...said].filter((word) => !GRAMMAR.has(word) && !isKnown(word)).slice(0, 5);
 }
 
-/** Return `{text, whole}` of what may complete a prompt: the thing begun, else a colour, else a few things. */
+/** Return `{text, whole}` of what may follow: a thing after a colour or an article, or the end of the word begun. */
 export function suggestionsOf(prompt, words) {
   if (!words || words.things.length === 0) return [];
-  const last = /([\p{L} ]*)$/u.exec(prompt)[1].toLowerCase().trimStart().replace(/^(a|an|the) /, "");
-  const stem = last.split(" ").at(-1);
   if (prompt.trim() === "") return startsOf(words).map((thing) => ({ text: thing, whole: `${article(thing)} ${thing}` }));
-  if (stem === "" || words.things.includes(last) || words.things.includes(stem)) return [];
-  const before = prompt.slice(0, prompt.length - stem.length);
-  const fits = [...words.colours, ...words.things].filter((word) => word.startsWith(stem) && word !== stem);
-  const next = words.colours.includes(stem) ? startsOf(words).map((thing) => ({ text: thing, whole: `${prompt.trimEnd()} ${thing}` })) : [];
-  return [...fits.map((word) => ({ text: word, whole: before + word })), ...next].slice(0, SHOWN);
+  const said = prompt.toLowerCase().match(/[\p{L}]+/gu) ?? [];
+  const last = said.at(-1) ?? "";
+  const after = () => startsOf(words).map((thing) => ({ text: thing, whole: `${prompt.trimEnd()} ${thing}` }));
+  if (words.colours.includes(last) || ["a", "an", "the"].includes(last)) return after();
+  const isEnded = !/\p{L}$/u.test(prompt) || words.things.some((thing) => thing.split(" ").at(-1) === last);
+  if (isEnded) return [];
+  const before = prompt.slice(0, prompt.length - last.length);
+  const fits = [...words.colours, ...words.things].filter((word) => word.startsWith(last));
+  return fits.slice(0, SHOWN).map((word) => ({ text: word, whole: before + word }));
 }
 
 function startsOf({ things }) {
