@@ -26,10 +26,11 @@ export class Editor extends Viewer {
   #isBrushChosen = false;
   #isSpaceClick = false;
 
+  /** Fill `host`. `labels`: {editor, compare}: names for screen readers; position(x, y): words for the crosshair. */
   constructor(host, { labels = {} } = {}) {
     super(host, labels);
     this.tools = { ...makeTools(this), extend: new Extend(this), pan: { cancel() {}, draw() {} } };
-    this.crosshair = new Crosshair(this, host);
+    this.crosshair = new Crosshair(this, host, labels.position);
     this.pointer = new PointerInput(this, host);
   }
 

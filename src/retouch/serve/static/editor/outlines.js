@@ -3,7 +3,8 @@
 import { drawOutline } from "./marks.js";
 import { fillPolygon, fillRectangle } from "./shapes.js";
 
-const CLOSES_WITHIN_PX = 10;  // on the screen
+const CLOSES_WITHIN_PX = 12;  // of the first corner, on the screen
+const SAME_WITHIN_PX = 3;     // of the last one
 const onScreen = (editor, points) => points.map(({ x, y }) => editor.view.toScreen(x, y));
 
 /** Pulled from corner to corner. */
@@ -100,7 +101,8 @@ export class Polygon {
   down(at, { erases }) {
     if (!this.isOpen) this.value = erases ? 0 : 255;
     this.#hover = at;
-    if (this.#isNear(this.#points[0], at) || this.#isNear(this.#points.at(-1), at)) this.#close();
+    const isClosing = this.#isNear(this.#points[0], at, CLOSES_WITHIN_PX);
+    if (isClosing || this.#isNear(this.#points.at(-1), at, SAME_WITHIN_PX)) this.#close();
     else this.#points.push(at);
   }
 
@@ -129,10 +131,10 @@ export class Polygon {
     drawOutline(context, onScreen(this.editor, points), ratio, { knob: true });
   }
 
-  #isNear(corner, at) {
+  #isNear(corner, at, within_px) {
     if (!corner || this.#points.length < 3) return false;
     const distance = Math.hypot(corner.x - at.x, corner.y - at.y) * this.editor.view.scale;
-    return distance <= CLOSES_WITHIN_PX * this.editor.stage.ratio;
+    return distance <= within_px * this.editor.stage.ratio;
   }
 
   #close() {
