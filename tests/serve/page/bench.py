@@ -6,7 +6,7 @@ import functools
 import io
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 EDITOR = Path(serve.__file__).parent / "static" / "editor"
 ALT, CTRL, SHIFT = 1, 2, 8
 TIMEOUT_S = 60.0
+EVENTS = ["open", "mask", "view", "brush", "border", "toolchange", "compare", "changes"]
 
 Point = tuple[float, float]
 Mask = npt.NDArray[np.uint8]
@@ -34,13 +35,14 @@ class _Files(SimpleHTTPRequestHandler):
     pictures: dict[str, bytes] = {}  # noqa: RUF012  one server a session, filled by its benches
 
     def translate_path(self, path: str) -> str:
-        name = path.split("?")[0].lstrip("/")
+        name = path.partition("?")[0].lstrip("/")
         return str(EDITOR / name.removeprefix("editor/") if name.startswith("editor/") else HERE / name)
 
     def do_GET(self) -> None:
         body = self.pictures.get(self.path)
         if body is None:
-            return super().do_GET()
+            super().do_GET()
+            return
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -81,13 +83,14 @@ class EditorBench:
     browser: webdriver.Chrome
     url: str
     folder: Path
-    _held: int = field(default=0)
 
     def __post_init__(self) -> None:
         self.browser.get(f"{self.url}/editor.html")
         self.until("return window.editor !== undefined")
-        self.js("window.told = []; for (const name of ['open', 'mask', 'view', 'brush', 'border', 'toolchange', 'compare'])"
-                " editor.addEventListener(name, () => told.push(name))")
+        self.js(
+            "window.told = []; for (const n of arguments[0]) editor.addEventListener(n, () => told.push(n))",
+            EVENTS,
+        )
 
     # Asking the page
 
@@ -98,13 +101,15 @@ class EditorBench:
         """The value of a promise; an error becomes {"error": ..., "code": ...}."""
         code = (
             "const done = arguments[arguments.length - 1];"
-            f"(async () => ({expression}))().then(done, (error) => done({{error: error.message, code: error.code}}))"
+            f"(async () => ({expression}))()"
+            ".then(done, (error) => done({error: error.message, code: error.code ?? null}))"
         )
         self.browser.set_script_timeout(TIMEOUT_S)
         return self.browser.execute_async_script(code, *arguments)
 
     def until(self, code: str, *arguments: object) -> Any:
-        return WebDriverWait(self.browser, TIMEOUT_S, 0.02).until(lambda browser: browser.execute_script(code, *arguments))
+        waiting = WebDriverWait(self.browser, TIMEOUT_S, 0.02)
+        return waiting.until(lambda browser: browser.execute_script(code, *arguments))
 
     def frame(self) -> None:
         """Wait until what was asked for is drawn."""
@@ -113,6 +118,16 @@ class EditorBench:
     def open(self, picture: Image.Image | bytes, *, how: str = "open") -> Any:
         body = picture if isinstance(picture, bytes) else encoded(picture)
         return self.later(f"await editor.{how}(await fetched(arguments[0]))", self.put_up(body))
+
+    def compare(self, variant: Image.Image, *, split: float | None = None) -> None:
+        self.later(
+            "await (async () => {"
+            "const image = await createImageBitmap(await fetched(arguments[0]));"
+            "editor.compare = {image, split: arguments[1]};"
+            "})()",
+            self.put_up(encoded(variant)),
+            split,
+        )
 
     def put_up(self, body: bytes) -> str:
         path = f"/picture/{len(_Files.pictures)}"
@@ -131,8 +146,11 @@ class EditorBench:
     def on_screen(self, x: float, y: float) -> Point:
         """Where in the window a point of the picture is."""
         at = self.js(
-            "const p = editor.view.toScreen(arguments[0], arguments[1]), box = editor.host.getBoundingClientRect();"
-            "return [box.left + p.x / editor.stage.ratio, box.top + p.y / editor.stage.ratio]", x, y,
+            "const { view, stage, host } = editor, p = view.toScreen(arguments[0], arguments[1]);"
+            "const box = host.getBoundingClientRect();"
+            "return [box.left + p.x / stage.ratio, box.top + p.y / stage.ratio]",
+            x,
+            y,
         )
         return (at[0], at[1])
 
@@ -144,11 +162,11 @@ class EditorBench:
 
     # Hands
 
-    def mouse(self, kind: str, at: Point, *, button: str = "none", buttons: int = 0, modifiers: int = 0, **more: object) -> None:
-        count = {"clickCount": 1} if kind in {"mousePressed", "mouseReleased"} else {}
-        self.browser.execute_cdp_cmd("Input.dispatchMouseEvent", {
-            "type": kind, "x": at[0], "y": at[1], "button": button, "buttons": buttons, "modifiers": modifiers, **count, **more,
-        })
+    def mouse(self, kind: str, at: Point, **how: object) -> None:
+        """mousePressed, mouseMoved, mouseReleased or mouseWheel, as the browser's protocol has them."""
+        if kind in {"mousePressed", "mouseReleased"}:
+            how["clickCount"] = 1
+        self.browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": kind, "x": at[0], "y": at[1], **how})
 
     def drag(self, points: Sequence[Point], *, button: str = "left", modifiers: int = 0) -> None:
         """Press at the first point of the picture, pass through the others, let go at the last."""
@@ -171,13 +189,12 @@ class EditorBench:
     def wheel(self, at: Point, delta: float) -> None:
         self.mouse("mouseWheel", at, deltaX=0, deltaY=delta)
 
-    def key(self, key: str, *, modifiers: int = 0, code: str = "", kind: str = "both") -> None:
-        text = {} if len(key) > 1 or modifiers & CTRL else {"text": key}
-        more = {"key": key, "code": code, "modifiers": modifiers}
-        if kind in {"both", "down"}:
-            self.browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyDown" if text else "rawKeyDown", **more, **text})
-        if kind in {"both", "up"}:
-            self.browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", **more})
+    def key(self, key: str, *, modifiers: int = 0, kinds: Sequence[str] = ("keyDown", "keyUp")) -> None:
+        text = {"text": key} if len(key) == 1 and not modifiers & CTRL else {}
+        for kind in kinds:
+            more = text if kind == "keyDown" else {}
+            event = {"type": kind if text or kind == "keyUp" else "rawKeyDown", "key": key, "modifiers": modifiers}
+            self.browser.execute_cdp_cmd("Input.dispatchKeyEvent", {**event, **more})
 
 
 @functools.cache

@@ -6,14 +6,20 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export class Crosshair {
   at = null;  // picture pixels; null while it is not shown
 
-  constructor(editor, host) {
+  /** `label(x, y)` are the words for where the crosshair is; a screen reader says them. */
+  constructor(editor, host, label = (x, y) => `${x}, ${y}`) {
     this.editor = editor;
+    this.label = label;
+    this.status = Object.assign(document.createElement("div"), { className: "editor-status" });
+    this.status.setAttribute("role", "status");
+    host.append(this.status);
     this.abort = new AbortController();
     host.addEventListener("keydown", (event) => this.#key(event), { signal: this.abort.signal });
   }
 
   close() {
     this.abort.abort();
+    this.status.remove();
   }
 
   hide() {
@@ -23,7 +29,8 @@ export class Crosshair {
   /** Do what a click does, at the crosshair; `straight` draws a line from the last stroke's end. */
   press(straight = false) {
     const { editor } = this, tool = editor.toolObject;
-    if (!this.at || !tool.down) return;
+    if (!tool.down || editor.tool === "extend") return;
+    if (!this.at) return this.#put(this.#middle());
     if (tool.isDragged && tool.isOpen) return tool.up(this.at);
     tool.down(this.at, { erases: false, straight });
     if (!tool.isDragged) tool.up(this.at);
@@ -52,8 +59,13 @@ export class Crosshair {
     if (editor.tool === "pan") return editor.pan(-dx * step, -dy * step);
     const from = this.at ?? this.#middle(), clamp = (value, most) => Math.min(Math.max(value, 0), most);
     const { width, height } = editor.size;
-    this.at = { x: clamp(from.x + (dx * step) / view.scale, width), y: clamp(from.y + (dy * step) / view.scale, height) };
-    editor.pointAt(this.at);
+    this.#put({ x: clamp(from.x + (dx * step) / view.scale, width), y: clamp(from.y + (dy * step) / view.scale, height) });
+  }
+
+  #put(at) {
+    this.at = at;
+    this.status.textContent = this.label(Math.round(at.x), Math.round(at.y));
+    this.editor.pointAt(at);
   }
 
   /** The middle of what can be seen of the picture. */

@@ -24,17 +24,16 @@ const spread = (seen, inside, width, height, x, y) => {
 };
 
 /** From the filled area up the soft rim, as long as it gets stronger: no pale ring stays behind. */
-const climb = (seen, bytes, width, height) => {
+const climb = (seen, bytes, width) => {
+  const isRim = (at) => bytes[at] >= 128 && bytes[at] < 255 && !seen[at];
+  const beside = (at) => [at % width ? at - 1 : -1, (at + 1) % width ? at + 1 : -1, at - width, at + width];
+  const isReached = (at) => beside(at).some((next) => seen[next] && bytes[next] <= bytes[at]);
   const queue = [];
-  for (let at = 0; at < seen.length; at++) if (seen[at]) queue.push(at);
+  for (let at = 0; at < seen.length; at++) if (isRim(at) && isReached(at)) queue.push(at);
   while (queue.length) {
-    const at = queue.pop(), x = at % width;
-    for (const next of [x > 0 ? at - 1 : -1, x < width - 1 ? at + 1 : -1, at - width, at + width]) {
-      if (next < 0 || next >= width * height || seen[next] || bytes[next] === 255) continue;
-      if (bytes[next] < 128 || bytes[next] < bytes[at]) continue;
-      seen[next] = 1;
-      queue.push(next);
-    }
+    const at = queue.pop();
+    seen[at] = 1;
+    for (const next of beside(at)) if (isRim(next) && bytes[next] >= bytes[at]) queue.push(next);
   }
 };
 
@@ -44,7 +43,7 @@ export const floodFill = (mask, x, y, erase) => {
   if (x < 0 || y < 0 || x >= width || y >= height) return;
   const bytes = mask.read(0, 0, width, height), seen = new Uint8Array(width * height);
   spread(seen, erase ? (at) => bytes[at] > 0 : (at) => bytes[at] < 128, width, height, x, y);
-  if (!erase && bytes.some((value) => value > 0 && value < 255)) climb(seen, bytes, width, height);
+  if (!erase) climb(seen, bytes, width);
   for (let index = 0; index < mask.count; index++) {
     const { x0, y0, x1, y1 } = mask.rectangleOf(index);
     let tile = null;

@@ -86,9 +86,10 @@ export class Layers {
   }
 
   #paintMarks(context) {
-    const { editor } = this, { view, stage, tool, toolObject, hovered, crosshair, brush, host } = editor;
+    const { editor } = this, { view, stage } = editor;
     context.clearRect(0, 0, view.width, view.height);
     if (!editor.isOpen) return;
+    const { tool, toolObject, hovered, crosshair, brush, host } = editor;
     toolObject.draw(context, stage.ratio);
     const point = hovered ?? (crosshair.at && view.toScreen(crosshair.at.x, crosshair.at.y));
     const isRing = toolObject.isBrush && !editor.isPanning, options = { filled: this.#preview !== 0 };

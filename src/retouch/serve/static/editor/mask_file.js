@@ -35,8 +35,8 @@ const READINGS = {
   transparent: (d, i) => 255 - d[i + 3],
 };
 
-/** Call `visit(pixels, x0, y0, x1, y1)` with RGBA rows for each row of tiles. */
-export const readInBands = (bitmap, visit) => {
+/** Call `visit(rgba, top, rows)` for each row of tiles. */
+const readInBands = (bitmap, visit) => {
   const canvas = new OffscreenCanvas(bitmap.width, Math.min(TILE, bitmap.height));
   const context = canvas.getContext("2d", { willReadFrequently: true });
   for (let y = 0; y < bitmap.height; y += TILE) {
@@ -55,32 +55,38 @@ const isSeeThrough = (bitmap) => {
   return found;
 };
 
+/** The tiles of a picture, as [index, bytes]. */
+const tilesOf = (bitmap, value) => {
+  const tiles = [], columns = Math.ceil(bitmap.width / TILE);
+  readInBands(bitmap, (data, top, rows) => {
+    for (let column = 0; column < columns; column++) {
+      const tile = new Uint8Array(TILE * TILE), x0 = column * TILE, width = Math.min(TILE, bitmap.width - x0);
+      for (let y = 0; y < rows; y++) {
+        for (let x = 0; x < width; x++) tile[y * TILE + x] = value(data, 4 * (y * bitmap.width + x0 + x));
+      }
+      tiles.push([(top / TILE) * columns + column, tile]);
+    }
+  });
+  return tiles;
+};
+
 /**
- * Make the picture in `blob` the mask. `polarity` names what is repainted: white, black, transparent or opaque.
- * Errors by code: `mask_unreadable`, `mask_size`, and `mask_alpha` where a picture is see-through and nobody said
- * how to read it.
+ * Read the picture in `blob` as a mask; returns the function that puts it into the mask. `polarity` names what is
+ * repainted: white, black, transparent or opaque. Errors by code: `mask_unreadable`, `mask_size`, and `mask_alpha`
+ * where a picture is see-through and nobody said how to read it.
  */
-export const loadMask = async (mask, blob, polarity) => {
+export const loadMask = async ({ width, height }, blob, polarity) => {
   const options = { colorSpaceConversion: "none", premultiplyAlpha: "none" };
   const bitmap = await createImageBitmap(blob, options).catch(() => {
     throw coded("mask_unreadable", "the mask is not a picture that this browser can read");
   });
   try {
-    if (bitmap.width !== mask.width || bitmap.height !== mask.height) {
-      const [mine, other] = [`${mask.width}×${mask.height}`, `${bitmap.width}×${bitmap.height}`];
-      throw coded("mask_size", `the mask is ${other} pixels, the picture ${mine}`);
+    if (bitmap.width !== width || bitmap.height !== height) {
+      throw coded("mask_size", `the mask is ${bitmap.width}×${bitmap.height} pixels, the picture ${width}×${height}`);
     }
     if (!polarity && isSeeThrough(bitmap)) throw coded("mask_alpha", "the mask has transparent pixels");
-    const value = READINGS[polarity ?? "white"];
-    readInBands(bitmap, (data, top, rows) => {
-      for (let column = 0; column < mask.columns; column++) {
-        const tile = new Uint8Array(TILE * TILE), x0 = column * TILE, width = Math.min(TILE, mask.width - x0);
-        for (let y = 0; y < rows; y++) {
-          for (let x = 0; x < width; x++) tile[y * TILE + x] = value(data, 4 * (y * mask.width + x0 + x));
-        }
-        mask.put((top / TILE) * mask.columns + column, tile);
-      }
-    });
+    const tiles = tilesOf(bitmap, READINGS[polarity ?? "white"]);
+    return (mask) => tiles.forEach(([index, bytes]) => mask.put(index, bytes));
   } finally {
     bitmap.close();
   }

@@ -1,4 +1,4 @@
-/** Grow and shrink: the largest value within a disc, tile by tile, only where there is an edge nearby. */
+/** Changes of the whole mask; growing takes the largest value within a disc, only where an edge is nearby. */
 
 import { TILE } from "./tiles.js";
 
@@ -83,4 +83,8 @@ export const invertMask = (mask) => {
     const tile = mask.tile(index);
     mask.put(index, typeof tile === "number" ? 255 - tile : inverted(tile));
   }
+};
+
+export const clearMask = (mask) => {
+  for (let index = 0; index < mask.count; index++) if (mask.tile(index) !== 0) mask.put(index, 0);
 };

@@ -55,7 +55,7 @@ export class PointerInput {
     if (!pans && ![0, 2, 5].includes(event.button)) return;
     this.#gesture = { kind: pans ? "pan" : "tool", id: event.pointerId, last: at, since: event.timeStamp };
     event.preventDefault();  // no text selection, no autoscroll
-    if (pans) return this.editor.pointAt(null);
+    if (pans) return this.editor.hover(null);
     const erases = event.button !== 0 || event.altKey;
     this.editor.toolObject.down(this.#onPicture(at), { erases, straight: event.shiftKey });
     this.editor.hover(at, erases);

@@ -77,17 +77,19 @@ export class Stage {
     if (wanted.has("picture")) this.painters.picture(picture);
     const whole = { x0: 0, y0: 0, x1: mask.canvas.width, y1: mask.canvas.height };
     if (wanted.has("mask")) this.painters.mask(mask, whole);
-    else if (parts.length) this.painters.mask(mask, this.#enclosing(parts, whole));
+    else if (parts.length) this.#paintParts(mask, parts, whole);
     if (wanted.has("marks")) this.painters.marks(marks);
   }
 
-  #enclosing(parts, whole) {
-    return {
-      x0: Math.max(whole.x0, Math.floor(Math.min(...parts.map((part) => part.x0))) - 1),
-      y0: Math.max(whole.y0, Math.floor(Math.min(...parts.map((part) => part.y0))) - 1),
-      x1: Math.min(whole.x1, Math.ceil(Math.max(...parts.map((part) => part.x1))) + 1),
-      y1: Math.min(whole.y1, Math.ceil(Math.max(...parts.map((part) => part.y1))) + 1),
+  /** Draw what encloses all parts, as far as it is on the screen. */
+  #paintParts(mask, parts, whole) {
+    const part = {
+      x0: Math.max(whole.x0, Math.floor(Math.min(...parts.map(({ x0 }) => x0))) - 1),
+      y0: Math.max(whole.y0, Math.floor(Math.min(...parts.map(({ y0 }) => y0))) - 1),
+      x1: Math.min(whole.x1, Math.ceil(Math.max(...parts.map(({ x1 }) => x1))) + 1),
+      y1: Math.min(whole.y1, Math.ceil(Math.max(...parts.map(({ y1 }) => y1))) + 1),
     };
+    if (part.x0 < part.x1 && part.y0 < part.y1) this.painters.mask(mask, part);
   }
 
   #measure(resized) {

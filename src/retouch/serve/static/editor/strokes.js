@@ -26,18 +26,19 @@ const crossing = (a, b, radius, y) => {
 
 const pixels = ([left, right]) => [Math.ceil(left - 0.5), Math.floor(right - 0.5) + 1];
 
-/** Strength 0..255 at the distance of `share` (0..1) of the soft rim. */
-const falloff = (share) => Math.round(255 * (1 - share * share * (3 - 2 * share)));
+/** Strength 0..255 at each 256th of the soft rim. */
+const FALLOFF = Uint8Array.from({ length: 257 }, (_, i) => Math.round(255 * (1 - (i / 256) ** 2 * (3 - i / 128))));
 
 const softly = (a, b, inner, outer, y, erase) => {
-  const dx = b.x - a.x, dy = b.y - a.y, square = dx * dx + dy * dy || 1, rim = outer - inner;
+  const dx = b.x - a.x, dy = b.y - a.y, square = dx * dx + dy * dy || 1, steps = 256 / (outer - inner);
   return (bytes, start, end, x) => {
     for (let i = start, px = x + 0.5 - a.x, py = y - a.y; i < end; i++, px++) {
-      const along = Math.min(1, Math.max(0, (px * dx + py * dy) / square));
-      const distance = Math.hypot(px - along * dx, py - along * dy);
+      let along = (px * dx + py * dy) / square;
+      along = along < 0 ? 0 : along > 1 ? 1 : along;
+      const ex = px - along * dx, ey = py - along * dy, distance = Math.sqrt(ex * ex + ey * ey);
       if (distance >= outer) continue;
-      const value = distance <= inner ? 255 : falloff((distance - inner) / rim);
-      bytes[i] = erase ? Math.min(bytes[i], 255 - value) : Math.max(bytes[i], value);
+      const value = distance <= inner ? 255 : FALLOFF[((distance - inner) * steps) | 0];
+      if (erase ? 255 - value < bytes[i] : value > bytes[i]) bytes[i] = erase ? 255 - value : value;
     }
   };
 };

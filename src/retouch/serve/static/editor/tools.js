@@ -1,12 +1,8 @@
 /** The tools that change the mask. Points are {x, y} in picture pixels. */
 
 import { floodFill } from "./flood.js";
-import { drawOutline } from "./marks.js";
-import { fillPolygon, fillRectangle } from "./shapes.js";
+import { Lasso, Polygon, Rectangle } from "./outlines.js";
 import { drawSegment } from "./strokes.js";
-
-const CLOSES_WITHIN_PX = 10;  // on the screen
-const onScreen = (editor, points) => points.map(({ x, y }) => editor.view.toScreen(x, y));
 
 /** Brush and eraser. With `straight`, a line from where the last stroke ended. */
 class Stroke {
@@ -40,141 +36,6 @@ class Stroke {
   }
 
   draw() {}
-}
-
-/** Pulled from corner to corner. */
-class Rectangle {
-  isDragged = true;
-  #from = null;
-  #to = null;
-
-  constructor(editor) {
-    this.editor = editor;
-  }
-
-  get isOpen() {
-    return this.#from !== null;
-  }
-
-  down(at, { erases }) {
-    this.value = erases ? 0 : 255;
-    this.#from = this.#to = at;
-  }
-
-  move(at) {
-    this.#to = at;
-  }
-
-  up(at) {
-    if (!this.isOpen) return;
-    fillRectangle(this.editor.mask, this.#from, at, this.value);
-    this.cancel();
-    this.editor.commit();
-  }
-
-  cancel() {
-    this.#from = this.#to = null;
-  }
-
-  draw(context, ratio) {
-    if (!this.isOpen) return;
-    const [a, b] = onScreen(this.editor, [this.#from, this.#to]);
-    drawOutline(context, [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }], ratio, { closed: true });
-  }
-}
-
-/** Drawn around something with one line. */
-class Lasso {
-  isDragged = true;
-  #points = [];
-
-  constructor(editor) {
-    this.editor = editor;
-  }
-
-  get isOpen() {
-    return this.#points.length > 0;
-  }
-
-  down(at, { erases }) {
-    this.value = erases ? 0 : 255;
-    this.#points = [at];
-  }
-
-  move(at) {
-    this.#points.push(at);
-  }
-
-  up() {
-    if (this.#points.length > 2) fillPolygon(this.editor.mask, this.#points, this.value);
-    this.cancel();
-    this.editor.commit();
-  }
-
-  cancel() {
-    this.#points = [];
-  }
-
-  draw(context, ratio) {
-    if (this.isOpen) drawOutline(context, onScreen(this.editor, this.#points), ratio, { closed: true });
-  }
-}
-
-/** Corner by corner; closed at the first corner, by a double click, or by setting the last corner twice. */
-class Polygon {
-  #points = [];
-  #hover = null;
-
-  constructor(editor) {
-    this.editor = editor;
-  }
-
-  get isOpen() {
-    return this.#points.length > 0;
-  }
-
-  down(at, { erases }) {
-    if (!this.isOpen) this.value = erases ? 0 : 255;
-    this.#hover = at;
-    if (this.#isNear(this.#points[0], at) || this.#isNear(this.#points.at(-1), at)) this.#close();
-    else this.#points.push(at);
-  }
-
-  move(at) {
-    this.#hover = at;
-  }
-
-  hover(at) {
-    this.#hover = at;
-  }
-
-  up() {}
-
-  stepBack() {
-    this.#points.pop();
-  }
-
-  cancel() {
-    this.#points = [];
-  }
-
-  draw(context, ratio) {
-    if (!this.isOpen) return;
-    const points = this.#hover ? [...this.#points, this.#hover] : this.#points;
-    drawOutline(context, onScreen(this.editor, points), ratio, { knob: true });
-  }
-
-  #isNear(corner, at) {
-    if (!corner || this.#points.length < 3) return false;
-    const distance = Math.hypot(corner.x - at.x, corner.y - at.y) * this.editor.view.scale;
-    return distance <= CLOSES_WITHIN_PX * this.editor.stage.ratio;
-  }
-
-  #close() {
-    fillPolygon(this.editor.mask, this.#points, this.value);
-    this.cancel();
-    this.editor.commit();
-  }
 }
 
 /** Fills what a line encloses. */
