@@ -78,12 +78,14 @@ def test_a_module_can_be_read_in_one_sitting() -> None:
     assert {path: lines for path, lines in lengths.items() if lines > 200 and "/editor/" not in path} == {}
 
 
-def test_an_unchanged_file_is_not_sent_again(client: httpx.Client) -> None:
-    first = client.get("/static/main.js")
+@pytest.mark.parametrize("path", ["/", "/static/main.js"])
+def test_an_unchanged_file_is_not_sent_again_and_keeps_its_headers(client: httpx.Client, path: str) -> None:
+    first = client.get(path)
     assert first.headers["cache-control"] == "no-cache"
-    again = client.get("/static/main.js", headers={"if-none-match": first.headers["etag"]})
+    again = client.get(path, headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["etag"] == first.headers["etag"]
+    for name in ("etag", "cache-control", "content-type", "content-security-policy"):
+        assert again.headers[name] == first.headers[name]
 
 
 @pytest.mark.parametrize("path", ["/static/", "/static/../app.py", "/static/%2e%2e/app.py", "/static/nothing.js"])

@@ -49,7 +49,8 @@ def page_routes(assets: dict[str, Asset]) -> APIRouter:
         found = assets[request.scope["route"].path]
         headers = {"etag": found.etag, "cache-control": "no-cache"}
         if found.etag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
+            # With its type: its headers replace those of the copy, the policy that follows from the type included.
+            return Response(status_code=304, headers=headers, media_type=found.media_type)
         return Response(found.data, media_type=found.media_type, headers=headers)
 
     for path in assets:

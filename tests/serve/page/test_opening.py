@@ -100,7 +100,7 @@ def test_hostile_words_and_metadata_are_text(visitor: Visitor) -> None:
     told.add_text("retouch", '{"request": "<img src=x onerror=alert(1)>"}')
     visitor.open(photograph(160, 120), pnginfo=told)
     visitor.paint()
-    prompt = "<b onclick=alert(1)>שלום 🦔</b> \u202eevil " + "x" * 1_900
+    prompt = "<b onclick=alert(1)>שלום 🦔</b> \u202eevil " + "y" * 1_900
     visitor.repaint(prompt=prompt)
     assert visitor.js("return document.querySelectorAll('b, main script').length") == 0
     visitor.press("Use this picture")

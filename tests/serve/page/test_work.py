@@ -134,7 +134,7 @@ def test_the_pictures_edge_is_dragged_outwards_and_what_is_added_is_painted(
     found = pixels(visitor.download("picture-retouched.png"))
     assert found.shape[0] == HEIGHT
     assert found.shape[1] > WIDTH
-    assert np.array_equal(found[:, :WIDTH], np.asarray(photo))
+    assert np.array_equal(found[:, :WIDTH, :3], np.asarray(photo))
 
 
 @pytest.mark.parametrize(("option", "suffix"), [("JPEG", "jpeg"), ("WebP", "webp")])

@@ -11,11 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from selenium import webdriver
+from selenium.common.exceptions import (
+    NoAlertPresentException,
+    NoSuchElementException,
+    StaleElementReferenceException,
+    TimeoutException,
+)
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-TIMEOUT_S = 90.0
+TIMEOUT_S = 25.0
+NOT_YET = (NoAlertPresentException, NoSuchElementException, StaleElementReferenceException, StopIteration)
+"""What the page says while it is drawn anew."""
+
 Point = tuple[float, float]
 
 
@@ -44,8 +53,11 @@ class Visitor:
 
     def until(self, claim: Callable[[], Any], what: str = "") -> Any:
         """Wait for something that the page brings about."""
-        waiting = WebDriverWait(self.browser, TIMEOUT_S, 0.05)
-        return waiting.until(lambda _: claim(), f"{what or claim}\n{self.told}")
+        waiting = WebDriverWait(self.browser, TIMEOUT_S, 0.05, ignored_exceptions=NOT_YET)
+        try:
+            return waiting.until(lambda _: claim())
+        except TimeoutException:
+            raise AssertionError(f"it did not come about: {what}\n{self.seen}") from None
 
     # Finding
 

@@ -109,6 +109,7 @@ async function enlarge() {
 
 async function preview(url) {
   const before = rough;
+  editor.overlay = "none"; // until the work has ended; the state still says what was over the picture
   rough = await showPreview(editor, url);
   before?.close();
 }

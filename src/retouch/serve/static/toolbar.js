@@ -1,6 +1,6 @@
 // The tools of the mask, and what can be done to it.
 
-import { el, fill, iconButton } from "./dom.js";
+import { byId, el, fill, iconButton } from "./dom.js";
 import { texts } from "./texts.js";
 
 const TOOLS = ["brush", "eraser", "rectangle", "lasso", "polygon", "fill", "pan", "extend"];
@@ -39,8 +39,8 @@ export function buildToolbar(tools, options, editor, state, { loadMask, saveMask
     ]),
   );
   const brush = brushControls(editor);
-  const says = el("p", { class: "quiet says" });
-  fill(options, brush.box, el("div", { class: "buttons" }, ...Object.values(actions)), says);
+  const says = byId("says");
+  fill(options, brush.box, el("div", { class: "buttons" }, ...Object.values(actions)));
 
   state.on(["tool", "picture"], ({ tool, picture }) => {
     for (const [index, button] of buttons.entries()) {
