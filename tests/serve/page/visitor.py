@@ -21,7 +21,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-TIMEOUT_S = 25.0
+TIMEOUT_S = 60.0
 NOT_YET = (NoAlertPresentException, NoSuchElementException, StaleElementReferenceException, StopIteration)
 """What the page says while it is drawn anew."""
 

@@ -53,7 +53,8 @@ export class Chain {
   async restore() {
     await this.#list();
     const id = remembered();
-    if (this.state.now.steps.some((step) => step.id === id)) await this.goTo(id);
+    const isFree = this.state.now.picture === null; // nobody was faster
+    if (isFree && this.state.now.steps.some((step) => step.id === id)) await this.goTo(id);
   }
 
   /** Forget every step; the picture that is shown stays, as the only one. */

@@ -170,7 +170,7 @@ function build() {
 }
 
 build();
-if (!(await store.open())) tell({ kind: "warning", title: texts.history.off });
+if (!(await store.isOpen)) tell({ kind: "warning", title: texts.history.off });
 guarded(async () => state.set({ about: await client.about() }))();
 await guarded(() => chain.restore())();
 await resume();

@@ -8,30 +8,24 @@ export class Store {
   #db = null;
   #memory = new Map();
 
-  /** Open the database; false where the browser keeps none. */
-  async open() {
-    try {
-      const opening = indexedDB.open(NAME, 1);
-      opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore(STEPS, { keyPath: "id" }));
-      this.#db = await finished(opening);
-      return true;
-    } catch {
-      return false;
-    }
-  }
+  /** Whether the browser keeps a database; until that is known, everything else waits. */
+  isOpen = this.#open();
 
   /** Return every record, oldest first. */
   async all() {
+    await this.isOpen;
     const records = this.#db === null ? [...this.#memory.values()] : await finished(this.#steps("readonly").getAll());
     return records.sort((one, other) => one.at - other.at);
   }
 
   async get(id) {
+    await this.isOpen;
     return this.#db === null ? this.#memory.get(id) : finished(this.#steps("readonly").get(id));
   }
 
   /** Keep a record; returns whether older ones had to go for it. */
   async put(record) {
+    await this.isOpen;
     if (this.#db === null) {
       this.#memory.set(record.id, record);
       return false;
@@ -56,8 +50,20 @@ export class Store {
   }
 
   async clear() {
+    await this.isOpen;
     this.#memory.clear();
     if (this.#db !== null) await finished(this.#steps("readwrite").clear());
+  }
+
+  async #open() {
+    try {
+      const opening = indexedDB.open(NAME, 1);
+      opening.addEventListener("upgradeneeded", () => opening.result.createObjectStore(STEPS, { keyPath: "id" }));
+      this.#db = await finished(opening);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Drop the oldest until `most` are left, never the one named. */
