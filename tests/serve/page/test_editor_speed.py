@@ -67,10 +67,16 @@ def test_the_view_moves_at_the_screens_rate(large: EditorBench, motion: str, mas
     large.js("editor.zoom(1.7)")
     large.frame()
 
+    before = large.cpu_s()
     frames = large.later(FRAMES.strip(), motion)
+    busy = 1000 * (large.cpu_s() - before) / len(frames)
     median, late = statistics.median(frames), np.percentile(frames, 95)
-    print(f"\n{motion}, {masked} masked: median {median:.1f} ms a frame, 95% {late:.1f} ms")
-    assert median < 1.2 * FRAME_MS
+    print(
+        f"\n{motion}, {masked} masked: median {median:.1f} ms a frame, 95% {late:.1f} ms;"
+        f" {busy:.1f} ms of one core a frame, drawn without a graphics card"
+    )
+    # The clock also shows what else the machine does; the work of all the browser's processes does not.
+    assert busy < FRAME_MS
 
 
 def test_masks_of_many_megapixels_are_changed_in_a_moment(large: EditorBench) -> None:
