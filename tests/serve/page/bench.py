@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import psutil
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
@@ -142,6 +143,15 @@ class EditorBench:
         with Image.open(io.BytesIO(self.mask_file())) as image:
             assert image.mode == "L"
             return np.asarray(image)
+
+    def cpu_s(self) -> float:
+        """What all the browser's processes have computed so far."""
+        total = 0.0
+        for process in psutil.Process(self.browser.service.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
 
     def on_screen(self, x: float, y: float) -> Point:
         """Where in the window a point of the picture is."""

@@ -129,3 +129,23 @@ def test_space_pressed_shortly_after_panning_does_not_paint(opened: EditorBench)
     opened.key(" ", kinds=["keyUp"])
 
     assert opened.js("return editor.isMaskEmpty")
+
+
+def test_space_belongs_to_the_hand_on_the_picture_or_to_the_button_reached_by_tab(opened: EditorBench) -> None:
+    opened.js(
+        "window.presses = 0; document.querySelector('button').addEventListener('click', () => { presses++; })"
+    )
+    place = opened.js(
+        "const b = document.querySelector('button').getBoundingClientRect(); return [b.x + 5, b.y + 5]"
+    )
+    opened.mouse("mousePressed", place, button="left", buttons=1)
+    opened.mouse("mouseReleased", place, button="left")
+    opened.mouse("mouseMoved", opened.on_screen(100, 100))
+    opened.key(" ", kinds=["keyDown"])
+    assert opened.js("return editor.isPanning")
+    opened.key(" ", kinds=["keyUp"])
+    assert opened.js("return presses") == 1
+
+    opened.js("document.querySelector('#words').focus()")
+    press(opened, "Tab", " ")
+    assert opened.js("return presses") == 2

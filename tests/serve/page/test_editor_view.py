@@ -197,6 +197,25 @@ def test_what_changed_is_shown_to_the_single_level(opened: EditorBench) -> None:
     assert shown(opened, (100, 75), "mask")[3] == 0
 
 
+def test_what_is_drawn_stroke_by_stroke_is_what_is_drawn_at_once(bench: EditorBench) -> None:
+    def layer() -> str:
+        bench.frame()
+        return str(bench.js("return editor.stage.contexts.mask.canvas.toDataURL()"))
+
+    bench.open(photograph(1500, 1100))
+    bench.js("editor.brush = {size_px: 90, softness: 0.5}")
+    for scale, step in [(0.2, 400), (0.6, 300), (1, 120), (6, 20)]:
+        bench.js("editor.view.setScale(arguments[0]); editor.zoom(1)", scale)
+        layer()
+        bench.drag([(750 - step, 550 - step), (750, 550 + step), (750 + step, 550)])
+        bench.drag([(750, 550 - step), (750, 550 + step)], button="right")
+        bench.drag([(750 - step, 550), (750 + step, 550 + step)])
+        bench.js("editor.undo()")
+        drawn = layer()
+        bench.js("editor.layers.reset(); editor.redraw('mask')")
+        assert drawn == layer()
+
+
 def test_a_result_becomes_the_picture_and_the_view_stays(opened: EditorBench) -> None:
     opened.click((100, 100))
     opened.js("editor.zoom(3)")

@@ -49,9 +49,15 @@ export const attachKeys = (editor, document) => {
   const isDeaf = (event) => event.defaultPrevented || !editor.isOpen || isTyping(event.target)
     || document.querySelector("dialog[open]") !== null;
 
+  // The space bar is a button's that was reached by keyboard, not one's where a mouse left the focus behind that now
+  // points at the picture. Asked when the focus comes: the first key makes it visible.
+  let isByKeyboard = true;
+  const takesSpace = (target) => isPressable(target) && (editor.hovered === null || isByKeyboard);
+  document.addEventListener("focusin", (event) => { isByKeyboard = event.target.matches(":focus-visible"); }, options);
+
   document.addEventListener("keydown", (event) => {
     if (isDeaf(event)) return;
-    if (event.key === " " && !isPressable(event.target)) {
+    if (event.key === " " && !takesSpace(event.target)) {
       event.preventDefault();
       editor.holdSpace(true);
       return;
@@ -61,7 +67,11 @@ export const attachKeys = (editor, document) => {
     event.preventDefault();
     action(editor);
   }, options);
-  document.addEventListener("keyup", (event) => event.key === " " && editor.holdSpace(false), options);
+  document.addEventListener("keyup", (event) => {
+    if (event.key !== " " || !editor.isPanning) return;
+    event.preventDefault();  // it was not meant for the button that has the focus
+    editor.holdSpace(false);
+  }, options);
   document.defaultView.addEventListener("blur", () => editor.holdSpace(false, true), options);
   return () => abort.abort();
 };

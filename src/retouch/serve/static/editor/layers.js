@@ -48,11 +48,16 @@ export class Layers {
     const { view, picture, comparison, size, border, stage } = this.editor;
     context.clearRect(0, 0, view.width, view.height);
     if (!picture) return;
-    const { x0, y0, x1, y1 } = view.bounds, from = view.toScreen(x0, y0), to = view.toScreen(x1, y1);
-    context.fillStyle = this.#pattern(context, "checks", () => checks(context, stage.ratio));
-    context.fillRect(from.x, from.y, to.x - from.x, to.y - from.y);
+    if (picture.isSeeThrough || Object.values(border).some(Boolean)) this.#paintChecks(context);
     picture.draw(context, view);
     comparison.draw(context, view, size, border, stage.ratio);
+  }
+
+  #paintChecks(context) {
+    const { view, stage } = this.editor, { x0, y0, x1, y1 } = view.bounds;
+    const from = view.toScreen(x0, y0), to = view.toScreen(x1, y1);
+    context.fillStyle = this.#pattern(context, "checks", () => checks(context, stage.ratio));
+    context.fillRect(from.x, from.y, to.x - from.x, to.y - from.y);
   }
 
   #paintMask(context, part) {

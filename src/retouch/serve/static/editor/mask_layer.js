@@ -4,6 +4,14 @@ import { TILE } from "./tiles.js";
 
 const LEVELS = 4;  // 1/1, 1/2, 1/4, 1/8: less than that is left to the browser
 
+/** The rectangle around rectangles [x, y, width, height]. */
+const enclosing = (boxes) => {
+  const x = Math.min(...boxes.map(([left]) => left)), y = Math.min(...boxes.map(([, top]) => top));
+  const right = Math.max(...boxes.map(([left, , width]) => left + width));
+  const bottom = Math.max(...boxes.map(([, top, , height]) => top + height));
+  return [x, y, right - x, bottom - y];
+};
+
 export class MaskLayer {
   #levels = Array.from({ length: LEVELS }, () => new Map());
   #pixels = new ImageData(TILE, TILE);
@@ -41,20 +49,24 @@ export class MaskLayer {
     const level = Math.min(LEVELS - 1, Math.max(0, Math.floor(Math.log2(1 / view.scale)))), side = TILE << level;
     const a = view.toPicture(x0, y0), b = view.toPicture(x1, y1);
     const right = Math.min(this.mask.width, b.x), bottom = Math.min(this.mask.height, b.y);
+    const boxes = [];
     for (let row = Math.floor(Math.max(0, a.y) / side); row * side < bottom; row++) {
       for (let column = Math.floor(Math.max(0, a.x) / side); column * side < right; column++) {
-        this.#drawTile(context, view, level, column, row);
+        const box = this.#drawTile(context, view, level, column, row);
+        if (box) boxes.push(box);
       }
     }
     context.globalCompositeOperation = "source-in";
+    context.imageSmoothingEnabled = false;
     context.fillStyle = paint;
-    context.fillRect(x0, y0, x1 - x0, y1 - y0);
+    if (boxes.length) context.fillRect(...enclosing(boxes));
     context.restore();
   }
 
+  /** Draw one tile; returns where, [x, y, width, height], or null where nothing is painted. */
   #drawTile(context, view, level, column, row) {
     const tile = this.#fresh(level, column, row), side = TILE << level;
-    if (tile.solid === 0) return;
+    if (tile.solid === 0) return null;
     const x = column * side, y = row * side;
     const width = Math.min(side, this.mask.width - x), height = Math.min(side, this.mask.height - y);
     const from = view.toScreen(x, y), to = view.toScreen(x + width, y + height);
@@ -62,6 +74,7 @@ export class MaskLayer {
     const x0 = Math.round(from.x), y0 = Math.round(from.y), w = Math.round(to.x) - x0, h = Math.round(to.y) - y0;
     if (tile.solid) context.fillRect(x0, y0, w, h);
     else if (w && h) context.drawImage(tile.canvas, 0, 0, width / 2 ** level, height / 2 ** level, x0, y0, w, h);
+    return [x0, y0, w, h];
   }
 
   #fresh(level, column, row) {

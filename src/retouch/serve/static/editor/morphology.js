@@ -28,14 +28,34 @@ const doubled = (bytes, longest) => {
   return levels;
 };
 
+/** For each row: its smallest and its largest byte. */
+const extremes = (bytes, side) => {
+  const least = new Uint8Array(side).fill(255), most = new Uint8Array(side);
+  for (let i = 0, row = 0; row < side; row++) {
+    for (const end = i + side; i < end; i++) {
+      if (bytes[i] < least[row]) least[row] = bytes[i];
+      if (bytes[i] > most[row]) most[row] = bytes[i];
+    }
+  }
+  return { least, most };
+};
+
 /** The window's bytes (TILE + 2 radius wide and high) to the tile's, each the largest within the disc. */
 const largestWithin = (window, radius) => {
   const side = TILE + 2 * radius, out = new Uint8Array(TILE * TILE), levels = doubled(window, 2 * radius + 1);
+  const { least, most } = extremes(window, side), isFull = new Uint8Array(TILE);
   for (let dy = -radius; dy <= radius; dy++) {
     const half = Math.floor(Math.sqrt(radius * radius - dy * dy)), width = 2 * half + 1;
     const level = Math.floor(Math.log2(width)), far = width - 2 ** level, bytes = levels[level];
     for (let y = 0; y < TILE; y++) {
-      let from = (y + dy + radius) * side + radius - half;
+      const row = y + dy + radius;
+      if (most[row] === 0 || isFull[y]) continue;  // nothing to add
+      if (least[row] === 255) {
+        out.fill(255, y * TILE, (y + 1) * TILE);
+        isFull[y] = 1;
+        continue;
+      }
+      let from = row * side + radius - half;
       for (let i = y * TILE; i < (y + 1) * TILE; i++, from++) {
         const a = bytes[from], b = bytes[from + far], value = a > b ? a : b;
         if (value > out[i]) out[i] = value;

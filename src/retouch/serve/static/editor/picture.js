@@ -28,6 +28,15 @@ const asBlob = async (bitmap) => {
   return canvas.convertToBlob();
 };
 
+/** Whether anything can be seen through the picture: asked of its smallest copy. */
+const isSeeThrough = (bitmap) => {
+  const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  const { data } = context.getImageData(0, 0, bitmap.width, bitmap.height);
+  for (let i = 3; i < data.length; i += 4) if (data[i] < 255) return true;
+  return false;
+};
+
 export class Picture {
   /** Read a Blob (its EXIF orientation applied) or take an ImageBitmap. Error by code: `picture_unreadable`. */
   static async from(source) {
@@ -40,6 +49,7 @@ export class Picture {
     this.original = original;
     this.bitmap = copies[0];
     this.copies = copies;
+    this.isSeeThrough = isSeeThrough(copies.at(-1));
   }
 
   get width() {

@@ -20,6 +20,7 @@ export class PointerInput {
     on("pointerup", (event) => this.#up(event, false));
     on("pointercancel", (event) => this.#up(event, true));
     on("pointerleave", () => this.#gesture || editor.hover(null));
+    on("pointerover", (event) => this.#gesture || event.target === host || editor.hover(null));  // on the line's handle
     on("wheel", (event) => this.#wheel(event), { passive: false });
     on("contextmenu", (event) => event.preventDefault());
   }
