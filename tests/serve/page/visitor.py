@@ -126,7 +126,10 @@ class Visitor:
 
     def place(self, x: float, y: float) -> Point:
         """Where in the window a share of the stage is: (0.5, 0.5) is its middle."""
-        box = self.js("return document.querySelector('[role=application]').getBoundingClientRect().toJSON()")
+        box = self.js(
+            "const stage = document.querySelector('[role=application]'); stage.scrollIntoViewIfNeeded();"
+            "return stage.getBoundingClientRect().toJSON()"
+        )
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
     def mouse(self, kind: str, at: Point, *, buttons: int = 0) -> None:
