@@ -61,13 +61,10 @@ function showVariants(editor, state) {
   });
 }
 
-/** Lay a rough picture of work under way over the picture. */
-export async function showPreview(editor, url) {
+/** Return a rough picture of work under way at the size of the picture that it lies over. */
+export async function readPreview(url, { width, height }) {
   const image = new Image();
   image.src = url;
   await image.decode();
-  const { width, height } = editor.size;
-  const bitmap = await createImageBitmap(image, { resizeWidth: width, resizeHeight: height });
-  editor.compare = { image: bitmap, split: null };
-  return bitmap;
+  return createImageBitmap(image, { resizeWidth: width, resizeHeight: height });
 }

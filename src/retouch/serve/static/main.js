@@ -2,7 +2,7 @@
 
 import { Chain } from "./chain.js";
 import { Client } from "./client.js";
-import { buildCompare, showPreview } from "./compare.js";
+import { buildCompare, readPreview } from "./compare.js";
 import { askKey, openHelp } from "./dialogs.js";
 import { byId, fill, iconButton } from "./dom.js";
 import { Editor } from "./editor/editor.js";
@@ -33,7 +33,7 @@ const server = new Server(client, state);
 const store = new Store();
 const editor = new Editor(byId("editor"), { labels: texts.editor });
 const chain = new Chain({ editor, state, store });
-const work = new Work({ client, server, state, onPreview: preview, onJob: rememberJob });
+const work = new Work({ client, server, state, onPreview: (url) => preview(url).catch(console.warn), onJob: rememberJob });
 let rough = null; // the preview that lies over the picture
 
 const tell = (notice) => state.set({ notice });
@@ -73,13 +73,23 @@ const goTo = guarded((id) => chain.goTo(id));
 const accept = guarded((index) => chain.accept(index));
 
 const repaint = guarded(async () => {
-  if (state.now.picture === null || work.isUnderWay) return;
-  tell(null);
-  if (checkAsked(editor, state.now.about)) await enlarge();
-  const fields = { ...state.now.fields };
-  const mask = await editor.maskBlob();
-  await see(() => requestForm({ image: editor.original, mask, name: state.now.picture.name, fields }), mask, fields);
+  if (state.now.picture === null || state.now.work !== null) return;
+  state.set({ notice: null, work: { phase: "preparing" } });
+  try {
+    await learn();
+    if (checkAsked(editor, state.now.about)) await enlarge();
+    const fields = { ...state.now.fields };
+    const mask = await editor.maskBlob();
+    await see(() => requestForm({ image: editor.original, mask, name: state.now.picture.name, fields }), mask, fields);
+  } finally {
+    state.set({ work: null });
+  }
 });
+
+/** Ask what the server paints with and allows, until it has told. */
+async function learn() {
+  if (state.now.about === null) state.set({ about: await client.about() });
+}
 
 async function again(seed) {
   state.setFields({ seed: seed === null ? "" : String(seed) });
@@ -108,10 +118,12 @@ async function enlarge() {
 }
 
 async function preview(url) {
-  const before = rough;
-  editor.overlay = "none"; // until the work has ended; the state still says what was over the picture
-  rough = await showPreview(editor, url);
-  before?.close();
+  const bitmap = await readPreview(url, editor.size);
+  if (!work.isUnderWay) return bitmap.close(); // the work was faster
+  editor.overlay = "none"; // until it has ended; the state still says what was over the picture
+  editor.compare = { image: bitmap, split: null };
+  rough?.close();
+  rough = bitmap;
 }
 
 function rememberJob(id) {
@@ -171,6 +183,6 @@ function build() {
 
 build();
 if (!(await store.isOpen)) tell({ kind: "warning", title: texts.history.off });
-guarded(async () => state.set({ about: await client.about() }))();
+state.on(["server"], ({ server: isThere }) => isThere === "here" && guarded(learn)());
 await guarded(() => chain.restore())();
 await resume();

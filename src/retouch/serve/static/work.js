@@ -28,8 +28,7 @@ export class Work {
     this.#abort = new AbortController();
     const { signal } = this.#abort;
     try {
-      this.#tell({ phase: "preparing" });
-      const form = jobId === null ? await makeForm() : null;
+      const form = jobId === null ? makeForm() : null;
       for (let run = 1; ; run += 1) {
         signal.throwIfAborted();
         const view = await this.#once(form, signal);
