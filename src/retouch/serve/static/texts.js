@@ -70,6 +70,7 @@ export const texts = {
     seam: { harmonic: "harmonic", rendered: "as rendered", off: "off" },
   },
   work: {
+    resuming: "Looking for the work that was under way",
     preparing: "Preparing the picture", sending: "Sending the picture",
     queued: (position) =>
       position > 1 ? `Waiting: ${many(position - 1, "picture is", "pictures are")} before yours` : "Yours is next",

@@ -29,6 +29,7 @@ export class Work {
     const { signal } = this.#abort;
     try {
       const form = jobId === null ? makeForm() : null;
+      if (form === null) this.#tell({ phase: "resuming" });
       for (let run = 1; ; run += 1) {
         signal.throwIfAborted();
         const view = await this.#once(form, signal);
