@@ -114,7 +114,6 @@ export const texts = {
   },
   mask: {
     transparent: "This picture has transparent parts. Repaint those (OK), or what is white in it (Cancel)?",
-    loaded: "The mask is loaded.",
   },
   key: {
     first: "This server asks for a key", wrong: "The server does not know this key", label: "Key",
@@ -144,7 +143,6 @@ export const texts = {
   server: {
     away: ["The server does not answer", "Is `retouch serve` still running? It is asked every two seconds; your picture and mask stay."],
     ending: ["The server takes no new work", "It is starting or about to stop. You can go on painting the mask."],
-    back: "The server is back.",
   },
   // By the server's codes: what happened, and what to do.
   errors: {
