@@ -6,6 +6,7 @@ import { MaskLayer } from "./mask_layer.js";
 const MASK = ["rgb(225 29 92 / 58%)", "rgb(150 8 66 / 70%)"];
 const CHANGES = ["rgb(0 168 150 / 62%)", "rgb(0 92 98 / 75%)"];
 const PREVIEW_MS = 900;
+const MARGIN_PX = 3;
 
 export class Layers {
   #mask = null;
@@ -31,7 +32,8 @@ export class Layers {
     const { view, stage } = this.editor;
     this.#mask.changed(rectangle);
     const from = view.toScreen(rectangle.x0, rectangle.y0), to = view.toScreen(rectangle.x1, rectangle.y1);
-    stage.drawPart({ x0: from.x, y0: from.y, x1: to.x, y1: to.y });
+    const edge = MARGIN_PX + 2 * Math.min(view.scale, MARGIN_PX);  // smoothing shows a pixel beyond its own place
+    stage.drawPart({ x0: from.x - edge, y0: from.y - edge, x1: to.x + edge, y1: to.y + edge });
   }
 
   /** Show the brush's size for a moment, in the middle, where the pointer is elsewhere. */
