@@ -38,3 +38,11 @@ def test_the_wheel_alone_repaints_a_picture_with_the_embedded_model(installed: P
         [sys.executable, "-c", where], env=environment, capture_output=True, text=True, check=True
     )
     assert found.stdout.startswith(str(installed))  # the wheel was tested, not this tree
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_every_file_of_the_page(installed: Path) -> None:
+    here, there = ROOT / "src/retouch/serve/static", installed / "retouch/serve/static"
+    names = {path.relative_to(here) for path in here.rglob("*") if path.is_file()}
+    assert {path.relative_to(there) for path in there.rglob("*") if path.is_file()} == names
+    assert Path("index.html") in names

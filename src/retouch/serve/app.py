@@ -17,6 +17,7 @@ from retouch.serve.doors import Doors, behind_doors
 from retouch.serve.entrance import Entrance
 from retouch.serve.guards import LOOPBACK_HOSTS
 from retouch.serve.keys import Keyring
+from retouch.serve.page import page_routes, read_assets
 from retouch.serve.service import Service
 
 _PROBED = frozenset({"/health/live", "/health/ready", "/health", "/ping"})
@@ -42,6 +43,8 @@ def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]
     async def docs() -> HTMLResponse:
         return HTMLResponse(docs_page(app.openapi()))
 
+    assets = read_assets()
+    app.include_router(page_routes(assets))
     for dialect in dialects():
         app.include_router(dialect.routes(service), tags=[dialect.name])
     work = [route for dialect in dialects() for route in dialect.work]
@@ -51,7 +54,7 @@ def build_app(service: Service, *, keyring: Keyring) -> tuple[ASGIApp, Entrance]
         hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts},
         keyring=keyring,
         cors_origins=settings.cors_origins,
-        is_open=_PROBED.__contains__,
+        is_open=_PROBED.union(assets).__contains__,  # a browser sends no key for a page and what it loads
         admit=entrance.admit,
         limits=BodyLimits(body_bytes=settings.body_bytes, total_s=settings.body_read_s),
         render=render,

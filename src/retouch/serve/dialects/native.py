@@ -1,5 +1,6 @@
 """Our own dialect: every field of a request, jobs that survive a restart, and events while they run.
 
+GET    /v1/about               the model, its advice and its words, and what this server allows
 POST   /v1/inpaint             a form or JSON; waits, or answers 202 with `Prefer: respond-async`
 GET    /v1/jobs                the caller's own, newest first
 GET    /v1/jobs/{id}           how far it is, and what came of it
@@ -15,6 +16,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from retouch.jobs.job import JobState
 from retouch.jobs.store import PAGE_LIMIT
+from retouch.serve.about import about
 from retouch.serve.asking import lease_of, while_connected
 from retouch.serve.dialect import Dialect, plain_words
 from retouch.serve.dialects.native_body import BODY, order_of
@@ -30,6 +32,11 @@ def routes(service: Service) -> APIRouter:
     """Make the routes."""
     router = APIRouter()
     desk = service.desk
+
+    @router.get("/v1/about", summary="The model and its advice, and what this server allows")
+    async def told() -> dict[str, object]:
+        """Defaults for requests that are silent, the words that a small model knows, the limits of a request."""
+        return about(service)
 
     @router.post(
         "/v1/inpaint", summary="Repaint the masked part of a picture", openapi_extra={"requestBody": BODY}
@@ -102,7 +109,7 @@ def routes(service: Service) -> APIRouter:
 
 DIALECT = Dialect(
     name="native",
-    prefixes=("/v1/inpaint", "/v1/jobs"),
+    prefixes=("/v1/about", "/v1/inpaint", "/v1/jobs"),
     work=frozenset({"POST /v1/inpaint"}),
     routes=routes,
     words=plain_words,
