@@ -6,8 +6,8 @@ Clients draw what they do: pictures in every dialect, jobs that they follow, can
 hang up on, bodies that are broken. Prompts and pictures are screened by a stand-in of Azure AI Content Safety on
 this machine that throttles, fails and breaks off at times. After a tenth of the time the server gets SIGTERM,
 after a fifth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
-(accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the last
-process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval.
+(accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the
+last process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval.
 """
 
 import argparse
