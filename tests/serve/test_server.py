@@ -21,7 +21,6 @@ from tests.batch.builders import inline_row
 from tests.serve.serving import until
 from tests.serve.test_load import EDITS, FILES, form
 
-
 LOOKING = httpx.Client(timeout=60)
 """One client for many looks: to make one reads the certificates of the world, and takes as long as ten looks."""
 
