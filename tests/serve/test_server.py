@@ -21,6 +21,9 @@ from tests.batch.builders import inline_row
 from tests.serve.serving import until
 from tests.serve.test_load import EDITS, FILES, form
 
+LOOKING = httpx.Client(timeout=60)
+"""One client for many looks: to make one reads the certificates of the world, and takes as long as ten looks."""
+
 
 @contextmanager
 def process(checkpoint: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
@@ -38,12 +41,12 @@ def process(checkpoint: Path, *options: str) -> Iterator[tuple[subprocess.Popen[
         def is_ready() -> bool:
             assert started.poll() is None, log.seek(0) or log.read()
             try:
-                return httpx.get(f"{url}/health/ready").status_code == 200
+                return LOOKING.get(f"{url}/health/ready").status_code == 200
             except httpx.TransportError:
                 return False
 
         try:
-            until(is_ready, within_s=90)
+            until(is_ready, within_s=90, every_s=0.1)
             yield started, url
         finally:
             started.kill()
@@ -155,10 +158,6 @@ def test_check_starts_nothing(checkpoint: Path) -> None:
     )
     assert done.returncode == 0
     assert "in order" in done.stderr
-
-
-LOOKING = httpx.Client(timeout=60)
-"""One client for many looks: to make one reads the certificates of the world, and takes as long as ten looks."""
 
 
 def look(url: str) -> httpx.Response:
