@@ -18,8 +18,6 @@ def safeguards(*, screen_input: bool, content_safety: bool, safety: SafetyPolicy
         raise BadInput(f"{option} has no effect with --safety off", hint="leave one of them out")
     if not content_safety:
         return {"screen_input": screen_input}
-    from retouch.safety.azure.content_safety import AzureContentSafety
-    from retouch.safety.azure.settings import ContentSafetySettings
+    from retouch.safety.azure.content_safety import guards
 
-    service = AzureContentSafety(ContentSafetySettings.from_environment())
-    return {"screens": (service,), "more_checkers": (service,), "screen_input": True}
+    return guards()

@@ -94,16 +94,10 @@ def serve(
 
 def _settings(given: Mapping[str, Any]) -> "ServeSettings":
     """Make the settings of what was given; the environment fills in the rest."""
-    from pydantic import ValidationError
-
     from retouch.serve.settings import ServeSettings
 
     chosen = {name: given[name] for name in ServeSettings.model_fields if given.get(name) is not None}
-    try:
-        return ServeSettings(**(chosen | _limits(given["limit"] or ())))
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        raise BadInput(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+    return ServeSettings.of(**(chosen | _limits(given["limit"] or ())))
 
 
 def _limits(given: Sequence[str]) -> dict[str, str]:
