@@ -16,7 +16,7 @@ from retouch.cli.main import COMMANDS, app
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
 SHARED = {
     *("__main__", "main", "failures", "inputs", "limits", "loading", "logs", "options", "outcome", "outputs"),
-    *("progress", "training_bar", "batch_options", "batch_progress", "safeguards", "words"),
+    *("progress", "training_bar", "batch_options", "batch_progress", "deployments", "safeguards", "words"),
 }
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()
