@@ -43,7 +43,7 @@ def environment(name: str, folder: Path) -> Path:
 def variables(**more: str) -> dict[str, str]:
     """Return an environment without anything of ours, with more in it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("RETOUCH_", "PYTHON"))}
-    return kept | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | more
+    return kept | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"} | more
 
 
 def run(command: list[str | Path], env: Mapping[str, str], cwd: Path) -> str:
@@ -63,7 +63,7 @@ def serving(command: list[str | Path], health: str, env: Mapping[str, str], cwd:
     url = f"http://127.0.0.1:{port}"
 
     def is_healthy() -> bool:
-        assert process.poll() is None, Path(log.name).read_text()[-3000:]
+        assert process.poll() is None, Path(log.name).read_text()
         try:
             with urllib.request.urlopen(f"{url}{health}", timeout=5) as answer:
                 return bool(answer.status == 200)

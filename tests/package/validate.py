@@ -6,10 +6,10 @@ from pathlib import Path
 
 from azure.ai.ml import (
     load_batch_endpoint,
-    load_model_batch_deployment,
     load_online_deployment,
     load_online_endpoint,
 )
+from azure.ai.ml.entities._load_functions import load_model_batch_deployment
 
 LOADERS = {
     "online-endpoint": load_online_endpoint,
