@@ -16,7 +16,8 @@ from retouch.cli.main import COMMANDS, app
 HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "PIL", "rich", "pydantic")
 SHARED = {
     *("__main__", "main", "failures", "inputs", "limits", "loading", "logs", "options", "outcome", "outputs"),
-    *("progress", "training_bar", "safeguards", "batch_models", "batch_options", "batch_progress", "words"),
+    *("progress", "training_bar", "safeguards", "batch_models", "batch_options", "batch_progress", "deployments"),
+    "words",
 }
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()

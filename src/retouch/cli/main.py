@@ -17,6 +17,7 @@ COMMANDS = {
     "serve": "Serve a model over HTTP.",
     "batch": "Repaint the rows of tables and folders.",
     "models": "List, show and download checkpoints.",
+    "package": "Pack a checkpoint for MLflow or Azure ML.",
     "replay": "Make a saved result again and say whether it is identical.",
     "doctor": "Show what is installed, and test that a fill works here.",
     "data": "Build training data from packages with free licences.",

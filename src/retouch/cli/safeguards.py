@@ -46,10 +46,9 @@ class Safeguards:
         """
         if self.service is None:
             return {"screen_input": self.screen_input}
-        from retouch.safety.azure.content_safety import AzureContentSafety
+        from retouch.safety.azure.content_safety import guards
 
-        service = AzureContentSafety(self.service)
-        return {"screens": (service,), "more_checkers": (service,), "screen_input": True}
+        return guards(self.service)
 
 
 def safeguards(*, screen_input: bool, content_safety: bool, safety: SafetyPolicy | None) -> dict[str, Any]:

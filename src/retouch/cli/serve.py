@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retouch.cli import options
+from retouch.cli.deployments import as_deployed
 from retouch.cli.loading import Checkpoint
 from retouch.cli.safeguards import safeguards
 from retouch.errors import BadInput
@@ -61,6 +62,9 @@ def serve(
     limit: Annotated[
         list[str] | None, typer.Option("--limit", help="A limit as name=number; docs/serve.md lists them.")
     ] = None,
+    deployment: Annotated[
+        Path | None, typer.Option(help="Azure ML's YAML of an online deployment; options come before it.")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check settings and model, and start nothing.")] = False,
     model: options.Model = None,
     device: Annotated[
@@ -80,8 +84,10 @@ def serve(
 ) -> None:
     """Serve a model over HTTP, in the dialects of Azure ML, OpenAI, A1111 and our own."""
     given = locals()
+    if deployment is not None:
+        given = as_deployed(deployment, given)
     settings = _settings(given)
-    checkpoints = [Checkpoint.of(given | {"device": name}) for name in device.split(",")]
+    checkpoints = [Checkpoint.of(given | {"device": name}) for name in given["device"].split(",")]
     for checkpoint in checkpoints:
         checkpoint.check()
     from retouch.serve import start
@@ -97,16 +103,10 @@ def serve(
 
 def _settings(given: Mapping[str, Any]) -> "ServeSettings":
     """Make the settings of what was given; the environment fills in the rest."""
-    from pydantic import ValidationError
-
     from retouch.serve.settings import ServeSettings
 
     chosen = {name: given[name] for name in ServeSettings.model_fields if given.get(name) is not None}
-    try:
-        return ServeSettings(**(chosen | _limits(given["limit"] or ())))
-    except ValidationError as error:
-        wrong = error.errors()[0]
-        raise BadInput(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
+    return ServeSettings.of(**(chosen | _limits(given["limit"] or ())))
 
 
 def _limits(given: Sequence[str]) -> dict[str, str]:

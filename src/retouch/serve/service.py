@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -18,7 +18,6 @@ from retouch.errors import (
     DeadlineExceeded,
     Draining,
     GenerationFailed,
-    InvalidField,
     NonFinite,
     RetouchError,
 )
@@ -27,11 +26,12 @@ from retouch.imaging.encode import encode_picture
 from retouch.job import Job
 from retouch.jobs.store import JobStore
 from retouch.models.bundle import ModelBundle
-from retouch.request import InpaintRequest, validate
+from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
 from retouch.serve.batches.desk import BatchDesk
 from retouch.serve.batches.folders import BatchFolders
+from retouch.serve.deployer import check_request, fit_to_send
 from retouch.serve.desk import Desk
 from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet, Seat
@@ -197,9 +197,7 @@ class Service:
         quality: int | None = None,
     ) -> bytes:
         """Return one picture as a file's bytes, without its EXIF unless the deployer keeps it."""
-        if not self.settings.keep_metadata:
-            fills = [replace(fill, picture=replace(fill.picture, exif=None)) for fill in result.fills]
-            result = replace(result, fills=tuple(fills))
+        result = fit_to_send(result, self.settings)
         return await self.aside(result.encode, format, index=index, metadata=metadata, quality=quality)
 
     def check(self, request: InpaintRequest) -> None:
@@ -208,9 +206,7 @@ class Service:
         Raises:
             InvalidField: a field is outside.
         """
-        validate(request, self.limits)
-        if request.safety == "off" and not (self.settings.allow_safety_off or self.settings.safety == "off"):
-            raise InvalidField("safety", "cannot be off here", hint="one of: black, blur, error")
+        check_request(request, self.settings)
 
     async def _see_through(self, work: Work) -> InpaintResult:
         """Decode, wait for the engine, composite and judge."""

@@ -2,11 +2,12 @@
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from retouch.errors import BadInput
 from retouch.request import DEFAULT_LIMITS, Limits, SafetyPolicy
 
 ErrorProfile = Literal["honest", "azure"]
@@ -118,6 +119,19 @@ class ServeSettings(BaseSettings):
     content_safety: bool = False
     error_profile: ErrorProfile = "honest"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def of(cls, **chosen: Any) -> Self:
+        """Take what was chosen, and the rest from the environment.
+
+        Raises:
+            BadInput: a setting is wrong; the message names it.
+        """
+        try:
+            return cls(**chosen)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            raise BadInput(f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from error
 
     def limits(self) -> Limits:
         """Return what one request may be at most."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from retouch.prompts import said
 from retouch.request import InpaintRequest
@@ -173,3 +173,13 @@ def _parts(text: str) -> Iterator[str]:
     if text := text.strip():
         for start in range(0, max(1, len(text) - _OVERLAP_CHARS), MAX_TEXT_CHARS - _OVERLAP_CHARS):
             yield text[start : start + MAX_TEXT_CHARS]
+
+
+def guards(settings: ContentSafetySettings) -> dict[str, Any]:
+    """Return the arguments of `Inpainter` that put the service before and behind the model.
+
+    Raises:
+        MissingExtra: the service's SDK is not installed.
+    """
+    service = AzureContentSafety(settings)
+    return {"screens": (service,), "more_checkers": (service,), "screen_input": True}

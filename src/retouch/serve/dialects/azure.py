@@ -10,8 +10,9 @@ from retouch import __version__
 from retouch.errors import InvalidField, MalformedBody, MethodNotAllowed, RetouchError
 from retouch.serve.dialect import Dialect, Words, plain_words
 from retouch.serve.dialects.azure_container import container_answer
+from retouch.serve.dialects.entries import worst
 from retouch.serve.dialects.row_requests import merged
-from retouch.serve.dialects.scoring import Scorer, worst
+from retouch.serve.dialects.scoring import Scorer
 from retouch.serve.dialects.table_bodies import JSON, json_dictionary, media_type_of
 from retouch.serve.dialects.table_schema import (
     ERROR_SCHEMA,

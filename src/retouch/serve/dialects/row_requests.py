@@ -120,6 +120,13 @@ class RowReader:
         return value
 
 
+def parameter_types() -> dict[str, type]:
+    """Return the type in which each parameter is written: bool, int, float or str."""
+    plain = {bool, int, float}
+    types = {name: next(iter(plain & _TYPES[name]), str) for name in _PARAMETERS if name not in _SIZE}
+    return types | dict.fromkeys(_SIZE, int)
+
+
 def merged(*given: Mapping[str, Any]) -> dict[str, Any]:
     """Put parameters together that may stand in several places.
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request, Response
@@ -12,7 +11,7 @@ from retouch.errors import InvalidField, RetouchError
 from retouch.request import InpaintRequest
 from retouch.serve.admission import Lease
 from retouch.serve.asking import lease_of, payer_of, picture_of, while_connected
-from retouch.serve.dialect import plain_words
+from retouch.serve.dialects.entries import Entry, Scored, cells_of, entry, failed, worst
 from retouch.serve.dialects.row_requests import RowReader, with_pictures
 from retouch.serve.dialects.tables import Row
 from retouch.serve.pictures import picture_text
@@ -21,23 +20,7 @@ from retouch.serve.service import Service
 SEEDS = "X-Retouch-Seeds"
 """Header of an answer: the seed of each entry; `-` where there is no picture."""
 
-Entry = dict[str, Any]
 Wrap = Callable[[list[Entry]], Any]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """What became of one row.
-
-    Attributes:
-        entries: one for each picture that was asked for.
-        seeds: of the pictures.
-        error: why there are none.
-    """
-
-    entries: list[Entry]
-    seeds: list[int | None]
-    error: RetouchError | None = None
 
 
 class Scorer:
@@ -68,7 +51,7 @@ class Scorer:
     def _check_pictures(self, request: Request, rows: Sequence[Row], reader: RowReader) -> None:
         """Refuse what would be told to come again for ever."""
         settings = self.service.settings
-        asked = sum(reader.count(_cells(row), at) for at, row in enumerate(rows))
+        asked = sum(reader.count(cells_of(row), at) for at, row in enumerate(rows))
         of_a_key = settings.per_key_rows if payer_of(request.scope) is not None else 0
         most = min(settings.max_queued_rows, of_a_key or asked)
         if asked > most:
@@ -94,7 +77,7 @@ class Scorer:
                 raise row
             return await self._painted(await self._request(row, at, reader), lease)
         except RetouchError as error:
-            return _failed(_cells(row), at, reader, error)
+            return failed(row, at, reader, error)
 
     async def _request(self, row: Mapping[str, Any], at: int, reader: RowReader) -> InpaintRequest:
         asked = reader.read(row, at)
@@ -105,44 +88,6 @@ class Scorer:
         result = await self.service.paint(request, lease=lease)
         entries = []
         for index, fill in enumerate(result.fills):
-            picture = await self.service.encode(result, index=index)
-            entries.append(
-                {
-                    "prompt": request.prompt,
-                    "generated_image": await self.service.aside(picture_text, picture),
-                    "nsfw_content_detected": fill.nsfw_content_detected,
-                }
-            )
+            text = await self.service.aside(picture_text, await self.service.encode(result, index=index))
+            entries.append(entry(request.prompt, text, is_flagged=fill.nsfw_content_detected))
         return Scored(entries, list(result.seeds))
-
-
-def worst(scored: Sequence[Scored]) -> RetouchError | None:
-    """Return the error that counts among those of several rows: a fault of ours before one of the input.
-
-    Of equal ones it is the first; its message names the row, where there are several.
-    """
-    failed = [(row.error.status, -at, row.error) for at, row in enumerate(scored) if row.error is not None]
-    if not failed:
-        return None
-    _, at, error = max(failed, key=lambda one: one[:2])
-    if len(scored) > 1:
-        error.args = (f"row {-at}: {error}",)
-    return error
-
-
-def _cells(row: Row) -> Mapping[str, Any]:
-    return {} if isinstance(row, RetouchError) else row
-
-
-def _failed(cells: Mapping[str, Any], at: int, reader: RowReader, error: RetouchError) -> Scored:
-    """Tell of a row that gave no picture, in the place of each picture that it asked for."""
-    prompt = cells.get("prompt")
-    is_shown = isinstance(prompt, str) and len(prompt) <= reader.limits.prompt_chars
-    entry = {
-        "prompt": prompt if is_shown else None,
-        "generated_image": None,
-        "nsfw_content_detected": None,
-        "error": {"row": at, **plain_words(error).body["error"]},
-    }
-    count = reader.count(cells, at)
-    return Scored([entry] * count, [None] * count, error)

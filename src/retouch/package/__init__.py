@@ -1,0 +1,1 @@
+"""A checkpoint and what runs it, as a folder that MLflow or Azure ML takes: models from code, no pickle."""
