@@ -23,8 +23,8 @@ PLATFORMS = {
 def environment(name: str, folder: Path) -> Path:
     """Return the programs' folder of a platform's environment: the one that `RETOUCH_TEST_<NAME>` names.
 
-    With `new` it is made now, which takes minutes and hundreds of MB; where it cannot be made, as without a package
-    index, and where nothing is named, the test is skipped.
+    With `new` it is made now, which takes minutes and hundreds of MB. Where it cannot be made, and where nothing
+    is named, the test is skipped.
     """
     variable = f"RETOUCH_TEST_{name.upper()}"
     given = os.environ.get(variable)
