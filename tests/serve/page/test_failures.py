@@ -235,7 +235,15 @@ def test_work_goes_on_when_a_server_that_went_away_is_back(
 
 UNSEEN = {
     # of tables, files and addresses, of starting a server, of routes: the page has nothing to do with them
-    *("bad_input", "malformed_body", "unsupported_media", "url_refused", "url_failed", "bad_row"),
+    *(
+        "bad_input",
+        "malformed_body",
+        "unsupported_media",
+        "url_refused",
+        "url_failed",
+        "bad_row",
+        "batch_too_large",
+    ),
     *("output_in_use", "output_differs", "missing_extra", "too_many_failures", "method_not_allowed"),
     *("model_error", "model_not_found", "model_unsafe", "model_unsupported"),
     # asked again by themselves

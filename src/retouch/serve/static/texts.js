@@ -156,6 +156,7 @@ export const texts = {
     mask_invalid: ["The mask cannot be read", "Save it anew as PNG."],
     mask_empty: ["Nothing is marked", "Paint over what shall change; the server found no pixel of it marked enough."],
     blocked: ["The safety check refused this", "It may be wrong: use other words, or mark another part of the picture."],
+    unchecked: ["The safety check could not be made", "Nothing is shown without it. Try again in a while."],
     generation_failed: ["The picture could not be made", "Try again with another seed."],
     non_finite: ["The model lost itself in numbers", "Try another seed, fewer steps or less guidance."],
     out_of_memory: ["The server has too little memory for this", "Ask for one variant, or set Region to the crop around the mask."],
