@@ -11,13 +11,6 @@ from tests.serve.page.bench import EditorBench, encoded, photograph, square
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def opened(bench: EditorBench) -> EditorBench:
-    bench.open(square())
-    bench.js("editor.brush = {size_px: 20, softness: 0}")
-    return bench
-
-
 def under(bench: EditorBench, place: tuple[float, float]) -> tuple[float, float]:
     """The point of the picture under a place of the window."""
     x, y = bench.js(

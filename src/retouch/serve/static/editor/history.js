@@ -29,10 +29,6 @@ export class History {
     return this.#undone.length > 0;
   }
 
-  get bytes() {
-    return this.#bytes;
-  }
-
   /** Make the mask's change a step. Returns whether there was any. */
   commit() {
     const step = this.mask.commit().map(([index, before, now]) => [index, differenceOf(before, now)]);
