@@ -8,7 +8,7 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
-from tests.serve.page.bench import EditorBench, serving_editor
+from tests.serve.page.bench import EditorBench, serving_editor, square
 from tests.serve.page.visitor import Visitor
 from tests.serve.serving import Served, served
 
@@ -58,6 +58,14 @@ def editor_url() -> Iterator[str]:
 def bench(browser: webdriver.Chrome, editor_url: str, tmp_path: Path) -> EditorBench:
     """The editor alone in the browser, with hands to use it."""
     return EditorBench(browser, editor_url, tmp_path)
+
+
+@pytest.fixture
+def opened(bench: EditorBench) -> EditorBench:
+    """The editor with a small picture, a hard brush and the keyboard's focus."""
+    bench.open(square())
+    bench.js("editor.brush = {size_px: 20, softness: 0}; editor.host.focus()")
+    return bench
 
 
 @pytest.fixture(scope="session")

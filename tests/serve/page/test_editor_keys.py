@@ -2,16 +2,9 @@
 
 import numpy as np
 import pytest
-from tests.serve.page.bench import CTRL, SHIFT, EditorBench, square
+from tests.serve.page.bench import CTRL, SHIFT, EditorBench
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def opened(bench: EditorBench) -> EditorBench:
-    bench.open(square())
-    bench.js("editor.brush = {size_px: 20, softness: 0}; editor.host.focus()")
-    return bench
 
 
 def press(bench: EditorBench, *keys: str, modifiers: int = 0) -> None:

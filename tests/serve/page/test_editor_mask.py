@@ -5,16 +5,9 @@ import io
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from tests.serve.page.bench import ALT, CTRL, SHIFT, EditorBench, encoded, photograph, square
+from tests.serve.page.bench import ALT, CTRL, SHIFT, EditorBench, encoded, photograph
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def opened(bench: EditorBench) -> EditorBench:
-    bench.open(square())
-    bench.js("editor.brush = {size_px: 20, softness: 0}")
-    return bench
 
 
 def test_the_brush_paints_a_round_stroke_where_the_mouse_went(opened: EditorBench) -> None:

@@ -61,28 +61,23 @@ export class TileMask {
 
   /** Call `paint(bytes, start, end, x)` for the pieces of row `y` from `x0` up to `x1`, tile by tile. */
   span(y, x0, x1, paint) {
-    x0 = Math.max(0, x0);
-    x1 = Math.min(this.width, x1);
-    if (y < 0 || y >= this.height) return;
-    const row = Math.floor(y / TILE) * this.columns, offset = (y % TILE) * TILE;
-    for (let x = x0; x < x1;) {
-      const column = Math.floor(x / TILE), end = Math.min(x1, (column + 1) * TILE);
-      const start = offset + x - column * TILE;
-      paint(this.writable(row + column), start, start + end - x, x);
-      x = end;
-    }
+    this.#pieces(y, x0, x1, (index, start, end, x) => paint(this.writable(index), start, end, x));
   }
 
   /** Row `y` from `x0` up to `x1` becomes `value`; a tile that has it already is left alone. */
   fillSpan(y, x0, x1, value) {
-    x0 = Math.max(0, x0);
-    x1 = Math.min(this.width, x1);
+    this.#pieces(y, x0, x1, (index, start, end) => {
+      if (this.tile(index) !== value) this.writable(index).fill(value, start, end);
+    });
+  }
+
+  #pieces(y, x0, x1, visit) {
     if (y < 0 || y >= this.height) return;
-    const row = Math.floor(y / TILE) * this.columns, offset = (y % TILE) * TILE;
-    for (let x = x0; x < x1;) {
-      const column = Math.floor(x / TILE), end = Math.min(x1, (column + 1) * TILE);
+    const row = Math.floor(y / TILE) * this.columns, offset = (y % TILE) * TILE, right = Math.min(this.width, x1);
+    for (let x = Math.max(0, x0); x < right;) {
+      const column = Math.floor(x / TILE), end = Math.min(right, (column + 1) * TILE);
       const start = offset + x - column * TILE;
-      if (this.tile(row + column) !== value) this.writable(row + column).fill(value, start, start + end - x);
+      visit(row + column, start, start + end - x, x);
       x = end;
     }
   }
