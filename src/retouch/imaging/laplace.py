@@ -27,6 +27,7 @@ _SMALL = 1 << 15
 """Pixels of a hole up to which every one of them moves on every level."""
 _FEW = 100
 """Cells that are solved as one dense system: below it, small arrays cost more in calls than in numbers."""
+_RELATIVE_ZERO = 1e-10
 _CYCLES = 6
 _SWEEPS = 2
 _BAND_STEPS = (1, 3, 4)
@@ -202,11 +203,13 @@ class _Dense:
 
     Attributes:
         places: (N) flat indices of the cells.
-        inverse: (N, N), float64.
+        matrix, inverse: (N, N), float64. Parts that nothing holds have no solution of their own: the inverse,
+            Moore and Penrose's, leaves their mean as it is.
     """
 
     hole: Mask
     places: NDArray[np.intp]
+    matrix: NDArray[np.float64]
     inverse: NDArray[np.float64]
 
     @classmethod
@@ -219,23 +222,21 @@ class _Dense:
             tied = np.flatnonzero(ties)
             first, second = number[tied], number[tied + step]
             matrix[first, second] = matrix[second, first] = -ties.ravel()[tied]
-        diagonal = grid.stiffness.ravel()[places] - matrix.sum(axis=1)
-        diagonal[diagonal == 0] = 1  # a lone cell that nothing holds stays at 0
-        inverse = np.linalg.inv(matrix + np.diag(diagonal)).astype(np.float64, copy=False)
-        return cls(grid.hole, places, inverse)
+        matrix += np.diag(grid.stiffness.ravel()[places] - matrix.sum(axis=1))
+        inverse = np.linalg.pinv(matrix, rcond=_RELATIVE_ZERO, hermitian=True)
+        return cls(grid.hole, places, matrix, inverse.astype(np.float64, copy=False))
 
-    def solve(self, load: F32) -> F32:
-        """Return the surface (C, h, w)."""
-        surface = np.zeros_like(load)
-        loads = load.reshape(len(load), -1)[:, self.places]
-        surface.reshape(len(load), -1)[:, self.places] = loads @ self.inverse  # which is symmetric
-        return surface
+    def settle(self, surface: F32, load: F32) -> None:
+        """Solve it: `surface` and `load` are (C, h, w)."""
+        flat, loads = (array.reshape(len(array), -1) for array in (surface, load))
+        # Both matrices are symmetric.
+        flat[:, self.places] += (loads[:, self.places] - flat[:, self.places] @ self.matrix) @ self.inverse
 
 
 def _cycle(levels: Sequence[_Level], coarsest: _Dense, surface: F32, load: F32) -> None:
     """Improve a surface: the short waves of its error here, the long ones at half the size."""
     if not levels:
-        surface[...] = coarsest.solve(load)
+        coarsest.settle(surface, load)
         return
     (hole, colours), coarser = levels[0], levels[1:]
     _sweep(surface, load, colours, _SWEEPS)
