@@ -82,7 +82,7 @@ def test_a_person_compares_by_slider_key_and_button(painted: Visitor) -> None:
     painted.js("arguments[0].focus()", slider)
     for _ in range(5):
         painted.key("ArrowRight")
-    assert slider.get_attribute("aria-valuenow") == "60"
+    painted.until(lambda: slider.get_attribute("aria-valuenow") == "60", "the line moved, once it is drawn")
     painted.press("What changed")
     painted.until(lambda: changed_share(after, painted) > 0.1, "the changes")
 
