@@ -96,7 +96,7 @@ def test_a_hostile_name_is_text(visitor: Visitor, name: str) -> None:
 
 def test_hostile_words_and_metadata_are_text(visitor: Visitor) -> None:
     told = PngImagePlugin.PngInfo()
-    told.add_text("parameters", "<script>alert(1)</script>" * 100)
+    told.add_text("parameters", "<script>alert(1)</script>" * 400)
     told.add_text("retouch", '{"request": "<img src=x onerror=alert(1)>"}')
     visitor.open(photograph(160, 120), pnginfo=told)
     visitor.paint()
@@ -110,3 +110,33 @@ def test_hostile_words_and_metadata_are_text(visitor: Visitor) -> None:
     assert label.startswith("<b onclick=alert(1)>שלום")
     assert visitor.js("return document.documentElement.scrollWidth <= window.innerWidth")
     assert pixels(visitor.download("picture-retouched.png")).shape == (120, 160, 3)
+
+
+def test_ten_kilobytes_of_markup_are_text(visitor: Visitor) -> None:
+    visitor.js(
+        """
+        const canvas = new OffscreenCanvas(60, 40);
+        canvas.getContext("2d").fillRect(0, 0, 60, 40);
+        return canvas.convertToBlob().then((blob) => {
+            const given = new DataTransfer();
+            given.items.add(new File([blob], "<b>\u202e🦔".repeat(1250) + ".png", { type: "image/png" }));
+            const input = document.querySelector("input[type=file]");
+            input.files = given.files;
+            input.dispatchEvent(new Event("change", { bubbles: true }));
+        });
+        """
+    )
+    visitor.until(lambda: "60 × 40" in visitor.js("return document.getElementById('picture-name').textContent"))
+    visitor.paint()
+    visitor.js(
+        """
+        const field = document.querySelector("#prompt");
+        field.value = "<b>\u202e🦔".repeat(1250);
+        field.dispatchEvent(new Event("input", { bubbles: true }));
+        """
+    )
+    visitor.press("Repaint")
+    visitor.until(lambda: "prompt" in visitor.told.lower(), "it is too long for the server, which is told")
+    assert visitor.js("return document.querySelectorAll('b').length") == 0
+    assert visitor.js("return document.documentElement.scrollWidth <= window.innerWidth")
+    visitor.forgive()

@@ -21,6 +21,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+RESOURCE = "Failed to load resource"
 TIMEOUT_S = 60.0
 NOT_YET = (NoAlertPresentException, NoSuchElementException, StaleElementReferenceException, StopIteration)
 """What the page says while it is drawn anew."""
@@ -58,6 +59,10 @@ class Visitor:
             return waiting.until(lambda _: claim())
         except TimeoutException:
             raise AssertionError(f"it did not come about: {what}\n{self.seen}") from None
+
+    def forgive(self) -> None:
+        """Take what the browser itself notes of answers that are refusals; nothing else may be there."""
+        assert all(RESOURCE in error for error in self.errors())
 
     # Finding
 
