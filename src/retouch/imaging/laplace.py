@@ -13,15 +13,13 @@ interpolated. Sources: A. Brandt, "Multi-level adaptive solutions to boundary-va
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retouch.imaging.halving import F32, apart, behind, box_sum, doubled, summed
 from retouch.imaging.morphology import Mask, crop
-
-F32 = NDArray[np.float32]
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _SMALL = 1 << 15
 """Pixels of a hole up to which every one of them moves on every level."""
@@ -73,28 +71,12 @@ class _Grid:
     def halved(self) -> Self:
         """Return the problem of cells of 2 x 2: sums stay what they are, and ties become as long as wide."""
         return type(self)(
-            hole=_summed(self.hole),
-            across=_behind(_summed(self.across, axes=(-2,)), axis=-1) * np.float32(0.5),
-            down=_behind(_summed(self.down, axes=(-1,)), axis=-2) * np.float32(0.5),
-            stiffness=_summed(self.stiffness),
-            load=_summed(self.load),
+            hole=summed(self.hole),
+            across=behind(summed(self.across, axes=(-2,)), axis=-1) * np.float32(0.5),
+            down=behind(summed(self.down, axes=(-1,)), axis=-2) * np.float32(0.5),
+            stiffness=summed(self.stiffness),
+            load=summed(self.load),
         )
-
-
-def _behind(cells: F32, axis: int) -> F32:
-    """Return every second cell of an axis, the latter of its pair; 0 for the last one where the length is odd."""
-    return _summed(cells, axes=(axis,)) - _sliced(cells, slice(0, None, 2), axis)
-
-
-def _summed(cells: NDArray[_Scalar], axes: tuple[int, ...] = (-2, -1)) -> NDArray[_Scalar]:
-    """Add up (of booleans, combine) pairs of neighbours along axes; the last one of an odd length stands alone."""
-    for axis in axes:
-        pairs = _sliced(cells, slice(0, None, 2), axis).copy()
-        behind = _sliced(cells, slice(1, None, 2), axis)
-        first = _sliced(pairs, slice(0, behind.shape[axis]), axis)
-        np.add(first, behind, out=first)
-        cells = pairs
-    return cells
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,7 +222,7 @@ def _cycle(levels: Sequence[_Level], coarsest: _Dense, surface: F32, load: F32) 
         return
     (hole, colours), coarser = levels[0], levels[1:]
     _sweep(surface, load, colours, _SWEEPS)
-    rest = _summed(_residual(surface, load, colours))
+    rest = summed(_residual(surface, load, colours))
     correction = np.zeros_like(rest)
     _cycle(coarser, coarsest, correction, rest)
     surface += _enlarged(correction, coarser[0][0] if coarser else coarsest.hole, hole)
@@ -262,41 +244,14 @@ def _enlarged(coarse: F32, coarse_hole: Mask, hole: Mask) -> F32:
     Cells beside the coarse hole take the mean of their neighbours in it first, so that nothing outside enters.
     """
     weights = np.asarray(coarse_hole, np.float32)
-    beside = _box_sum(weights)
-    means = _box_sum(coarse) / np.maximum(beside, 1)
+    beside = box_sum(weights)
+    means = box_sum(coarse) / np.maximum(beside, 1)
     filled = np.where(coarse_hole, coarse, means)
     enlarged = np.empty((len(coarse), *hole.shape), np.float32)
     for channel, plane in zip(enlarged, filled, strict=True):  # one by one: smaller arrays stay in memory's reach
-        wide = _doubled(_doubled(plane, axis=-1), axis=-2)
+        wide = doubled(doubled(plane, axis=-1), axis=-2)
         np.multiply(crop(wide, (0, 0, hole.shape[1], hole.shape[0])), hole, out=channel)
     return enlarged
-
-
-def _box_sum(cells: F32) -> F32:
-    """Add up the 3 x 3 cells around each one."""
-    for axis in (-2, -1):
-        summed = cells.copy()
-        (first, last), (behind, before) = _apart(summed, 1, axis), _apart(cells, 1, axis)[::-1]
-        first += behind
-        last += before
-        cells = summed
-    return cells
-
-
-def _doubled(cells: F32, axis: int) -> F32:
-    """Double an axis by linear interpolation; beyond its ends the last cell goes on."""
-    shape = list(cells.shape)
-    shape[axis] *= 2
-    result = np.empty(shape, np.float32)
-    left, right = _sliced(result, slice(0, None, 2), axis), _sliced(result, slice(1, None, 2), axis)
-    # c + (neighbour - c) / 4, which is c, bit for bit, where all are the same
-    first, last = _apart(cells, 1, axis)
-    quarter = (last - first) * np.float32(0.25)
-    left[...] = cells
-    right[...] = cells
-    _apart(left, 1, axis)[1][...] -= quarter
-    _apart(right, 1, axis)[0][...] += quarter
-    return result
 
 
 def _deep(hole: Mask) -> Mask:
@@ -305,19 +260,8 @@ def _deep(hole: Mask) -> Mask:
     for axis in (-2, -1):
         for step in _BAND_STEPS:
             both = deep.copy()
-            (first, last), (behind, before) = _apart(both, step, axis), _apart(deep, step, axis)[::-1]
+            (first, last), (behind, before) = apart(both, step, axis), apart(deep, step, axis)[::-1]
             first &= behind
             last &= before
             deep = both
     return deep
-
-
-def _apart(cells: NDArray[_Scalar], step: int, axis: int) -> tuple[NDArray[_Scalar], NDArray[_Scalar]]:
-    """Return the views of all cells that have one `step` further on, and of those: pairs along an axis."""
-    length = max(0, cells.shape[axis] - step)
-    return _sliced(cells, slice(0, length), axis), _sliced(cells, slice(cells.shape[axis] - length, None), axis)
-
-
-def _sliced(cells: NDArray[_Scalar], part: slice, axis: int) -> NDArray[_Scalar]:
-    """Return the view of a part of one of the last two axes."""
-    return cells[..., part] if axis == -1 else cells[..., part, :]
