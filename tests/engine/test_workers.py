@@ -69,6 +69,15 @@ def test_neither_who_submits_nor_an_idle_engine_keeps_workers(engine: Engine, pl
     assert threads() <= idle
 
 
+def test_who_makes_an_engine_keeps_no_workers(engine: Engine) -> None:
+    release_workers()
+    idle = threads()
+    compute()  # as who loads a model does
+    (worker,) = threads() - idle
+    with Engine(engine.bundle):
+        assert worker not in threads()
+
+
 def test_a_forked_child_leaves_the_workers_of_its_parent_alone() -> None:
     compute()
     child = os.fork()

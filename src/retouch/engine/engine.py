@@ -92,6 +92,7 @@ class Engine:
         self._thread = threading.Thread(target=self._loop, name="retouch-engine", daemon=True)
         # A thread that the interpreter stops inside a model's call takes the process down with an abort.
         atexit.register(self.close, drain=False)
+        release_workers()  # the caller has mostly loaded the weights, and only waits from now on
         self._thread.start()
 
     def __enter__(self) -> Self:
