@@ -97,8 +97,10 @@ class _Cells:
 
     def pull(self, surface: F32) -> F32:
         """Return (C, N), what the neighbours add to the cells' equations; `surface` is (C, H * W)."""
-        total = np.zeros((len(surface), len(self.places)), np.float32)
-        for ties, places in zip(self.ties, self.neighbours, strict=True):
+        # `take`, because an index takes five times as long.
+        total: F32 = surface.take(self.neighbours[0], axis=1)
+        total *= self.ties[0]
+        for ties, places in zip(self.ties[1:], self.neighbours[1:], strict=True):
             found = surface.take(places, axis=1)
             found *= ties
             total += found
@@ -145,7 +147,10 @@ def _sweep(surface: F32, load: F32, colours: _Colours, count: int) -> None:
     flat, loads = (array.reshape(len(array), -1) for array in (surface, load))
     for _ in range(count):
         for cells in colours:
-            flat[:, cells.places] = (loads[:, cells.places] + cells.pull(flat)) / cells.diagonal
+            found = cells.pull(flat)
+            found += loads.take(cells.places, axis=1)
+            found /= cells.diagonal
+            _put(flat, cells.places, found)
 
 
 def _solved(grid: _Grid) -> F32:
@@ -234,8 +239,16 @@ def _residual(surface: F32, load: F32, colours: _Colours) -> F32:
     rest = np.zeros_like(surface)
     flat, loads, out = (array.reshape(len(array), -1) for array in (surface, load, rest))
     for cells in colours:
-        out[:, cells.places] = loads[:, cells.places] + cells.pull(flat) - cells.diagonal * flat[:, cells.places]
+        missed = loads.take(cells.places, axis=1) + cells.pull(flat)
+        missed -= cells.diagonal * flat.take(cells.places, axis=1)
+        _put(out, cells.places, missed)
     return rest
+
+
+def _put(planes: F32, places: NDArray[np.intp], values: F32) -> None:
+    """Set (C, N) values at places of planes (C, H * W); one by one, which NumPy does in a third of the time."""
+    for plane, own in zip(planes, values, strict=True):
+        plane[places] = own
 
 
 def _enlarged(coarse: F32, coarse_hole: Mask, hole: Mask) -> F32:
