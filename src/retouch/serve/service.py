@@ -29,6 +29,7 @@ from retouch.models.bundle import ModelBundle
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Admission, Lease
+from retouch.serve.allocator import give_back
 from retouch.serve.batches.desk import BatchDesk
 from retouch.serve.batches.folders import BatchFolders
 from retouch.serve.deployer import check_request, fit_to_send
@@ -163,6 +164,7 @@ class Service:
             await asyncio.sleep(_TIDY_EVERY_S)
             await self.desk.tidy()
             await self.batches.tidy()
+            await asyncio.to_thread(give_back)
 
     def interrupt(self) -> None:
         """Give up all that is under way: who waits for it is told that the server ends."""
