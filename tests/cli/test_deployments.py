@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.batch.builders import inline_row, results_of, write_csv
-from tests.safety.azure.service import ContentSafetyService
+from tests.safety.azure.service import ContentSafetyService, error
 from typer.testing import Result
 
 from retouch.cli.deployments import as_batch, as_served
@@ -143,3 +143,17 @@ def test_the_output_files_name_leads_nowhere_else(folder: Path, run: Callable[..
     refused = run("batch", "run", "in.csv", "--output", "out", "--deployment", str(path))
     assert (refused.exit_code, "output_file_name is" in refused.stderr) == (2, True)
     assert not (folder / "out").exists()
+
+
+def test_a_deployment_without_retries_tries_a_row_once(
+    folder: Path, run: Callable[..., Result], service: ContentSafetyService
+) -> None:
+    write_csv(folder / "in.csv", [inline_row(0, seed=1)])
+    path = batch_yml(folder, retry_settings={"max_retries": 0}, output_action="summary_only")
+    command = ("batch", "run", "in.csv", "--output", "out", "--steps", "1", "--content-safety")
+    service.script.append(error(403, "403"))
+    run(*command, "--deployment", str(path))
+    assert [(line["status"], line["error"]["code"]) for line in results_of(folder / "out")] == [
+        ("failed", "unavailable")
+    ]
+    assert not service.script

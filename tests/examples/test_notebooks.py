@@ -3,6 +3,8 @@
 import base64
 import io
 import json
+import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,9 @@ from tests.examples.conftest import ROOT
 from tests.safety.azure.service import KEY
 from tests.safety.azure.service import running as content_safety
 from traitlets.config import Config
+
+from retouch.package.azure_folder import documents
+from retouch.package.mlflow_model import write_yaml
 
 ONLINE, BATCH = "text-to-image-inpainting-online-endpoint.ipynb", "text-to-image-inpainting-batch-endpoint.ipynb"
 SAFE_ONLINE = "safe-text-to-image-inpainting-online-deployment.ipynb"
@@ -103,3 +108,20 @@ def test_the_examples_are_small_and_each_is_named_in_their_page() -> None:
     kept = [path for folder, kinds in folders.items() for kind in kinds for path in folder.glob(f"*.{kind}")]
     assert sum(path.stat().st_size for path in kept) < 300_000
     assert [path.name for path in kept if path.name not in page] == []
+
+
+@pytest.mark.parametrize("name", [SAFE_ONLINE, SAFE_BATCH])
+def test_on_azure_the_words_in_capitals_are_filled_in(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file, document in documents().items():
+        write_yaml(tmp_path / file, document)
+    given = {"CONTENT_SAFETY_ENDPOINT": "https://mine", "UAI_CLIENT_ID": "client", "UAI_RESOURCE_ID": "/resource"}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    cells = nbformat.read(ROOT / "examples" / "azureml" / name, as_version=4).cells
+    [filling] = [cell.source for cell in cells if cell.cell_type == "code" and "WORDS" in cell.source]
+    exec(filling, {"os": os, "FOLDER": tmp_path, "workspace": object(), "ThisMachine": type(None)})
+    filled = "".join(path.read_text() for path in tmp_path.glob("*-safe.yml"))
+    assert all(value in filled for value in given.values())
+    assert not re.search(r"ACCOUNT|_OF_THE_IDENTITY", filled)

@@ -131,22 +131,30 @@ def run_batch(
         except TooManyFailures:
             write_results(batch.output, ledger, ())
             raise
-        told = {"is_csv_safe": batch.is_csv_safe, "predictions": batch.predictions}
-        files = write_results(batch.output, ledger, batch.formats, **told)
+        files = write_results(
+            batch.output, ledger, batch.formats, is_csv_safe=batch.is_csv_safe, predictions=batch.predictions
+        )
         counts = ledger.counts()
         return Outcome(counts, sum(counts.values()) - before, recomputed, files)
 
 
-def write_results(output: Path, ledger: Ledger, formats: tuple[str, ...], **told: Any) -> tuple[Path, ...]:
+def write_results(
+    output: Path,
+    ledger: Ledger,
+    formats: tuple[str, ...],
+    *,
+    is_csv_safe: bool = False,
+    predictions: str = PREDICTIONS,
+) -> tuple[Path, ...]:
     """Write `results.jsonl` and other forms of the results; return where they are.
 
     Args:
-        told: further fields of `Output`.
+        is_csv_safe, predictions: as for `Output`.
     Raises:
         StorageFailed: there is no room for them.
     """
     safeguards = (ledger.facts("settings") or {}).get("safeguards", ())
-    made_of = Output(output, ledger.kept, asks_content_safety="content_safety" in safeguards, **told)
+    made_of = Output(output, ledger.kept, is_csv_safe, predictions, "content_safety" in safeguards)
     with telling_storage():
         return tuple(project(format, made_of) for format in dict.fromkeys(("jsonl", *formats)))
 
