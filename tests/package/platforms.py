@@ -23,7 +23,7 @@ PLATFORMS = {
 def environment(name: str, folder: Path) -> Path:
     """Return the programs' folder of a platform's environment: the one that `RETOUCH_TEST_<NAME>` names.
 
-    With `new` it is made now, which takes minutes and hundreds of MB. Where it cannot be made, and where nothing
+    With `new` it is made now, in one to two minutes and up to 900 MB. Where it cannot be made, and where nothing
     is named, the test is skipped.
     """
     variable = f"RETOUCH_TEST_{name.upper()}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from retouch.batch.job import Engaged
-from retouch.batch.painter import InpaintPainter, Recipe
+from retouch.batch.painter import ATTEMPTS, InpaintPainter, Recipe
 from retouch.batch.pictures import Roots
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ _QUEUED_ROWS = 4096
 
 @contextmanager
 def engaged(
-    inpainter: "Inpainter", recipe: Recipe, roots: Roots, *, attempts: int = 3, hands: int | None = None
+    inpainter: "Inpainter", recipe: Recipe, roots: Roots, *, attempts: int | None = None, hands: int | None = None
 ) -> Iterator[Engaged]:
     """Give a painter that uses an inpainter, which is closed when the block ends.
 
@@ -28,7 +28,8 @@ def engaged(
         attempts, hands: as for `InpaintPainter`; hands are by default as many as there are processors.
     """
     with inpainter:
-        painter = InpaintPainter(inpainter, recipe, roots, attempts=attempts, hands=hands or os.cpu_count() or 1)
+        tries = ATTEMPTS if attempts is None else attempts
+        painter = InpaintPainter(inpainter, recipe, roots, attempts=tries, hands=hands or os.cpu_count() or 1)
         rows = inpainter.settings.rows_per_call or inpainter.bundle.row_cap
         # Guided rows come in pairs: two calls' worth at the engine, as much again on its way in and out.
         yield Engaged(painter, max(_LEAST_WIDTH, 2 * rows), facts_of(inpainter))

@@ -12,7 +12,7 @@ from typing import Any
 from retouch.batch.ledger import NAME, Ledger
 from retouch.batch.painter import Painter, Recipe
 from retouch.batch.pictures import Roots
-from retouch.batch.projections import Output, project
+from retouch.batch.projections import PREDICTIONS, Output, project
 from retouch.batch.readers.source import Source
 from retouch.batch.rows import Row
 from retouch.batch.runner import Allowance, Progress, Runner
@@ -34,7 +34,7 @@ class Batch:
         output: folder for all that comes of it.
         recipe, roots: how rows become pictures.
         formats: projections beside `results.jsonl`, from `projections.FORMATS`.
-        is_csv_safe: as for `Output`.
+        is_csv_safe, predictions: as for `Output`.
         allowance: how many rows may fail.
         ledger: path of the ledger; None is beside the output.
         retries_failed: compute rows again that failed in an earlier run.
@@ -48,6 +48,7 @@ class Batch:
     roots: Roots
     formats: tuple[str, ...] = ()
     is_csv_safe: bool = False
+    predictions: str = PREDICTIONS
     allowance: Allowance = field(default_factory=Allowance)
     ledger: Path | None = None
     retries_failed: bool = False
@@ -130,20 +131,30 @@ def run_batch(
         except TooManyFailures:
             write_results(batch.output, ledger, ())
             raise
-        files = write_results(batch.output, ledger, batch.formats, is_csv_safe=batch.is_csv_safe)
+        files = write_results(
+            batch.output, ledger, batch.formats, is_csv_safe=batch.is_csv_safe, predictions=batch.predictions
+        )
         counts = ledger.counts()
         return Outcome(counts, sum(counts.values()) - before, recomputed, files)
 
 
 def write_results(
-    output: Path, ledger: Ledger, formats: tuple[str, ...], *, is_csv_safe: bool = False
+    output: Path,
+    ledger: Ledger,
+    formats: tuple[str, ...],
+    *,
+    is_csv_safe: bool = False,
+    predictions: str = PREDICTIONS,
 ) -> tuple[Path, ...]:
     """Write `results.jsonl` and other forms of the results; return where they are.
 
+    Args:
+        is_csv_safe, predictions: as for `Output`.
     Raises:
         StorageFailed: there is no room for them.
     """
-    made_of = Output(output, ledger.kept, is_csv_safe=is_csv_safe)
+    safeguards = (ledger.facts("settings") or {}).get("safeguards", ())
+    made_of = Output(output, ledger.kept, is_csv_safe, predictions, "content_safety" in safeguards)
     with telling_storage():
         return tuple(project(format, made_of) for format in dict.fromkeys(("jsonl", *formats)))
 

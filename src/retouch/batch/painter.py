@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 MAX_HELD_BYTES = 512 * 2**20
 """Decoded pictures of rows under way; a row more is decoded only below that."""
+ATTEMPTS = 3
 _DECODED_BYTES = 64 * 2**20
 _QUEUE_WAIT_S = 1.0
 _MOST_PAUSE_S = 60.0
@@ -128,7 +129,7 @@ class InpaintPainter:
         recipe: Recipe,
         roots: Roots,
         *,
-        attempts: int = 3,
+        attempts: int = ATTEMPTS,
         hands: int | AbstractContextManager[object] = 2,
         pause: Callable[[float], object] | None = None,
     ) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from retouch.cli import batch_options, options
 from retouch.cli.batch_models import Models
+from retouch.cli.deployments import as_batch
 from retouch.cli.failures import printable
 from retouch.cli.limits import limits
 from retouch.errors import BadInput, RetouchError
@@ -69,10 +70,12 @@ def run(
     extra_columns: batch_options.ExtraColumns = batch_options.Extra.ERROR,
     csv_safe: batch_options.CsvSafe = False,
     max_failures: batch_options.MaxFailures = None,
+    attempts: batch_options.Attempts = None,
     retry_failed: batch_options.RetryFailed = False,
     verify: batch_options.Verify = False,
     ledger: batch_options.LedgerPath = None,
     dry_run: batch_options.DryRun = False,
+    deployment: batch_options.Deployment = None,
     model: options.Model = None,
     device: options.Device = "auto",
     vae: options.Vae = None,
@@ -96,6 +99,8 @@ def run(
     from retouch.cli.batch_progress import watching
 
     given = locals()
+    if deployment is not None:
+        given = as_batch(deployment, given)
     batch = _batch(given)
     models = Models.of(given)
     if dry_run:
@@ -157,6 +162,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
     from retouch.batch.painter import Recipe
     from retouch.batch.pictures import Roots as PictureRoots
     from retouch.batch.places import Place
+    from retouch.batch.projections import predictions_name
     from retouch.batch.readers.source import open_source
     from retouch.batch.rows import Columns
     from retouch.cli import inputs
@@ -172,7 +178,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
     chosen = {name: given[name] for name in names if given[name] is not None}
     validate(InpaintRequest(**({"prompt": ""} | chosen), image=b""), limits())
     inputs.check_scheduler(given["scheduler"])
-    formats = tuple(one.value for one in given["formats"] or ())
+    formats = tuple(str(one) for one in given["formats"] or ())
     if "azure" in formats and given["picture_format"] is not batch_options.PictureFormat.PNG:
         raise BadInput("--format azure holds PNG", hint="leave --picture-format out, or use --format azure-files")
     roots = [*(given["root"] or [source.folder]), *([] if masks is None else [masks])]
@@ -191,6 +197,7 @@ def _batch(given: Mapping[str, Any]) -> "Batch":
         roots=PictureRoots(tuple(Place.of(one) for one in roots), any_path=given["allow_any_path"]),
         formats=formats,
         is_csv_safe=given["csv_safe"],
+        predictions=predictions_name(given.get("output_file_name")),
         allowance=_allowance(given["max_failures"]),
         ledger=given["ledger"],
         retries_failed=given["retry_failed"],

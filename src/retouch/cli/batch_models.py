@@ -42,12 +42,14 @@ class Model:
         )
 
     @contextmanager
-    def engaged(self, recipe: "Recipe", roots: "Roots", hands: int | None = None) -> Iterator["Engaged"]:
+    def engaged(
+        self, recipe: "Recipe", roots: "Roots", *, attempts: int | None = None, hands: int | None = None
+    ) -> Iterator["Engaged"]:
         """Give a painter that uses it."""
         inpainter = self.inpainter()
         from retouch.batch.engage import engaged
 
-        with engaged(inpainter, recipe, roots, hands=hands) as ready:
+        with engaged(inpainter, recipe, roots, attempts=attempts, hands=hands) as ready:
             yield ready
 
 
@@ -59,11 +61,13 @@ class Models:
         model: what paints.
         ray: the address of a cluster; None is this process.
         actors: how many on the cluster; None are as many as it has room for.
+        attempts: how often a row is tried whose failure may pass; None leaves it to the painter.
     """
 
     model: Model
     ray: str | None = None
     actors: int | None = None
+    attempts: int | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -79,12 +83,13 @@ class Models:
             check_address(given["ray"])
         elif given["ray_actors"] is not None:
             raise BadInput("--ray-actors has no effect without --ray", hint="leave one out, or name both")
-        return cls(Model(Checkpoint.of(given), safeguards, limits()), given["ray"], given["ray_actors"])
+        model = Model(Checkpoint.of(given), safeguards, limits())
+        return cls(model, given["ray"], given["ray_actors"], given["attempts"])
 
     def engaged(self, batch: "Batch") -> AbstractContextManager["Engaged"]:
         """Give the painter of a batch."""
         if self.ray is None:
-            return self.model.engaged(batch.recipe, batch.roots)
+            return self.model.engaged(batch.recipe, batch.roots, attempts=self.attempts)
         return self._on_ray(self.ray, batch)
 
     @contextmanager
@@ -98,7 +103,7 @@ class Models:
             needs = needs_of(model.checkpoint.device, model.checkpoint.threads)
             device, threads = ("cuda", model.checkpoint.threads) if needs.gpus else ("cpu", needs.cpus)
             there = replace(model, checkpoint=replace(model.checkpoint, device=device, threads=threads))
-            engage = partial(there.engaged, batch.recipe, batch.roots, hands=threads)
+            engage = partial(there.engaged, batch.recipe, batch.roots, attempts=self.attempts, hands=threads)
             with engaged_actors(
                 engage,
                 needs,

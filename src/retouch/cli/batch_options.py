@@ -72,6 +72,14 @@ MaxFailures = Annotated[
     str | None,
     typer.Option("--max-failures", metavar="N|N%", help="Stop when more rows, or a larger share, failed."),
 ]
+Attempts = Annotated[
+    int | None,
+    typer.Option("--attempts", min=1, help="How often a row is tried whose failure may pass.  [default: 3]"),
+]
+Deployment = Annotated[
+    Path | None,
+    typer.Option("--deployment", help="Azure ML's YAML of a batch deployment; options come before it."),
+]
 RetryFailed = Annotated[bool, typer.Option("--retry-failed", help="Compute failed rows of an earlier run again.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Compare all pictures of an earlier run by their hashes.")]
 LedgerPath = Annotated[

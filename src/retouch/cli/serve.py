@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retouch.cli import options
-from retouch.cli.deployments import as_deployed
+from retouch.cli.deployments import as_served
 from retouch.cli.loading import Checkpoint
 from retouch.cli.safeguards import safeguards
 from retouch.errors import BadInput
@@ -85,7 +85,7 @@ def serve(
     """Serve a model over HTTP, in the dialects of Azure ML, OpenAI, A1111 and our own."""
     given = locals()
     if deployment is not None:
-        given = as_deployed(deployment, given)
+        given = as_served(deployment, given | _limits(limit or ()))
     settings = _settings(given)
     checkpoints = [Checkpoint.of(given | {"device": name}) for name in given["device"].split(",")]
     for checkpoint in checkpoints:

@@ -12,6 +12,7 @@ from retouch.batch.entry import Painted
 from retouch.batch.painter import InpaintPainter, Recipe
 from retouch.batch.pictures import Roots
 from retouch.batch.places import Place
+from retouch.batch.projections.azure import BLOCKED
 from retouch.batch.readers.source import open_source
 from retouch.batch.rows import Columns
 from retouch.errors import RetouchError
@@ -21,9 +22,6 @@ from retouch.package.tables import asks_content_safety, safeguards
 from retouch.serve.settings import ServeSettings
 
 log = logging.getLogger(__name__)
-
-BLOCKED = "Blocked By Azure AI Content Safety"
-"""In the place of a picture that content safety refused."""
 
 
 class FilesFailed(Exception):
@@ -36,7 +34,7 @@ class Batch:
     def __init__(self, inpainter: Inpainter, settings: ServeSettings) -> None:
         self._inpainter = inpainter
         self._settings = settings
-        self._refused = BLOCKED if asks_content_safety(settings) else ""
+        self._asks_content_safety = asks_content_safety(settings)
 
     @classmethod
     def load(cls, checkpoint: str | Path) -> Self:
@@ -88,13 +86,10 @@ class Batch:
     def _line(self, painted: Painted, name: str) -> dict[str, Any]:
         if painted.status == "failed":
             log.warning("%s, row %s: %s", name, painted.record["source_row"], painted.record["error"])
-        if painted.pictures:
-            cell = base64.b64encode(painted.pictures[0]).decode()
-        else:
-            cell = self._refused if painted.status == "blocked" else ""
+        cell = base64.b64encode(painted.pictures[0]).decode() if painted.pictures else ""
         verdict = painted.record.get("nsfw_content_detected")
-        if painted.status == "blocked" and cell:
-            verdict = False  # as Azure's script says it: the verdict of the checker, which saw nothing
+        if painted.status == "blocked" and self._asks_content_safety:
+            cell, verdict = BLOCKED
         return dict(zip(_COLUMNS, (cell, verdict, name), strict=True))
 
 
