@@ -1,7 +1,6 @@
 """Real servers of one core each under a closed loop of clients, for what the simulation says of them."""
 
 import asyncio
-import itertools
 import os
 import re
 import time
@@ -9,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import httpx
-
 from benchmarks.fleet.server import End
 from benchmarks.fleet.traffic import Report
 from benchmarks.serve import files, running
@@ -30,6 +28,18 @@ def phases(url: str) -> dict[str, float]:
     return {name: float(seconds) for name, seconds in _PHASE.findall(httpx.get(f"{url}/metrics").text)}
 
 
+def _request(side: int, seed: int, steps: int) -> httpx.Request:
+    """Return a request for a picture of its own, which no server has encoded before."""
+    form = {"prompt": "a red apple", "region": "whole", "num_inference_steps": str(steps), "seed": str(seed)}
+    sent = {"image": files(side, seed=seed)["image"], "mask_image": files(side)["mask"]}
+    parts = {name: (f"{name}.png", data) for name, data in sent.items()}
+    request = httpx.Request("POST", "http://any", data=form | {"mask_polarity": "transparent"}, files=parts)
+    request.read()
+    request.headers["accept"] = "image/png"
+    del request.headers["host"]
+    return request
+
+
 class Ask:
     """Clients of some servers; each request goes to the server that has least of them under way."""
 
@@ -43,17 +53,15 @@ class Ask:
         return asyncio.run(self._run(steps, clients))
 
     async def _run(self, steps: Sequence[int], clients: int) -> Report:
-        left, report = iter(enumerate(steps)), Report()
-        form = httpx.Request("POST", self._urls[0], data={}, files={})
-        del form
+        left, report = iter([_request(self._side, number, count) for number, count in enumerate(steps)]), Report()
 
         async def client(http: httpx.AsyncClient) -> None:
-            for number, count in left:
+            for request in left:
                 report.arrived += 1
                 born = time.perf_counter()
                 url = min(self._urls, key=self._sent.__getitem__)
                 self._sent[url] += 1
-                answer = await http.post(f"{url}/v1/inpaint", **_request(self._side, number, count))
+                answer = await http.post(f"{url}/v1/inpaint", content=request.content, headers=request.headers)
                 self._sent[url] -= 1
                 answer.raise_for_status()
                 report.ends[End.ANSWERED] += 1

@@ -6,12 +6,12 @@ from enum import Enum
 from functools import partial
 from typing import Protocol
 
+from benchmarks.fleet.events import Events, Hands, Processor
+
 from retouch.engine.scheduler import CallSizes, Scheduler, Stage
 from retouch.engine.settings import EngineSettings
 from retouch.errors import QueueFull
 from retouch.serve.admission import Admission, Bounds, Lease
-
-from benchmarks.fleet.events import Events, Hands, Processor
 
 
 class CallTimes(Protocol):
@@ -76,39 +76,39 @@ class Visit:
     lease: Lease
     since: float = 0.0
     kind: Stage = Stage.TEXT
-    calls_done: int = 0
     is_done: bool = False
     key: str = ""
     size_bytes: int = 0
     is_background: bool = False
+    unet_rows: int = field(init=False)
+    rows: int = field(init=False)
+    calls_left: int = field(init=False)
 
-    @property
-    def unet_rows(self) -> int:
-        return 2 if self.work.is_guided else 1
+    def __post_init__(self) -> None:
+        self.unet_rows = self.rows = 2 if self.work.is_guided else 1
+        self.calls_left = self.work.steps
 
-    @property
-    def rows(self) -> int:
-        return 1 if self.kind in (Stage.PICTURES, Stage.DECODE) else self.unet_rows
-
-    @property
-    def calls_left(self) -> int:
-        return self.work.steps - self.calls_done
+    def go_on_to(self, kind: Stage) -> None:
+        """Wait for a call of another kind."""
+        self.kind = kind
+        self.rows = 1 if kind in (Stage.PICTURES, Stage.DECODE) else self.unet_rows
 
     def advance(self, now: float) -> None:
         """Go on from the call that has ended."""
         self.since = now
-        if self.kind is Stage.DECODE:
+        if self.kind is Stage.STEP:
+            self.calls_left -= 1
+            if not self.calls_left:
+                self.go_on_to(Stage.DECODE)
+        elif self.kind is Stage.DECODE:
             self.is_done = True
-        elif self.kind is Stage.STEP:
-            self.calls_done += 1
-            self.kind = Stage.STEP if self.calls_left else Stage.DECODE
         else:
-            self.kind = Stage.PICTURES if self.kind is Stage.TEXT else Stage.STEP
+            self.go_on_to(Stage.PICTURES if self.kind is Stage.TEXT else Stage.STEP)
 
 
 @dataclass(slots=True)
 class Count:
-    """UNet calls that were made, the rows in them, and the seconds that the device was busy with calls of any kind."""
+    """UNet calls that were made, the rows in them, and the seconds that calls of any kind took."""
 
     calls: int = 0
     rows: int = 0
@@ -159,7 +159,7 @@ class Server:
             return
         for visit in self._scheduler.admit():
             if visit.work.knows_prompt:
-                visit.kind = Stage.PICTURES
+                visit.go_on_to(Stage.PICTURES)
         group = self._scheduler.next()
         kind, rows = group[0].kind, sum(visit.rows for visit in group)
         taken_s = self._machine.times.call_s(kind, rows) * self._slowness

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from retouch.engine.scheduler import Stage
+from retouch.engine.settings import ROWS_PER_PICTURE
 
 MEASURED = Path(__file__).with_name("measured.json")
 
@@ -33,6 +34,15 @@ class Times:
         if (kind, rows) not in self._known:
             self._known[kind, rows] = on_line(self.seconds[kind], rows)
         return self._known[kind, rows]
+
+    def most_per_s(self, steps: int, row_cap: int) -> float:
+        """Return the guided pictures a second of a device whose calls are full all along."""
+        pictures = max(1, row_cap // 2)
+        decoded = max(1, row_cap // ROWS_PER_PICTURE)
+        each_s = steps * self.call_s(Stage.STEP, 2 * pictures) / pictures
+        each_s += self.call_s(Stage.TEXT, 2 * pictures) / pictures
+        each_s += sum(self.call_s(kind, decoded) for kind in (Stage.PICTURES, Stage.DECODE)) / decoded
+        return 1 / each_s
 
     def fill_s(self, steps: int, pictures: int) -> float:
         """Return the seconds of the calls of so many guided pictures that go the whole way together."""

@@ -23,6 +23,7 @@ class Fleet:
         slow: so many replicas are `slowness` times slower.
         deaths: (when, how many replicas), chosen at random.
         tries: how often a request is sent before its client gives up; a refused one when it was told to.
+        warm_s: latencies count of requests that come later.
     """
 
     machine: Machine
@@ -33,6 +34,7 @@ class Fleet:
     slowness: float = 3.0
     deaths: tuple[tuple[float, int], ...] = ()
     tries: int = 1
+    warm_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -59,6 +61,10 @@ class Report:
     def per_s(self) -> float:
         """Pictures a second."""
         return self.ends[End.ANSWERED] / self.seconds if self.seconds else 0.0
+
+    def share(self, end: End) -> float:
+        """Return the share of requests that ended so."""
+        return self.ends[end] / self.arrived
 
     @property
     def mean_s(self) -> float:
@@ -175,8 +181,9 @@ class Simulation:
     def _end(self, end: End, born: float) -> None:
         self.report.ends[end] += 1
         if end is End.ANSWERED:
-            self.report.latencies_s.append(self._events.now - born)
             self.report.seconds = self._events.now
+            if born >= self._fleet.warm_s:
+                self.report.latencies_s.append(self._events.now - born)
 
     def _die(self, count: int) -> None:
         for replica in self._draw.sample(self._replicas, count):
@@ -193,15 +200,13 @@ def steady(fleet: Fleet, rate: float, seconds: float, *, work: Work, seed: int =
     return Simulation(fleet, seed=seed).open(rate, seconds, works())
 
 
-def needed(fleet: Fleet, rate: float, seconds: float, *, work: Work, fits: Callable[[Report], bool]) -> tuple[int, Report]:
-    """Return the fewest replicas that suit, and their report, to within two in a hundred."""
-    low, high = 0, max(1, fleet.replicas)
-    found = {}
-    while not fits(found.setdefault(high, steady(replace(fleet, replicas=high), rate, seconds, work=work))):
-        low, high = high, 2 * high
-    while high - low > max(1, high // 50):
-        middle = (low + high) // 2
-        report = steady(replace(fleet, replicas=middle), rate, seconds, work=work)
-        found[middle] = report
-        low, high = (low, middle) if fits(report) else (middle, high)
-    return high, found[high]
+def needed(
+    fleet: Fleet, rate: float, seconds: float, *, work: Work, fits: Callable[[Report], bool]
+) -> tuple[int, Report]:
+    """Return how many replicas suit, from the fleet's own on in steps of two in a hundred, and their report."""
+    count = fleet.replicas
+    while True:
+        report = steady(replace(fleet, replicas=count), rate, seconds, work=work)
+        if fits(report):
+            return count, report
+        count += max(1, count // 50)

@@ -102,9 +102,9 @@ def test_a_seed_is_one_run() -> None:
 def test_whoever_waits_for_the_same_shares_a_call() -> None:
     fleet = Fleet(Machine(painted(), row_cap=8), 1)
     report = Simulation(fleet, seed=1).closed(4, [Work(10)] * 4)
-    # The first makes one step before the others are there, who join it then: eleven calls for forty steps.
-    assert report.seconds == pytest.approx(11.0)
-    assert report.step_rows == pytest.approx(4 * 10 * 2 / 11)
+    # The first makes two steps while the others' texts and pictures are encoded: then all go on together.
+    assert report.seconds == pytest.approx(12.0)
+    assert report.step_rows == pytest.approx(4 * 10 * 2 / 12)
 
 
 def test_more_rows_than_a_call_holds_take_turns() -> None:
@@ -140,7 +140,7 @@ def test_without_a_replica_that_is_up_everybody_is_refused_until_one_is_back() -
 def test_a_slow_replica_gets_less_from_who_looks_at_the_load() -> None:
     def late(policy: str) -> float:
         fleet = Fleet(Machine(painted(0.1)), 10, slow=1, slowness=4.0, policy=policy)  # type: ignore[arg-type]
-        return steady(fleet, 30.0, 60.0, work=Work(10)).quantile_s(0.99)
+        return steady(fleet, 30.0, 60.0, work=Work(10)).quantile_s(0.95)
 
     assert max(late("least"), late("two")) < 0.8 * late("random")
 
@@ -153,6 +153,7 @@ def test_the_fewest_replicas_that_suit_are_found() -> None:
 
     count, report = needed(fleet, 2.0, 100.0, work=Work(1), fits=fits)
     assert fits(report)
+    assert count > 1
     assert not fits(steady(replace(fleet, replicas=count - 1), 2.0, 100.0, work=Work(1)))
 
 
