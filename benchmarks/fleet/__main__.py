@@ -4,9 +4,9 @@
     python -m benchmarks.fleet --check [--clients 8]
     python -m benchmarks.fleet --measure FILE
 
-`--table` prints the tables of docs/scale.md, from published times of GPUs. `--check` measures this machine, tells what
-one and two servers of a core each will do under so many clients, and then what they did; it says little where fewer
-than two cores are idle. `--measure` writes what the tables need of this machine.
+`--table` prints the tables of docs/scale.md, from published times of GPUs. `--check` measures this machine, tells
+what one and two servers of a core each will do under so many clients, and then what they did; it says little where
+fewer than two cores are idle. `--measure` writes what the tables need of this machine.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def main() -> None:
     what.add_argument("--check", action="store_true", help="compare with real servers of one core each")
     what.add_argument("--measure", type=Path, metavar="FILE")
     what.add_argument("--calls", type=int, metavar="SIDE", help=argparse.SUPPRESS)
-    parser.add_argument("--gpu", choices=sorted(gpus()), default="H100")
+    parser.add_argument("--gpu", choices=sorted(gpus()), help="of one device alone")
     parser.add_argument("--rates", type=float, nargs="+", default=[1, 100, 10_000], help="of requests a second")
     parser.add_argument("--price", type=float, nargs="+", default=[], help="of a GPU for an hour, in any currency")
     parser.add_argument("--clients", type=int, default=8)

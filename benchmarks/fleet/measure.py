@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
 from benchmarks.busy import processor
-from benchmarks.fleet.beside import Ask, phases, serving
+from benchmarks.fleet.beside import ask, phases, serving
 from benchmarks.jobs import THREADS, life, new_times
 
 from retouch.batch.entry import Entry, StoredFile
@@ -78,16 +77,14 @@ def host(side: int) -> dict[str, float]:
 
     The engine's part is told in the wall's seconds, and has the same share of the core's.
     """
-    with serving(1) as (url,):
-        (server,) = psutil.Process().children()
-        Ask([url], side).run([STEPS], clients=1)  # warm
-        cpu_s, told = sum(server.cpu_times()[:2]), phases(url)
-        report = Ask([url], side).run([STEPS] * LONE, clients=1)
-        cpu_s = sum(server.cpu_times()[:2]) - cpu_s
-        spent = {name: seconds - told[name] for name, seconds in phases(url).items()}
-    share = cpu_s / sum(report.latencies_s)
-    inside_s = sum(seconds for name, seconds in spent.items() if name != "total")
-    around_s = (sum(report.latencies_s) - inside_s) / 2
+    with serving(1) as servers:
+        ask(servers, [STEPS], side=side, clients=1)  # warm
+        told = phases(servers[0].url)
+        asked = ask(servers, [STEPS] * LONE, side=side, clients=1)
+        spent = {name: seconds - told[name] for name, seconds in phases(servers[0].url).items()}
+    wall_s = sum(asked.wall.latencies_s)
+    share = sum(asked.core.latencies_s) / wall_s
+    around_s = (wall_s - sum(seconds for name, seconds in spent.items() if name != "total")) / 2
     return {"before": share * around_s / LONE, "after": share * (around_s + spent["finish"]) / LONE}
 
 

@@ -12,9 +12,9 @@ from benchmarks.fleet.traffic import Fleet, Policy, Report, needed, steady
 
 from retouch.engine.scheduler import Stage
 
-STEPS = 20
+STEPS, DEVICE = 20, "H100"
 GOAL_S, MOST_REFUSED = 5.0, 0.001
-CELL_PER_S = 1000.0  # a router and its replicas; for more requests there are more of them
+CELL_PER_S = 500.0  # a router and its replicas; for more requests there are more of them
 ROWS = 1_000_000_000
 SAFETY_CALLS = 4  # the prompt, the picture, the mask and the result; a negative prompt is one more
 SAFETY_PER_S = 100.0
@@ -45,12 +45,16 @@ def latencies(report: Report) -> list[str]:
     return [f"{report.quantile_s(share):.1f}" for share in (0.5, 0.95, 0.99)]
 
 
+def devices(args: argparse.Namespace) -> dict[str, Times]:
+    return {name: times for name, times in gpus().items() if args.gpu in (None, name)}
+
+
 def sized(times: Times, rate: float, *, row_cap: int = 32) -> tuple[int, Report]:
     """Return how many replicas answer within the goal, and what they do; of several cells, one is simulated."""
     cells = math.ceil(rate / CELL_PER_S)
-    seconds = 600.0 if rate < 10 else 90.0 if rate <= 100 else 40.0
+    seconds = 600.0 if rate < 10 else 90.0 if rate <= 100 else 30.0
     least = math.ceil(rate / cells / times.most_per_s(STEPS, row_cap))
-    fleet = Fleet(Machine(times, row_cap=row_cap), least, policy="two", warm_s=20.0)
+    fleet = Fleet(Machine(times, row_cap=row_cap), least, policy="two", warm_s=15.0)
     count, report = needed(fleet, rate / cells, seconds, work=Work(STEPS), fits=is_good)
     return count * cells, report
 
@@ -67,7 +71,7 @@ def requests(args: argparse.Namespace) -> Lines:
             "p99, s", "refused", "GPU hours for 1,000", *(f"at {price:g} an hour" for price in args.price),
         ]
     )  # fmt: skip
-    for name, times in gpus().items():
+    for name, times in devices(args).items():
         for rate in args.rates:
             count, report = sized(times, rate)
             most = count * times.most_per_s(STEPS, 32)
@@ -92,7 +96,7 @@ def requests(args: argparse.Namespace) -> Lines:
 
 def batch(args: argparse.Namespace) -> Lines:
     """What the most rows of a call decide, at a hundred requests a second."""
-    times = gpus()[args.gpu]
+    times = gpus()[args.gpu or DEVICE]
     yield from head(
         [
             "most rows of a call",
@@ -112,11 +116,13 @@ def batch(args: argparse.Namespace) -> Lines:
 
 def breaks(args: argparse.Namespace) -> Lines:
     """What troubles do to a fleet that was sized for a hundred requests a second."""
-    times = gpus()[args.gpu]
+    times = gpus()[args.gpu or DEVICE]
     count, _ = sized(times, 100.0)
     fleet = Fleet(Machine(times), count, policy="two", warm_s=20.0)
     tenth, twentieth = max(1, count // 10), max(1, count // 20)
-    yield from head([f"{count} x {args.gpu}, 100/s", "answered", "refused", "lost", "p50, s", "p95, s", "p99, s"])
+    yield from head(
+        [f"{count} x {args.gpu or DEVICE}, 100/s", "answered", "refused", "lost", "p50, s", "p95, s", "p99, s"]
+    )
     policies: dict[Policy, str] = {"random": "at random", "two": "the better of two", "least": "the least loaded"}
     told: list[tuple[str, Fleet, float]] = []
     for policy, name in policies.items():
@@ -146,7 +152,7 @@ def rows(args: argparse.Namespace) -> Lines:
             *(f"at {price:g} an hour" for price in args.price),
         ]
     )  # fmt: skip
-    for name, times in gpus().items():
+    for name, times in devices(args).items():
         per_s = times.most_per_s(STEPS, BATCH_ROWS)
         hours = ROWS / per_s / 3600
         cells = [name, f"{per_s:.2f}", f"{hours:,.0f}", *(f"{hours / count / 24:,.1f}" for count in (100, 1000))]
@@ -172,7 +178,7 @@ def rows(args: argparse.Namespace) -> Lines:
 
 def limits(args: argparse.Namespace) -> Lines:
     """What lies beside the GPUs, and how much of it so many requests a second take."""
-    times, told = gpus()[args.gpu], json.loads(MEASURED.read_text(encoding="utf-8"))
+    times, told = gpus()[args.gpu or DEVICE], json.loads(MEASURED.read_text(encoding="utf-8"))
     host_s, jobs_per_s = times.before_s + times.after_s, told["jobs_per_s"]
     gbit = 2 * told["picture_kb"]["PNG"] * 8 / 1e6
     each: list[tuple[str, str, Callable[[float], str]]] = [

@@ -1,12 +1,15 @@
 """The simulation of a fleet, held to what queueing theory knows exactly."""
 
+import argparse
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pytest
 from benchmarks.fleet.events import Events, Processor
 from benchmarks.fleet.server import End, Machine, Work
+from benchmarks.fleet.tables import TABLES
 from benchmarks.fleet.times import Times, gpus, on_line
 from benchmarks.fleet.traffic import Fleet, Report, Simulation, needed, steady
 
@@ -167,3 +170,30 @@ def test_derived_times_give_back_what_was_published() -> None:
     assert [known["H100"].fill_s(10, pictures) for pictures in (1, 4)] == pytest.approx([0.380, 0.666])
     steps = [known["A100"].call_s(Stage.STEP, rows) for rows in (2, 8, 32)]
     assert [1 / seconds for seconds in steps] == pytest.approx([23.23, 13.31, 3.66])
+
+
+PAGE = Path(__file__).parents[2] / "docs/scale.md"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "rows",
+        "limits",
+        pytest.param("requests", marks=pytest.mark.slow),
+        pytest.param("batch", marks=pytest.mark.slow),
+        pytest.param("breaks", marks=pytest.mark.slow),
+    ],
+)
+def test_the_page_shows_what_the_script_prints(table: str) -> None:
+    rates = [1.0, 100.0] if table == "requests" else [1.0, 100.0, 10_000.0]  # the largest takes minutes
+    printed = list(TABLES[table](argparse.Namespace(rates=rates, price=[], gpu=None)))
+    assert len(printed) > 5
+    assert set(printed) <= set(PAGE.read_text(encoding="utf-8").splitlines())
+
+
+def test_a_price_is_told_for_the_hours_that_are_needed() -> None:
+    args = argparse.Namespace(price=[2.0, 5.0], gpu="H100")
+    cells = next(line for line in TABLES["rows"](args) if line.startswith("| H100")).split(" | ")
+    hours, cheap, dear = (float(cells[at].strip("| ").replace(",", "")) for at in (2, 5, 6))
+    assert (cheap, dear) == (pytest.approx(2 * hours, rel=1e-3), pytest.approx(5 * hours, rel=1e-3))
