@@ -69,7 +69,10 @@ def calls(side: int) -> dict[str, dict[str, float]]:
                 made = after.calls[kind] - before.calls.get(kind, 0)
                 rows = round((after.rows[kind] - before.rows.get(kind, 0)) / made)
                 found.setdefault(kind.value, {}).setdefault(str(rows), []).append(share * seconds / made)
-    return {kind: {rows: min(times) for rows, times in known.items()} for kind, known in found.items()}
+    return {
+        kind: {rows: statistics.mean(known[rows]) for rows in sorted(known, key=int)}
+        for kind, known in found.items()
+    }
 
 
 def host(side: int) -> dict[str, float]:
