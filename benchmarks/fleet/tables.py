@@ -163,6 +163,8 @@ def rows(args: argparse.Namespace) -> Lines:
     yield from head(["what", "of one row", "of a billion"])
     for name, size in told["picture_kb"].items():
         yield line([f"picture, 512x512, {name}", f"{size:.0f} kB", f"{size * ROWS / 1e9:,.0f} TB"])
+    moved_kb = 2 * told["picture_kb"]["PNG"]
+    yield line(["moved: a PNG in, a PNG out", f"{moved_kb:.0f} kB", f"{moved_kb * ROWS / 1e9:,.0f} TB"])
     yield line(
         ["row of the ledger", f"{book['bytes_a_row']:.0f} B", f"{book['bytes_a_row'] * ROWS / 1e9:,.0f} GB"]
     )
@@ -198,7 +200,7 @@ def limits(args: argparse.Namespace) -> Lines:
         (
             "weights, read by every GPU at its start",
             f"{WEIGHTS_GB} GB",
-            lambda rate: f"{whole(rate / times.most_per_s(STEPS, 32) * WEIGHTS_GB)} GB",
+            lambda rate: f"{whole(math.ceil(rate / times.most_per_s(STEPS, 32)) * WEIGHTS_GB)} GB",
         ),
     ]
     yield from head(["what", "one", *(f"for {rate:,.0f}/s" for rate in args.rates)])
