@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from benchmarks.fleet.check import drawn_steps, measured, predicted
 from benchmarks.fleet.events import Events, Processor
 from benchmarks.fleet.server import End, Machine, Work
 from benchmarks.fleet.tables import TABLES
-from benchmarks.fleet.times import Times, gpus, on_line
+from benchmarks.fleet.times import Times, gpus, on_line, read
 from benchmarks.fleet.traffic import Fleet, Report, Simulation, needed, steady
 
 from retouch.engine.scheduler import Stage
@@ -170,6 +171,21 @@ def test_derived_times_give_back_what_was_published() -> None:
     assert [known["H100"].fill_s(10, pictures) for pictures in (1, 4)] == pytest.approx([0.380, 0.666])
     steps = [known["A100"].call_s(Stage.STEP, rows) for rows in (2, 8, 32)]
     assert [1 / seconds for seconds in steps] == pytest.approx([23.23, 13.31, 3.66])
+
+
+def test_two_cores_are_told_to_make_nearly_twice_as_much() -> None:
+    steps = drawn_steps(64)
+    one, two = (predicted(read(), replicas, steps, 8) for replicas in (1, 2))
+    assert 1.6 < two.per_s / one.per_s < 2.0  # not twice: calls have half as many rows, and the last ones are few
+    assert one.quantile_s(0.95) > two.quantile_s(0.95)
+
+
+@pytest.mark.slow
+def test_real_servers_are_asked_what_the_simulation_is() -> None:
+    found = measured(1, [1, 2, 1], 2)
+    assert found.wall.ends == found.core.ends == {End.ANSWERED: 3}
+    assert 0 < found.core.seconds <= 1.05 * found.wall.seconds  # one core, told in ticks
+    assert all(seconds > 0 for seconds in found.wall.latencies_s)
 
 
 PAGE = Path(__file__).parents[2] / "docs/scale.md"
