@@ -36,9 +36,9 @@ ROOT = Path(__file__).parents[1]
 SIDE, SHORT, LONG, SHARE_OF_LONG = 256, 10, 40, 0.25
 
 
-def files(side: int = SIDE) -> dict[str, bytes]:
+def files(side: int = SIDE, *, seed: int = 0) -> dict[str, bytes]:
     """Return a picture and a mask, transparent where it is repainted, as PNG."""
-    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
     alpha = np.full((side, side), 255, np.uint8)
     alpha[side // 4 : -side // 4, side // 4 : -side // 4] = 0
     encoded = {}
@@ -96,8 +96,12 @@ def wrapper(port: int) -> None:
 
 
 @contextmanager
-def running(side: str, **variables: str) -> Iterator[str]:
-    """Run a side's server with more variables of its environment; yield its address once it is ready."""
+def running(side: str, *, core: int | None = None, **variables: str) -> Iterator[str]:
+    """Run a side's server with more variables of its environment; yield its address once it is ready.
+
+    Args:
+        core: the one that all of its threads run on; None is any.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,6 +112,8 @@ def running(side: str, **variables: str) -> Iterator[str]:
     server = subprocess.Popen(
         theirs if side == "diffusers behind a lock" else ours, env=env, stderr=subprocess.DEVNULL
     )
+    if core is not None:
+        os.sched_setaffinity(server.pid, {core})
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(600):
