@@ -14,7 +14,7 @@ from retouch.errors import ModelError
 from retouch.train.latents import (
     LatentCache,
     LatentSpec,
-    SceneEncoder,
+    PictureEncoder,
     build_latents,
     latent_mask,
     masked_image,
@@ -101,7 +101,9 @@ def test_fully_masked_scene_has_the_latents_of_a_grey_picture(spec: LatentSpec, 
     vae = AutoencoderKL.from_pretrained(spec.vae_dir).eval()
     # Before the encoder lays it out channels-last, where a flat picture loses digits.
     grey = vae.encode(torch.zeros(1, 3, 32, 32)).latent_dist.mean[0] * vae.config.scaling_factor
-    found = SceneEncoder(vae, size=32).encode(scenes)
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
+    masks = torch.from_numpy(np.stack([scene.mask for scene in scenes]))
+    found = PictureEncoder(vae, size=32).encode(images, masks)
     full = [number for number, scene in enumerate(scenes) if scene.mask.all()]
     assert full
     for number in full:

@@ -51,6 +51,9 @@ def run(
         int | None, typer.Option(help="Stop, resumably, after this many optimiser steps.")
     ] = None,
     cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on though seed or data are not the checkpoint's.")
+    ] = False,
     threads: options.Threads = None,
 ) -> None:
     """Run a recipe's phases to the end; run again to go on after an interruption."""
@@ -62,7 +65,16 @@ def run(
     use_threads(threads)
     recipe = load_config(config, _values(override or []))
     with reporting() as report:
-        run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps, on_report=report))
+        run_training(
+            RunOptions(
+                config=recipe,
+                run_dir=run_dir,
+                cpu=cpu,
+                max_steps=max_steps,
+                accept_changes=accept_changes,
+                on_report=report,
+            )
+        )
 
 
 @app.command()

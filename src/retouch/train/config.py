@@ -78,7 +78,8 @@ class DataConfig(Section):
     """Where a phase's rows come from.
 
     `latents` reads a folder that `retouch train latents` made. `shards` reads WebDataset tar files of pictures and
-    captions, encodes them as it goes and draws the masks itself. `scenes` composes pictures from `folder`.
+    captions, encodes them as it goes and draws masks where a sample has none. `scenes` composes pictures from
+    `folder`.
     """
 
     kind: Literal["latents", "shards", "scenes"]
@@ -86,6 +87,10 @@ class DataConfig(Section):
     size: Count = 512
     mixture: MixtureName = "full"
     """What `scenes` are made of."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that read `shards` or compose `scenes` ahead of the step; 0 reads in the training process."""
+    window: Count = 16
+    """Shards that are read and mixed at a time."""
     pool: PoolConfig | None = None
     """Keep encoded examples of `scenes` or `shards` on the device, instead of encoding each for one row."""
     validation: Path | None = None
@@ -152,6 +157,8 @@ class LogConfig(Section):
     report_every_steps: Count = 20
     save_every_s: float = 600.0
     save_every_steps: Count | None = None
+    keep: Count = 2
+    """Checkpoints that stay: the newest, and those before it."""
     samples_every_s: float = 900.0
     publish: Path | None = None
     """Where each checkpoint's export goes."""

@@ -14,10 +14,11 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import Scene, SceneComposer, Split
+from retouch.data.compose import SceneComposer, Split
 from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.errors import ModelError
 from retouch.train.text import MAX_TOKENS, encode_captions
+from retouch.train.transfer import to_device
 
 GROUP = 16
 """Scenes encoded in one VAE call."""
@@ -42,7 +43,7 @@ class LatentSpec:
 
 @dataclass(frozen=True, slots=True)
 class LatentBatch:
-    """Rows of training data, on the CPU in fp32; latents are scaled to unit deviation.
+    """Rows of training data in fp32; latents are scaled to unit deviation, and on the device of their noise.
 
     Attributes:
         latents, masked_image_latents: (B, 4, h, w), drawn from their posteriors.
@@ -86,31 +87,42 @@ def open_maps(
     }
 
 
-class SceneEncoder:
-    """Scenes to posteriors, with the frozen VAE."""
+class PictureEncoder:
+    """Pictures to posteriors, with the frozen VAE on a device; used by one thread."""
 
-    def __init__(self, vae: AutoencoderKL, *, size: int) -> None:
-        self._vae = vae.eval()
+    def __init__(self, vae: AutoencoderKL, *, size: int, device: torch.device | None = None) -> None:
+        self._vae = vae.eval().to(device, memory_format=torch.contiguous_format)
+        self._device = vae.device
         self._scale = float(vae.config.scaling_factor)
-        # Before the layout changes: over channels-last tensors PyTorch's norm loses digits of flat pictures.
-        self._empty = self._posteriors(torch.zeros(1, 3, size, size))[0]
+        self.cells = int(size // 2 ** (len(vae.config.block_out_channels) - 1))
+        # In the plain layout: over channels-last tensors PyTorch's norm loses digits of flat pictures.
+        self._empty = self._posteriors(torch.zeros(1, 3, size, size, device=vae.device))[0]
         self._vae.to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _posteriors(self, images: Tensor) -> Tensor:
-        found = self._vae.encode(images).latent_dist
-        return torch.stack([found.mean, found.std], dim=1) * self._scale  # (B, 2, 4, h, w)
+        with torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"):
+            found = self._vae.encode(images).latent_dist
+        return torch.stack([found.mean, found.std], dim=1).float() * self._scale  # (B, 2, 4, h, w)
 
-    def encode(self, scenes: list[Scene]) -> Tensor:
-        """(B, 2, 2, 4, h, w): picture and masked picture; mean and deviation. Scaled to unit deviation."""
-        images = to_unit_range(torch.from_numpy(np.stack([scene.image for scene in scenes])))
-        mask = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None].float()
-        partly = (mask.mean(dim=(1, 2, 3)) < 1.0).nonzero()[:, 0]
-        found = self._posteriors(torch.cat([images, masked_image(images, mask)[partly]]))
+    def encode_whole(self, images: Tensor) -> Tensor:
+        """Mean and deviation of bytes (B, H, W, 3), scaled to unit deviation: (B, 2, 4, h, w) on the device."""
+        return self._posteriors(to_unit_range(to_device(images, self._device)))
+
+    def encode(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Picture and masked picture of bytes (B, H, W, 3) and masks (B, H, W), both on the host.
+
+        Returns:
+            (B, 2, 2, 4, h, w) on the device: picture and masked picture; mean and deviation.
+        """
+        partly = to_device((~masks.flatten(1).all(1)).nonzero()[:, 0], self._device)
+        pictures = to_unit_range(to_device(images, self._device))
+        hidden_pictures = masked_image(pictures, to_device(masks, self._device)[:, None].float())[partly]
+        found = self._posteriors(torch.cat([pictures, hidden_pictures]))
         # A picture that is masked everywhere is the same grey for all: encoded once.
-        hidden = self._empty.expand(len(scenes), -1, -1, -1, -1).clone()
-        hidden[partly] = found[len(scenes) :]
-        return torch.stack([found[: len(scenes)], hidden], dim=1)
+        hidden = self._empty.expand(len(images), -1, -1, -1, -1).clone()
+        hidden[partly] = found[len(images) :]
+        return torch.stack([found[: len(images)], hidden], dim=1)
 
 
 def build_latents(
@@ -128,12 +140,11 @@ def build_latents(
     composer = SceneComposer.open(
         spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture], words=spec.words
     )
-    encoder = SceneEncoder(vae, size=spec.size)
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    encoder = PictureEncoder(vae, size=spec.size)
     if (spec.folder / "filled.npy").exists():
         maps = open_maps(spec.folder, mode="r+")
     else:
-        maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=spec.size // factor, pixels=spec.size)
+        maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=encoder.cells, pixels=spec.size)
         (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
     while keep_on():
         made = int(maps["filled"][1])
@@ -144,8 +155,10 @@ def build_latents(
             composer.scene(np.random.default_rng((spec.seed, number))) for number in range(made, made + GROUP)
         ]
         slots = np.arange(made, made + GROUP) % spec.slots
-        maps["posteriors"][slots] = encoder.encode(scenes).numpy().astype(np.float16)
-        maps["masks"][slots] = np.packbits(np.stack([scene.mask for scene in scenes]).reshape(GROUP, -1), axis=1)
+        images, masks = (np.stack([getattr(scene, part) for scene in scenes]) for part in ("image", "mask"))
+        found = encoder.encode(torch.from_numpy(images), torch.from_numpy(masks))
+        maps["posteriors"][slots] = found.numpy().astype(np.float16)
+        maps["masks"][slots] = np.packbits(masks.reshape(GROUP, -1), axis=1)
         maps["tokens"][slots] = encode_captions(tokenizer, [scene.caption for scene in scenes]).numpy()
         maps["filled"][:] = min(made + GROUP, spec.slots), made + GROUP
         if made >= spec.slots:
@@ -171,8 +184,8 @@ class LatentCache:
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
         """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
-        slots, posterior_noise = (pick.cpu() * len(self)).long().numpy(), posterior_noise.cpu()
-        posteriors = torch.from_numpy(self._maps["posteriors"][slots]).float()
+        slots = (pick * len(self)).long().numpy()
+        posteriors = to_device(torch.from_numpy(self._maps["posteriors"][slots]), posterior_noise.device).float()
         mean, deviation = posteriors[:, :, 0], posteriors[:, :, 1]  # (B, 2, 4, h, w)
         drawn = mean + deviation * posterior_noise
         bits = np.unpackbits(self._maps["masks"][slots], axis=1).reshape(-1, 1, self.size, self.size)

@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -13,17 +12,14 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from retouch.train.config import PhaseConfig, TrainConfig
+from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
 from retouch.train.export import Parts, known_words, write_folder
-from retouch.train.feed import FeedSpec, read_ahead
-from retouch.train.latents import LatentCache
+from retouch.train.history import History, check_same
 from retouch.train.loop import Hooks, Scalar, Trainer
-from retouch.train.phase import RowSource
-from retouch.train.pictures import EncodedPictures, PictureReader, SceneReader, ShardPictures
-from retouch.train.pool import Incoming, LatentPool
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_samples, held_out_places, make_grid
+from retouch.train.sources import Sources
 from retouch.train.storage import publish_folder
 from retouch.train.validation import validation_losses
 
@@ -39,6 +35,8 @@ class RunOptions:
     cpu: bool = False
     max_steps: int | None = None
     """Stop after this many optimiser steps of this call."""
+    accept_changes: bool = False
+    """Go on though seed or data are not the checkpoint's."""
     on_report: Callable[[str, int, dict[str, float]], None] | None = None
     """Called with a phase's name, its steps and each line of the log."""
 
@@ -46,9 +44,11 @@ class RunOptions:
 class RunKeeper:
     """The loop's hooks: log lines, checkpoints, validation, sample grids, exports; main process only."""
 
-    def __init__(self, options: RunOptions, parts: Parts) -> None:
+    def __init__(self, options: RunOptions, parts: Parts, sources: Sources) -> None:
         self._config = options.config
         self._folder = options.run_dir
+        self._history = History(options.run_dir, keep=options.config.log.keep)
+        self._sources = sources
         self._parts = parts
         self._on_report = options.on_report
         total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
@@ -89,9 +89,13 @@ class RunKeeper:
             for name, value in line.items():
                 self._writer.add_scalar(name, value, samples)  # type: ignore[attr-defined]
 
+    def save(self, trainer: Trainer) -> None:
+        """Write a checkpoint."""
+        self._history.save(trainer.state() | {"data": self._sources.describe(trainer.phase)})
+
     def on_save(self, trainer: Trainer) -> None:
         """Checkpoint first; then what is derived from it: validation, samples, export."""
-        trainer.save(self._folder / "checkpoint.pt")
+        self.save(trainer)
         self._saved_at = time.monotonic()
         samples = self.samples_done(trainer)
         settings = self._config.log
@@ -133,29 +137,6 @@ class RunKeeper:
         write_folder(self._parts, folder, export=self._config.export, words=known_words(self._config.model))
 
 
-def open_source(phase: PhaseConfig, parts: Parts, device: torch.device) -> RowSource:
-    """The rows that a phase reads; pictures are encoded on `device`."""
-    data = phase.data
-    if data.kind == "latents":
-        return LatentCache(data.folder)
-    open_reader: Callable[[], PictureReader]
-    if data.kind == "shards":
-        open_reader = partial(ShardPictures, data.folder, size=data.size, full_mask_rate=phase.full_mask_rate)
-    else:
-        open_reader = partial(SceneReader, data.folder, size=data.size, mixture=data.mixture)
-    if data.pool is None:
-        return EncodedPictures(open_reader(), parts.vae.to(device), parts.tokenizer, size=data.size)
-    feed = FeedSpec(open_reader, parts.tokenizer, workers=data.pool.workers)
-    return LatentPool(
-        Incoming(read_ahead(feed, pin_memory=device.type == "cuda")),
-        parts.vae,
-        size=data.size,
-        slots=data.pool.slots,
-        ready=data.pool.ready,
-        device=device,
-    )
-
-
 def start(options: RunOptions) -> tuple[Trainer, Parts]:
     """Build the trainer, and resume where a checkpoint of `run_dir` stands."""
     config = options.config
@@ -164,8 +145,8 @@ def start(options: RunOptions) -> tuple[Trainer, Parts]:
     tokenizer = load_tokenizer(config.model)
     denoiser = build_denoiser(config.model, tokenizer)
     trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(tokenizer), accelerator=accelerator)
-    checkpoint = options.run_dir / "checkpoint.pt"
-    if checkpoint.exists():
+    checkpoint = History(options.run_dir).load()
+    if checkpoint is not None:
         trainer.resume(checkpoint)
     parts = Parts(
         unet=denoiser.unet,
@@ -198,26 +179,21 @@ def stop_when_asked(max_steps: int | None) -> Callable[[], bool]:
 
 
 def run_training(options: RunOptions) -> Trainer:
-    """Train to the end of the last phase, or until stopped; the state is saved either way."""
+    """Train to the end of the last phase, or until stopped; the state is saved either way.
+
+    Raises:
+        InvalidField: the run was begun with another seed or other data.
+    """
     trainer, parts = start(options)
+    sources = Sources(options.config, parts.vae, parts.tokenizer, trainer.accelerator)
+    if not options.accept_changes:
+        check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
     stop = stop_when_asked(options.max_steps)
-    device = trainer.accelerator.device
-
-    opened: dict[str, RowSource] = {}
-
-    def sources(phase: PhaseConfig) -> RowSource:
-        # Phases that read the same share one source: its readers are at work, and a pool is full.
-        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
-        if key not in opened:
-            opened.clear()
-            opened[key] = open_source(phase, parts, device)
-        return opened[key]
-
     if not trainer.accelerator.is_main_process:
-        trainer.train(sources, Hooks(), stop=stop)
+        trainer.train(sources.open, Hooks(), stop=stop)
         return trainer
     options.run_dir.mkdir(parents=True, exist_ok=True)
-    keeper = RunKeeper(options, parts)
-    trainer.train(sources, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
-    trainer.save(options.run_dir / "checkpoint.pt")
+    keeper = RunKeeper(options, parts, sources)
+    trainer.train(sources.open, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+    keeper.save(trainer)
     return trainer
