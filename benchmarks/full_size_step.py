@@ -65,6 +65,7 @@ def make_config(work_dir: Path, size: int, precision: str) -> TrainConfig:
         "model.text": {"width": 768, "layers": 12, "heads": 12},
         "mixed_precision": precision,
         "log.publish": None,
+        "log.keep": 1,
         "log.report_every_steps": 1,
         "log.tensorboard": False,
     }

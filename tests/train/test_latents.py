@@ -1,5 +1,6 @@
 """The latent cache, against encoding scene by scene."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
+from retouch.data.export import ExportOptions, export_shards
 from retouch.errors import ModelError
 from retouch.train.latents import (
     LatentCache,
@@ -57,6 +59,20 @@ def test_cache_holds_what_encoding_each_scene_alone_gives(
         torch.testing.assert_close(found.masked_image_latents[number], hidden, rtol=2e-3, atol=2e-3)
         assert torch.equal(found.mask[number], mask[0])
         assert torch.equal(found.tokens[number], encode_captions(tokenizer, [scene.caption])[0])
+
+
+def test_cache_of_shards_holds_their_samples_with_masks_and_captions(
+    spec: LatentSpec, tokenizer: Any, data_dir: Path, tmp_path: Path
+) -> None:
+    export_shards(SceneComposer.open(data_dir, size=48), tmp_path / "shards", ExportOptions(count=10, per_shard=4))
+    shards = replace(spec, data_dir=tmp_path / "shards", kind="shards")
+    build_latents(shards, tokenizer)
+    found = every(LatentCache(spec.folder), 32)
+    reader = shards.reader()()
+    for number in (0, 9, 10, 31):
+        picture = reader.read(number)
+        assert torch.equal(found.mask[number, 0], torch.from_numpy(picture.mask).float())
+        assert torch.equal(found.tokens[number], encode_captions(tokenizer, [picture.caption])[0])
 
 
 def test_partly_filled_cache_is_gone_on_with(spec: LatentSpec, tokenizer: Any) -> None:

@@ -1,9 +1,11 @@
-"""A cache of encoded scenes, as memory maps that a second process may renew while training reads."""
+"""A cache of encoded pictures, as memory maps that a second process may renew while training reads."""
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +16,13 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import SceneComposer, Split
-from retouch.data.mixture import MIXTURES, MixtureName
+from retouch.data.compose import Split
+from retouch.data.mixture import MixtureName
+from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
-from retouch.train.text import MAX_TOKENS, encode_captions
+from retouch.train.feed import FeedSpec, read_ahead
+from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
+from retouch.train.text import MAX_TOKENS
 from retouch.train.transfer import to_device
 
 GROUP = 16
@@ -39,6 +44,28 @@ class LatentSpec:
     mixture: MixtureName = "full"
     words: frozenset[str] | None = None
     """Only objects that these can name; None for all."""
+    kind: Literal["scenes", "shards"] = "scenes"
+    """What `data_dir` holds. Of `shards` each slot has its own crop and mask; so has a sample's next epoch."""
+    full_mask_rate: float = 0.25
+    """Of shards; scenes bring their own share."""
+    workers: int = 0
+    """Processes that read or compose ahead."""
+
+    def reader(self) -> Callable[[], PictureReader]:
+        """What opens the pictures, in each worker."""
+        if self.kind == "shards":
+            index = open_index(str(self.data_dir), workers=self.workers)
+            rate = self.full_mask_rate
+            return partial(ShardPictures, index, size=self.size, full_mask_rate=rate, seed=(self.seed,))
+        return partial(
+            SceneReader,
+            self.data_dir,
+            size=self.size,
+            mixture=self.mixture,
+            seed=(self.seed,),
+            split=self.split,
+            words=self.words,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,32 +164,26 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(
-        spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture], words=spec.words
-    )
     encoder = PictureEncoder(vae, size=spec.size)
     if (spec.folder / "filled.npy").exists():
         maps = open_maps(spec.folder, mode="r+")
     else:
         maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=encoder.cells, pixels=spec.size)
         (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
-    while keep_on():
-        made = int(maps["filled"][1])
-        if made >= spec.slots and renew_duty <= 0.0:
-            return
+    made = int(maps["filled"][1])
+    numbers = (range(first, first + GROUP) for first in count(made, GROUP))
+    chunks = read_ahead(FeedSpec(spec.reader(), tokenizer, workers=spec.workers), numbers)
+    while keep_on() and (made < spec.slots or renew_duty > 0.0):
         started = time.monotonic()
-        scenes = [
-            composer.scene(np.random.default_rng((spec.seed, number))) for number in range(made, made + GROUP)
-        ]
+        chunk = next(chunks)
         slots = np.arange(made, made + GROUP) % spec.slots
-        images, masks = (np.stack([getattr(scene, part) for scene in scenes]) for part in ("image", "mask"))
-        found = encoder.encode(torch.from_numpy(images), torch.from_numpy(masks))
-        maps["posteriors"][slots] = found.numpy().astype(np.float16)
-        maps["masks"][slots] = np.packbits(masks.reshape(GROUP, -1), axis=1)
-        maps["tokens"][slots] = encode_captions(tokenizer, [scene.caption for scene in scenes]).numpy()
+        maps["posteriors"][slots] = encoder.encode(chunk.images, chunk.masks).numpy().astype(np.float16)
+        maps["masks"][slots] = np.packbits(chunk.masks.numpy().reshape(GROUP, -1), axis=1)
+        maps["tokens"][slots] = chunk.tokens.numpy()
         maps["filled"][:] = min(made + GROUP, spec.slots), made + GROUP
         if made >= spec.slots:
             time.sleep((time.monotonic() - started) * (1.0 / renew_duty - 1.0))
+        made += GROUP
 
 
 class LatentCache:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from retouch.data import masks
-from retouch.data.compose import SceneComposer
+from retouch.data.compose import SceneComposer, Split
 from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.shard_index import ShardIndex
 from retouch.data.shard_order import ShardOrder
@@ -46,9 +46,16 @@ class SceneReader:
     """Composed scenes; the composer brings its own masks."""
 
     def __init__(
-        self, folder: Path, *, size: int, mixture: MixtureName = "full", seed: Sequence[int] = (0,)
+        self,
+        folder: Path,
+        *,
+        size: int,
+        mixture: MixtureName = "full",
+        seed: Sequence[int] = (0,),
+        split: Split = "train",
+        words: frozenset[str] | None = None,
     ) -> None:
-        self._composer = SceneComposer.open(folder, size=size, split="train", mixture=MIXTURES[mixture])
+        self._composer = SceneComposer.open(folder, size=size, split=split, mixture=MIXTURES[mixture], words=words)
         self._seed = tuple(seed)
 
     def read(self, number: int) -> MaskedPicture:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from diffusers import AutoencoderKL
 
 from retouch.data.shard_index import ShardIndex, open_index
+from retouch.errors import BadInput
 from retouch.train.config import DataConfig, PhaseConfig, TrainConfig
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
 from retouch.train.latents import LatentCache
@@ -111,6 +113,11 @@ class Sources:
                 if is_its_turn and data.folder not in self._indexes:
                     self._indexes[data.folder] = open_index(str(data.folder), workers=data.workers)
                 accelerator.wait_for_everyone()
+            # Shards that differ between machines would give rows twice, and others never.
+            if len(set(gather_object([self._indexes[data.folder].digest()]))) > 1:
+                raise BadInput(
+                    f"{data.folder} holds other shards on another machine", hint="copy or mount it anew"
+                )
             if accelerator.is_main_process:
                 _tell_broken(self._indexes[data.folder])
         return self._indexes[data.folder]
