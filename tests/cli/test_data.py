@@ -6,6 +6,8 @@ from tests.data_factories import make_data
 from typer.testing import CliRunner
 
 from retouch.cli.data import app
+from retouch.data.compose import SceneComposer
+from retouch.data.export import ExportOptions, export_shards
 
 runner = CliRunner()
 
@@ -42,9 +44,7 @@ def test_check_fails_where_nothing_can_be_read(tmp_path: Path):
 
 def test_check_and_index_name_a_shard_that_is_cut_short(folder: Path, tmp_path: Path):
     out = tmp_path / "shards"
-    runner.invoke(
-        app, ["export", str(folder), "--out", str(out), "--count", "6", "--per-shard", "3", "--size", "32"]
-    )
+    export_shards(SceneComposer.open(folder, size=32), out, ExportOptions(count=6, per_shard=3))
     whole = (out / "00001.tar").read_bytes()
     (out / "00001.tar").write_bytes(whole[: len(whole) // 2])
     checked = runner.invoke(app, ["check", str(out)])

@@ -42,12 +42,10 @@ if __name__ == "__main__":  # the workers import this again
     run.run_training(run.RunOptions(config=load_config(Path(sys.argv[1])), run_dir=Path(sys.argv[2]), cpu=True))
 """
 
-LAUNCH = [
-    *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"),
-    *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
-]
+# Not accelerate's launcher, which starts one process on a CPU, however many are asked for.
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
-STOP_ONE_OF_TWO = """
+RUN_IN_TWO = """
 import os, signal, sys
 from pathlib import Path
 import torch
@@ -58,12 +56,13 @@ from retouch.train import loop, run
 stepped = loop.Trainer._step
 def step_and_signal(self, state):
     values = stepped(self, state)
-    if self.position.step == 2 and self.accelerator.process_index == 1:
+    if self.position.step == 2 and self.accelerator.process_index == int(sys.argv[3]):
         os.kill(os.getpid(), signal.SIGTERM)  # one alone hears it
     return values
 loop.Trainer._step = step_and_signal
 trainer = run.run_training(run.RunOptions(load_config(Path(sys.argv[1])), Path(sys.argv[2]), cpu=True))
-print("rank", trainer.accelerator.process_index, "at", trainer.position.phase, trainer.position.step, flush=True)
+rank = trainer.accelerator.process_index
+Path(sys.argv[2] + f".rank{rank}").write_text(f"{trainer.position.phase} {trainer.position.step}")
 """
 
 
@@ -169,12 +168,11 @@ def test_a_signal_to_one_of_two_processes_stops_both_after_the_same_step(
         phase["steps"] = 50
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe))
-    command = [*LAUNCH, script(tmp_path, STOP_ONE_OF_TWO), file, tmp_path / "run"]
+    command = [*LAUNCH, script(tmp_path, RUN_IN_TWO), file, tmp_path / "run", "1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    said = sorted(line for line in done.stdout.splitlines() if line.startswith("rank"))
-    assert said == ["rank 0 at 0 2", "rank 1 at 0 2"]
+    assert [(tmp_path / f"run.rank{rank}").read_text() for rank in range(2)] == ["0 2", "0 2"]
     assert load_state(tmp_path / "run" / "checkpoint.pt")["step"] == 2
 
 
@@ -247,10 +245,11 @@ def test_two_processes_learn_what_one_learns_at_the_same_global_batch(
     file = tmp_path / "recipe.yaml"
     file.write_text(yaml.safe_dump(recipe))
     one = run_training(RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "one", cpu=True))
-    command = [*LAUNCH, "-m", "retouch.cli.train", "run", file, "--run-dir", tmp_path / "two", "--cpu"]
+    command = [*LAUNCH, script(tmp_path, RUN_IN_TWO), file, tmp_path / "two", "-1"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "two.rank1").exists()
     two = load_state(tmp_path / "two" / "checkpoint.pt")
     for name, weight in one.state()["model"].items():
         torch.testing.assert_close(weight, two["model"][name], rtol=1e-3, atol=1e-4)
