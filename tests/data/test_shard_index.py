@@ -2,7 +2,9 @@
 
 import json
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import IO
 
 import pytest
 from tests.data.hostile_tars import END, good, hostile_tars
@@ -11,8 +13,9 @@ from tests.data.test_shards import picture, sample, write_tar
 from retouch.data import shard_index
 from retouch.data.shard_index import FOLDER, open_index
 from retouch.data.shard_samples import ShardSamples
-from retouch.data.shards import BrokenSample, ShardReader
-from retouch.errors import BadInput
+from retouch.data.shards import BrokenSample, ShardReader, open_shard
+from retouch.data.tar import BrokenTar
+from retouch.errors import BadInput, StorageFailed
 
 
 @pytest.fixture
@@ -109,6 +112,32 @@ def test_shards_without_a_sample_and_addresses_are_bad_input(tmp_path: Path) -> 
         open_index(str(tmp_path))
     with pytest.raises(BadInput, match="mounted"):
         open_index("s3://bucket/0.tar")
+
+
+def test_what_may_be_the_fault_of_the_disk_is_tried_again(shards: Path, monkeypatch) -> None:
+    def flaky(shard: str) -> IO[bytes]:
+        if "1.tar" in shard:
+            raise BrokenTar("cannot be read")
+        return open_shard(shard)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_index, "open_shard", flaky)
+        assert list(open_index(str(shards)).counts) == [2, 0, 4]
+    assert list(open_index(str(shards)).counts) == [2, 3, 4]
+
+
+@pytest.mark.parametrize("samples", [-1, 10**12, "many", 2.5])
+def test_an_index_that_cannot_be_is_made_anew(shards: Path, samples: object) -> None:
+    whole = open_index(str(shards))
+    lines = [asdict(replace(entry, samples=samples)) for entry in whole.entries]
+    (shards / FOLDER / "index.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert open_index(str(shards)) == whole
+
+
+def test_an_index_that_cannot_be_written_says_where(shards: Path) -> None:
+    (shards / FOLDER).write_bytes(b"a file where the folder should be")
+    with pytest.raises(StorageFailed, match="cannot be written"):
+        open_index(str(shards))
 
 
 def test_a_folder_that_cannot_be_written_has_its_index_in_the_cache(shards: Path, monkeypatch) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from retouch.data.pixels import TRAINING_LIMITS
 from retouch.data.shards import PICTURES, TOO_LARGE, Tally, expand, grouped, open_shard
 from retouch.data.tar import BrokenTar, Member, TarStream
-from retouch.errors import BadInput
+from retouch.errors import BadInput, StorageFailed
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ FOLDER = ".retouch-index"
 KINDS = ("picture", "txt", "json", "mask.png")
 """What is kept of a sample: the place of its first picture, and of what belongs to it."""
 Places = NDArray[np.int64]
+_FLEETING = frozenset({"shard: cannot be opened", "shard: cannot be read"})
+"""What may be the disk's fault, and over the next time: not kept."""
 _FEW_SHARDS = 16
 """So many are indexed before a process could begin."""
 
@@ -46,10 +48,15 @@ class ShardEntry:
     samples: int = 0
     broken: dict[str, int] = field(default_factory=dict)
 
-    def fits(self, file: Path) -> bool:
-        """Say whether this was read from the file as it is now."""
-        found = file.stat()
+    def fits(self, found: os.stat_result) -> bool:
+        """Say whether this was read from the file as it was found now."""
         return (self.size_bytes, self.mtime_ns) == (found.st_size, found.st_mtime_ns)
+
+    @property
+    def is_sane(self) -> bool:
+        """Whether an index can say this; a folder may come with one that somebody else wrote."""
+        numbers = (self.size_bytes, self.mtime_ns, self.samples)
+        return all(type(number) is int for number in numbers) and 0 <= self.samples <= self.size_bytes // 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +94,24 @@ def open_index(pattern: str, *, workers: int = 1) -> ShardIndex:
 
     Raises:
         BadInput: there are no shards, or no sample in any, or they are not on a mounted disk.
+        StorageFailed: what was found cannot be kept.
     """
     if "://" in pattern:
         raise BadInput(f"{pattern} is not on a mounted disk", hint="mount the bucket, or copy the shards")
     files = tuple(Path(shard) for shard in expand(pattern))
     known = {folder: _load(_home(folder)) for folder in {file.parent for file in files}}
-    entries = [known[file.parent].get(file.name) for file in files]
-    stale = [
-        number
-        for number, (file, entry) in enumerate(zip(files, entries, strict=True))
-        if file.exists() and (entry is None or not entry.fits(file))
-    ]
+    entries: list[ShardEntry] = []
+    stale: list[int] = []
+    for number, file in enumerate(files):
+        entry = known[file.parent].get(file.name)
+        if not file.exists():
+            entry = ShardEntry(file.name, broken={"shard: cannot be opened": 1})
+        elif entry is None or not entry.fits(file.stat()):
+            stale.append(number)
+        entries.append(entry or ShardEntry(file.name))
     for number, entry in zip(stale, _index_all([files[number] for number in stale], workers), strict=True):
         entries[number] = entry
-    missing = {"shard: cannot be opened": 1}
-    index = ShardIndex(
-        files,
-        tuple(
-            entry if entry is not None and file.exists() else ShardEntry(file.name, broken=missing)
-            for file, entry in zip(files, entries, strict=True)
-        ),
-    )
+    index = ShardIndex(files, tuple(entries))
     if not index.counts.sum():
         reasons = sorted({reason for _, reason, _ in index.broken()})
         raise BadInput(f"{pattern} holds no sample that can be read", hint=", ".join(reasons))
@@ -161,16 +165,20 @@ def _index_all(files: list[Path], workers: int) -> Iterator[ShardEntry]:
 def _index_and_keep(file: Path) -> ShardEntry:
     before = file.stat()
     places, broken = index_shard(file)
-    home = _home(file.parent)
-    home.mkdir(parents=True, exist_ok=True)
-    partial = home / f"{file.name}.{os.getpid()}.part"
-    with partial.open("wb") as stream:
-        np.save(stream, places)
-    partial.replace(home / f"{file.name}.npy")
     entry = ShardEntry(file.name, before.st_size, before.st_mtime_ns, len(places), broken)
-    # One write of one line, appended: processes do not tear each other's.
-    with (home / "index.jsonl").open("ab", buffering=0) as lines:
-        lines.write(json.dumps(asdict(entry)).encode() + b"\n")
+    home = _home(file.parent)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        partial = home / f"{file.name}.{os.getpid()}.part"
+        with partial.open("wb") as stream:
+            np.save(stream, places)
+        partial.replace(home / f"{file.name}.npy")
+        if _FLEETING.isdisjoint(broken):
+            # One write of one line, appended: processes do not tear each other's.
+            with (home / "index.jsonl").open("ab", buffering=0) as lines:
+                lines.write(json.dumps(asdict(entry)).encode() + b"\n")
+    except OSError as error:
+        raise StorageFailed(f"the index of {file.name} cannot be written", hint=f"look at {home}") from error
     return entry
 
 
@@ -179,7 +187,7 @@ def _load(home: Path) -> dict[str, ShardEntry]:
     try:
         lines = (home / "index.jsonl").read_bytes().splitlines()
         arrays = {entry.name for entry in os.scandir(home)}
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     found = dict[str, ShardEntry]()
     for line in lines:
@@ -187,7 +195,7 @@ def _load(home: Path) -> dict[str, ShardEntry]:
             entry = ShardEntry(**json.loads(line))
         except (ValueError, TypeError):
             continue  # the last line of a killed run
-        if f"{entry.name}.npy" in arrays:
+        if f"{entry.name}.npy" in arrays and entry.is_sane:
             found[entry.name] = entry
     return found
 

@@ -41,7 +41,7 @@ class ShardSamples:
             return decode_sample(name, parts, TRAINING_LIMITS, Position(shard, sample + 1))
         except BrokenSample as error:
             raise BrokenSample(f"{name}: {error}") from error
-        except (OSError, ValueError) as error:  # a disk that fails, an index that is being written anew
+        except (OSError, ValueError, IndexError) as error:  # a disk that fails, an index of another shard
             raise BrokenSample(f"{name}: cannot be read") from error
 
     def _opened(self, shard: int) -> tuple[BinaryIO, Places]:
