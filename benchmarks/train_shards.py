@@ -81,7 +81,7 @@ def recipe(data: dict[str, Any], args: argparse.Namespace, unet: dict[str, Any] 
 
 def prepared(config: TrainConfig, folder: Path) -> tuple[Trainer, Run]:
     trainer, parts = start(RunOptions(config=config, run_dir=folder / "none", cpu=not torch.cuda.is_available()))
-    sources = Sources(config, parts.vae, parts.tokenizer, trainer.accelerator)
+    sources = Sources(config, parts, trainer.accelerator)
     return trainer, trainer._start_phase(sources.open(trainer))
 
 
@@ -129,7 +129,7 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if args.cached:
         began = time.perf_counter()
         spec = LatentSpec(
-            shards, POCKET / "vae", POCKET / "tokenizer", folder / "latents", slots=1000, size=SIZE, kind="shards"
+            shards, POCKET / "vae", POCKET / "tokenizer", folder / "latents", slots=args.slots, size=SIZE, kind="shards"
         )
         build_latents(spec, CLIPTokenizer.from_pretrained(POCKET / "tokenizer"))
         cache_s = time.perf_counter() - began
@@ -169,6 +169,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--precision", default="no", choices=["no", "bf16"])
+    parser.add_argument("--slots", type=int, default=1024, help="rows of the cache")
     parser.add_argument("--cached", action="store_true", help="read a latent cache of the shards")
     args = parser.parse_args()
     commands = {"flat": flat, "wait": wait, "compare": compare}

@@ -185,7 +185,7 @@ def run_training(options: RunOptions) -> Trainer:
         InvalidField: the run was begun with another seed or other data.
     """
     trainer, parts = start(options)
-    sources = Sources(options.config, parts.vae, parts.tokenizer, trainer.accelerator)
+    sources = Sources(options.config, parts, trainer.accelerator)
     if not options.accept_changes:
         check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
     stop = stop_when_asked(options.max_steps)

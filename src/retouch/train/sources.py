@@ -5,15 +5,14 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from diffusers import AutoencoderKL
 
 from retouch.data.shard_index import ShardIndex, open_index
 from retouch.errors import BadInput
-from retouch.train.config import DataConfig, PhaseConfig, TrainConfig
+from retouch.train.config import DataConfig, PhaseConfig, PoolConfig, TrainConfig
+from retouch.train.export import Parts
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Trainer
@@ -30,10 +29,9 @@ Described = dict[str, str | int | float]
 class Sources:
     """Opens the rows of phases; one for each process of a run, and asked by all of them at the same points."""
 
-    def __init__(self, config: TrainConfig, vae: AutoencoderKL, tokenizer: Any, accelerator: Accelerator) -> None:
+    def __init__(self, config: TrainConfig, parts: Parts, accelerator: Accelerator) -> None:
         self._config = config
-        self._vae = vae
-        self._tokenizer = tokenizer
+        self._parts = parts
         self._accelerator = accelerator
         self._indexes: dict[Path, ShardIndex] = {}
         self._pools: dict[str, LatentPool] = {}
@@ -44,14 +42,14 @@ class Sources:
         if phase.data.kind == "latents":
             return LatentCache(phase.data.folder)
         if phase.data.pool is not None:
-            return self._pool(trainer, slots=phase.data.pool.slots, ready=phase.data.pool.ready)
+            return self._pool(trainer, phase.data.pool)
         return PictureStream(
             FeedSpec(
                 self._reader(phase, (self._config.seed, trainer.position.phase)),
-                self._tokenizer,
+                self._parts.tokenizer,
                 workers=phase.data.workers,
             ),
-            self._vae,
+            self._parts.vae,
             share=trainer.share,
             size=phase.data.size,
             device=trainer.accelerator.device,
@@ -69,24 +67,23 @@ class Sources:
         found["data.folder"] = str(data.folder.resolve())
         return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})
 
-    def _pool(self, trainer: Trainer, *, slots: int, ready: int) -> LatentPool:
+    def _pool(self, trainer: Trainer, settings: PoolConfig) -> LatentPool:
         # Phases that read the same share one pool: its readers are at work, and it is full.
         phase, position = trainer.phase, trainer.position
         key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
         if key not in self._pools:
             self._pools.clear()
-            assert phase.data.pool is not None
             # What a run that was interrupted has read before is not what it begins with.
             reader = self._reader(phase, (self._config.seed, position.phase, position.step))
-            feed = FeedSpec(reader, self._tokenizer, workers=phase.data.pool.workers)
+            feed = FeedSpec(reader, self._parts.tokenizer, workers=settings.workers)
             numbers = each_its_own(rank=trainer.share.rank, world=trainer.share.world)
             device = trainer.accelerator.device
             self._pools[key] = LatentPool(
                 Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda")),
-                self._vae,
+                self._parts.vae,
                 size=phase.data.size,
-                slots=slots,
-                ready=ready,
+                slots=settings.slots,
+                ready=settings.ready,
                 device=device,
             )
         return self._pools[key]
