@@ -113,11 +113,6 @@ def random_box(width: int, height: int, rng: np.random.Generator) -> tuple[int, 
     return left, top, left + side, top + side
 
 
-def random_square(image: Image.Image, size: int, rng: np.random.Generator) -> Image.Image:
-    """The square of `random_box`, scaled to `size`."""
-    return image.resize((size, size), Image.Resampling.LANCZOS, box=random_box(*image.size, rng))
-
-
 def _scaled(
     image: Image.Image, box: tuple[int, int, int, int], size: int, how: Image.Resampling
 ) -> NDArray[np.uint8]:
