@@ -128,9 +128,8 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     cache_s = 0.0
     if args.cached:
         began = time.perf_counter()
-        spec = LatentSpec(
-            shards, POCKET / "vae", POCKET / "tokenizer", folder / "latents", slots=args.slots, size=SIZE, kind="shards"
-        )
+        parts = POCKET / "vae", POCKET / "tokenizer"
+        spec = LatentSpec(shards, *parts, folder / "latents", slots=args.slots, size=SIZE, kind="shards")
         build_latents(spec, CLIPTokenizer.from_pretrained(POCKET / "tokenizer"))
         cache_s = time.perf_counter() - began
         data = {"kind": "latents", "folder": str(folder / "latents"), "size": SIZE}
