@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 from tests.train.half import HalfOnCpu
-from torch.utils._python_dispatch import TorchDispatchMode
+from tests.train.reads import Reads
 
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
@@ -31,6 +31,7 @@ from retouch.train import run
 
 if sys.argv[3] == "fp16":
     from tests.train.half import HalfOnCpu
+from tests.train.reads import Reads
     run.Accelerator = HalfOnCpu
 saved = run.RunKeeper.on_save
 def save_and_die(self, trainer):
@@ -159,33 +160,28 @@ def script(folder: Path, text: str) -> Path:
     return path
 
 
+def run_in_two(recipe: dict[str, Any], folder: Path, *, stop_from: int) -> None:
+    """Run in two processes to the folder `run`; one of them gets a signal after two steps, or none (-1)."""
+    for phase in recipe["phases"]:
+        phase["micro_batch"] = 2
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(recipe))
+    command = [*LAUNCH, script(folder, RUN_IN_TWO), file, folder / "run", str(stop_from)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (folder / "run.rank1").exists()
+
+
 @pytest.mark.slow
 def test_a_signal_to_one_of_two_processes_stops_both_after_the_same_step(
     recipe: dict[str, Any], tmp_path: Path
 ) -> None:
     for phase in recipe["phases"]:
-        phase["micro_batch"] = 2
         phase["steps"] = 50
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe))
-    command = [*LAUNCH, script(tmp_path, RUN_IN_TWO), file, tmp_path / "run", "1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
+    run_in_two(recipe, tmp_path, stop_from=1)
     assert [(tmp_path / f"run.rank{rank}").read_text() for rank in range(2)] == ["0 2", "0 2"]
     assert load_state(tmp_path / "run" / "checkpoint.pt")["step"] == 2
-
-
-class Reads(TorchDispatchMode):
-    """Notes where a tensor's value is read into Python, which would wait for an accelerator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 def test_no_micro_batch_reads_a_value_from_the_device(
@@ -240,17 +236,9 @@ def test_resumed_trainer_restores_the_moments_of_the_optimiser(config: TrainConf
 def test_two_processes_learn_what_one_learns_at_the_same_global_batch(
     recipe: dict[str, Any], tmp_path: Path
 ) -> None:
-    for phase in recipe["phases"]:
-        phase["micro_batch"] = 2
-    file = tmp_path / "recipe.yaml"
-    file.write_text(yaml.safe_dump(recipe))
+    run_in_two(recipe, tmp_path, stop_from=-1)
     one = run_training(RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "one", cpu=True))
-    command = [*LAUNCH, script(tmp_path, RUN_IN_TWO), file, tmp_path / "two", "-1"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert (tmp_path / "two.rank1").exists()
-    two = load_state(tmp_path / "two" / "checkpoint.pt")
+    two = load_state(tmp_path / "run" / "checkpoint.pt")
     for name, weight in one.state()["model"].items():
         torch.testing.assert_close(weight, two["model"][name], rtol=1e-3, atol=1e-4)
 

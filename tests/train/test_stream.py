@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from torch.utils._python_dispatch import TorchDispatchMode
+from tests.train.reads import Reads
 from transformers import CLIPTokenizer
 
 from retouch.train.feed import FeedSpec
@@ -131,18 +131,6 @@ def test_notes_count_what_was_passed_over_and_warnings_name_it(
     assert notes["data_wait_s"] > 0
     assert "x.tar, sample 1" in caplog.text
     assert source.take_notes() == {"data_wait_s": 0.0, "passed_over": 0.0}
-
-
-class Reads(TorchDispatchMode):
-    """Notes where a tensor's value is read into Python, which would wait for an accelerator."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.seen += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
 
 
 def test_no_value_is_read_from_a_batch(vae: AutoencoderKL, tokenizer: Any) -> None:
