@@ -33,10 +33,6 @@ class ShardOrder:
         self._epoch = lru_cache(maxsize=2)(self._shuffle_shards)
         self._mixed = lru_cache(maxsize=2)(self._mix_window)
 
-    def __len__(self) -> int:
-        """Return the samples of an epoch."""
-        return self._total
-
     def locate(self, number: int, turn: int = 0) -> tuple[int, int]:
         """Return (shard, sample) of a number.
 
