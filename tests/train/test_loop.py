@@ -31,7 +31,6 @@ from retouch.train import run
 
 if sys.argv[3] == "fp16":
     from tests.train.half import HalfOnCpu
-from tests.train.reads import Reads
     run.Accelerator = HalfOnCpu
 saved = run.RunKeeper.on_save
 def save_and_die(self, trainer):
