@@ -19,7 +19,6 @@ from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
 from retouch.train.ema import Ema, trained_parameters
 from retouch.train.moments import restore_moments
-from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import Recipe, RowSource
 from retouch.train.reading import fit_reading
 from retouch.train.rows import Place
@@ -79,7 +78,7 @@ class Trainer:
         self.accelerator = accelerator
         self.position = Position()
         self.empty_tokens = empty_tokens.to(accelerator.device)
-        self._noise = NoiseSchedule.scaled_linear().to(accelerator.device)
+        self._noise = denoiser.noise.to(accelerator.device)
         self._resumed_optimiser: dict[str, Any] | None = None
         self._prepare_input()
         denoiser.to(accelerator.device)  # before the averages, which live where the weights do
@@ -121,7 +120,7 @@ class Trainer:
         recipe = Recipe(
             self.phase,
             self._noise,
-            self.config.model.prediction_type,
+            self.denoiser.predicts,
             self.empty_tokens,
             is_widened=self.denoiser.unet.config.in_channels == INPAINT_CHANNELS,
         )
