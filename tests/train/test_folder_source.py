@@ -13,7 +13,15 @@ from tests.train.photographs import photograph, write_photographs
 from retouch.errors import BadInput, InvalidField, MaskEmpty
 from retouch.models.components import Components
 from retouch.train.config import DataConfig, ModelConfig, PhaseConfig
-from retouch.train.folder_source import FEW, FolderLatents, cut_spec, first_cuts, open_folder, split_folder
+from retouch.train.folder_source import (
+    FEW,
+    FolderLatents,
+    caption_words,
+    cut_spec,
+    first_cuts,
+    open_folder,
+    split_folder,
+)
 from retouch.train.origin import load_origin
 from retouch.train.phase import ShapedSource
 from retouch.train.rows import Place
@@ -83,6 +91,11 @@ def test_pictures_without_captions_take_the_default_or_are_named(tmp_path: Path)
     with pytest.raises(BadInput, match=r"00\.jpg"):
         split_folder(data_of(folder))
     assert {item.caption for item in split_folder(data_of(folder, caption="a hat")).train} == {"a hat"}
+
+
+def test_the_words_of_the_captions_are_known_to_what_is_exported(tmp_path: Path) -> None:
+    phase = phase_of(write_photographs(tmp_path, 2, caption="My Zebra, again"))
+    assert caption_words([phase]) == {"my", "zebra", "again"}
 
 
 def test_size_is_that_of_the_checkpoint_unless_one_is_given(tmp_path: Path, parts: Components) -> None:

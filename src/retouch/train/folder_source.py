@@ -20,7 +20,7 @@ from retouch.train.encoded import Encoded, PictureEncoder, rows_of, unpack_bits
 from retouch.train.latents import LatentBatch
 from retouch.train.photographs import Cuts, CutSpec, cut_photograph, read_photograph
 from retouch.train.rows import Place
-from retouch.train.text import encode_captions
+from retouch.train.text import encode_captions, split_words
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,14 @@ def split_folder(data: DataConfig) -> Split:
 
 def _name(item: FolderItem, folder: Path) -> str:
     return item.image.resolve().relative_to(folder.resolve()).as_posix()
+
+
+def caption_words(phases: Sequence[PhaseConfig]) -> frozenset[str]:
+    """The words of the captions that folders bring, lower case."""
+    captions = [
+        item.caption for phase in phases if phase.data.kind == "folder" for item in split_folder(phase.data).train
+    ]
+    return frozenset(word for words in split_words(captions) for word in words if word.isalpha())
 
 
 def cut_spec(data: DataConfig, parts: Components) -> CutSpec:

@@ -91,9 +91,8 @@ class Recipe:
         hole = torch.ones_like(noisy[:, :1])
         channels = [noisy]
         if self.phase.task == "inpaint":
-            hole = latent_mask(batch.mask, (latents.shape[-2], latents.shape[-1]), rule=self.phase.latent_mask).to(
-                device
-            )
+            cells = latents.shape[-2], latents.shape[-1]
+            hole = latent_mask(batch.mask, cells, rule=self.phase.latent_mask).to(device)
             channels = [noisy, hole, batch.masked_image_latents.to(device)]
         elif self.is_widened:
             # Where the new channels are 0 their weights have no gradient: they stay 0 until they are used.

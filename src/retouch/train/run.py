@@ -4,7 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -18,7 +18,7 @@ from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
 from retouch.train.export import write_folder
 from retouch.train.feed import FeedSpec, read_ahead
-from retouch.train.folder_source import open_folder, split_folder
+from retouch.train.folder_source import caption_words, open_folder, split_folder
 from retouch.train.held_out import HeldOut
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Hooks, Scalar, Trainer
@@ -169,6 +169,9 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
     accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=options.cpu)
     torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
     parts = load_origin(config.model, config.export)
+    if parts.notes.vocabulary is not None:
+        words = parts.notes.vocabulary | caption_words(config.phases)
+        parts = replace(parts, notes=replace(parts.notes, vocabulary=words))
     denoiser = build_denoiser(config.model, parts)
     trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(parts.tokenizer), accelerator=accelerator)
     checkpoint = options.run_dir / "checkpoint.pt"
