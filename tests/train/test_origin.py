@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionInpaintPipeline
+from safetensors.torch import load_file
 from tests.factories import make_checkpoint
 from tests.train.conftest import CAPTIONS
 
-from retouch.errors import InvalidField, ModelError, ModelNotFound, ModelUnsupported
+from retouch.errors import InvalidField, ModelError, ModelNotFound, ModelUnsafe, ModelUnsupported
 from retouch.models.bundle import Recommended
 from retouch.models.components import Notes, read_notes, write_notes
 from retouch.models.load import load_model
 from retouch.models.options import LoadOptions
 from retouch.train.config import ExportConfig, ModelConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser
+from retouch.train.ema import trained_parameters
 from retouch.train.export import write_folder
 from retouch.train.origin import load_origin
 from retouch.train.run import RunOptions, start
@@ -122,6 +124,24 @@ def test_what_cannot_be_trained_is_an_error(tmp_path: Path) -> None:
         load_origin(ModelConfig(pretrained=str(wide)))
     with pytest.raises(ModelUnsupported, match=AutoencoderTiny.__name__):
         load_origin(ModelConfig(pretrained=str(make_checkpoint(tmp_path / "tiny", vae="tiny"))))
+
+
+def test_a_text_encoder_that_is_trained_takes_gradients(released: Path) -> None:
+    model = ModelConfig(pretrained=str(released), train_text_encoder=True)
+    assert any(
+        name.startswith("text_encoder.") for name in trained_parameters(build_denoiser(model, load_origin(model)))
+    )
+
+
+def test_pickled_weights_are_read_where_that_is_allowed(released: Path) -> None:
+    home = released / "unet"
+    weights = load_file(home / "diffusion_pytorch_model.safetensors")
+    torch.save(weights, home / "diffusion_pytorch_model.bin")
+    (home / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(ModelUnsafe):
+        load_origin(ModelConfig(pretrained=str(released)))
+    origin = load_origin(ModelConfig(pretrained=str(released), allow_pickle=True))
+    assert torch.equal(origin.unet.conv_in.weight, weights["conv_in.weight"])
 
 
 def test_another_vae_takes_the_place_of_the_checkpoints_own(released: Path, tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ class ModelConfig(Section):
     """
 
     pretrained: str | None = None
+    allow_pickle: bool = False
+    """Also read `.ckpt` and `.bin` files of `pretrained`, weights only."""
     unet: dict[str, Any] | None = None
     text: TextConfig = TextConfig()
     vae: str | None = None

@@ -90,6 +90,7 @@ def build_denoiser(config: ModelConfig, origin: Components) -> Denoiser:
         InvalidField: its scheduler is none for Stable Diffusion.
     """
     unet: UNet2DConditionModel = origin.unet.requires_grad_(True)
+    origin.text_encoder.requires_grad_(True)
     unet.float().to(memory_format=torch.channels_last)
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()

@@ -45,9 +45,10 @@ class HeldOut:
         return first_cuts(split_folder(phase.data).held_out[:MOST_DRAWN], phase.data, self._parts)
 
     def _source(self, phase: PhaseConfig) -> RowSource | None:
-        if phase.name not in self._opened:
-            self._opened[phase.name] = self._open(phase)
-        return self._opened[phase.name]
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in self._opened:
+            self._opened[key] = self._open(phase)
+        return self._opened[key]
 
     def _open(self, phase: PhaseConfig) -> RowSource | None:
         if phase.data.validation is not None:

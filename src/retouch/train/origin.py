@@ -53,7 +53,8 @@ def predicted(origin: Components) -> Prediction:
 
 
 def _released(model: ModelConfig) -> Components:
-    options = LoadOptions(vae=None if model.vae is None else Path(model.vae))
+    vae = None if model.vae is None else Path(model.vae)
+    options = LoadOptions(vae=vae, allow_pickle=model.allow_pickle)
     origin = load_components(model.pretrained, options)
     stated = predicted(origin)
     if model.prediction_type not in (None, stated):
