@@ -130,6 +130,14 @@ def test_a_row_without_a_caption_takes_the_default(tmp_path: Path):
     assert [item.caption for item in read_folder(tmp_path, caption="a photo")] == ["a photo"]
 
 
+def test_what_systems_hide_in_folders_is_no_picture(tmp_path: Path):
+    save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("a cat")
+    save(tmp_path / ".thumbnails/a.png")
+    (tmp_path / "._a.png").write_bytes(b"nonsense")
+    assert [item.image.name for item in read_folder(tmp_path)] == ["a.png"]
+
+
 def test_pictures_as_phones_keep_them_are_named_not_passed_over(tmp_path: Path):
     save(tmp_path / "a.png")
     (tmp_path / "IMG_1.HEIC").write_bytes(b"ftypheic")

@@ -1,9 +1,12 @@
 """Drawn photographs for tests: each its own colours and shape, in several sizes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from retouch.train.config import DataConfig, PhaseConfig
 
 SIZES = ((80, 80), (120, 80), (80, 120), (90, 88))
 
@@ -28,3 +31,23 @@ def write_photographs(folder: Path, count: int = 6, caption: str | None = "a red
         if caption is not None:
             (folder / f"{number:02d}.txt").write_text(caption, encoding="utf-8")
     return folder
+
+
+def data_of(folder: Path, **pictures: Any) -> DataConfig:
+    """A folder's configuration, of two crops with two masks."""
+    tree = {"kind": "folder", "folder": folder, "pictures": {"crops": 2, "masks": 2} | pictures}
+    return DataConfig.model_validate(tree)
+
+
+def phase_of(folder: Path, *, full_mask_rate: float = 0.25, **pictures: Any) -> PhaseConfig:
+    """A phase of one step over a folder."""
+    return PhaseConfig(
+        name="one",
+        task="inpaint",
+        data=data_of(folder, **pictures),
+        steps=1,
+        global_batch=2,
+        micro_batch=2,
+        learning_rate=1e-3,
+        full_mask_rate=full_mask_rate,
+    )

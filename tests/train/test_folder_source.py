@@ -2,29 +2,21 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 from tests.factories import make_checkpoint
-from tests.train.photographs import photograph, write_photographs
+from tests.train.photographs import data_of, phase_of, photograph, write_photographs
 
 from retouch.errors import BadInput, InvalidField, MaskEmpty
 from retouch.models.components import Components
 from retouch.train.config import DataConfig, ModelConfig, PhaseConfig
-from retouch.train.folder_source import (
-    FEW,
-    FolderLatents,
-    caption_words,
-    cut_spec,
-    first_cuts,
-    open_folder,
-    split_folder,
-)
+from retouch.train.folder_source import FolderLatents, cut_spec, first_cuts, open_folder
 from retouch.train.origin import load_origin
 from retouch.train.phase import ShapedSource
 from retouch.train.rows import Place
+from retouch.train.split import split_folder
 
 CPU = torch.device("cpu")
 
@@ -35,67 +27,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Components:
     return load_origin(ModelConfig(pretrained=str(folder)))
 
 
-def data_of(folder: Path, **pictures: Any) -> DataConfig:
-    tree = {"kind": "folder", "folder": folder, "pictures": {"crops": 2, "masks": 2} | pictures}
-    return DataConfig.model_validate(tree)
-
-
-def phase_of(folder: Path, *, full_mask_rate: float = 0.25, **pictures: Any) -> PhaseConfig:
-    return PhaseConfig(
-        name="one",
-        task="inpaint",
-        data=data_of(folder, **pictures),
-        steps=1,
-        global_batch=2,
-        micro_batch=2,
-        learning_rate=1e-3,
-        full_mask_rate=full_mask_rate,
-    )
-
-
 def open_all(phase: PhaseConfig, parts: Components) -> FolderLatents:
     return open_folder(split_folder(phase.data).train, phase, parts, CPU)
 
 
 def shapes_of(source: FolderLatents) -> set[tuple[int, int]]:
     return {source.shape_at(Place(0, 0, step, 0)) for step in range(200)}
-
-
-def test_a_share_is_held_out_always_the_same_and_at_least_one(tmp_path: Path) -> None:
-    folder = write_photographs(tmp_path, 10)
-    split = split_folder(data_of(folder, held_out=0.3))
-    assert (len(split.train), len(split.held_out)) == (7, 3)
-    assert split == split_folder(data_of(folder, held_out=0.3))
-    assert len(split_folder(data_of(folder, held_out=0.01)).held_out) == 1
-    assert split_folder(data_of(folder, held_out=0.0)).held_out == []
-
-
-def test_of_very_few_pictures_none_is_held_out(tmp_path: Path) -> None:
-    folder = write_photographs(tmp_path, FEW - 1)
-    assert split_folder(data_of(folder, held_out=0.5)).held_out == []
-
-
-def test_a_list_holds_out_what_it_names(tmp_path: Path) -> None:
-    write_photographs(tmp_path / "sub", 2)
-    folder = write_photographs(tmp_path, 3)
-    split = split_folder(data_of(folder, held_out=["02.jpg", "sub/00.jpg"]))
-    assert {item.image.relative_to(folder).as_posix() for item in split.held_out} == {"02.jpg", "sub/00.jpg"}
-    with pytest.raises(InvalidField, match=r"nowhere\.jpg"):
-        split_folder(data_of(folder, held_out=["nowhere.jpg"]))
-    with pytest.raises(InvalidField, match="train on"):
-        split_folder(data_of(folder, held_out=["00.jpg", "01.jpg", "02.jpg"]))
-
-
-def test_pictures_without_captions_take_the_default_or_are_named(tmp_path: Path) -> None:
-    folder = write_photographs(tmp_path, 2, caption=None)
-    with pytest.raises(BadInput, match=r"00\.jpg"):
-        split_folder(data_of(folder))
-    assert {item.caption for item in split_folder(data_of(folder, caption="a hat")).train} == {"a hat"}
-
-
-def test_the_words_of_the_captions_are_known_to_what_is_exported(tmp_path: Path) -> None:
-    phase = phase_of(write_photographs(tmp_path, 2, caption="My Zebra, again"))
-    assert caption_words([phase]) == {"my", "zebra", "again"}
 
 
 def test_size_is_that_of_the_checkpoint_unless_one_is_given(tmp_path: Path, parts: Components) -> None:

@@ -50,6 +50,22 @@ def test_a_mask_of_ones_own_is_seen_in_every_crop(tmp_path: Path) -> None:
     assert cuts.masks[0].mean() < 0.1
 
 
+def test_crops_that_cannot_show_the_mask_are_left_out(tmp_path: Path) -> None:
+    spec = CutSpec(((8, 16),), crops=30, masks=1)
+    for width, some in ((8, True), (1, False)):
+        mask = Image.new("L", (400, 20), 0)
+        mask.paste(255, (0, 0, width, 20))
+        found = read(tmp_path, photograph(2, (400, 20)), mask)
+        if some:
+            cuts = cut_photograph(found, spec)
+            assert 0 < len(cuts.images) < 30
+            assert len(cuts.images) == len(cuts.masks)
+            assert cuts.masks.any(axis=(2, 3)).all()
+        else:
+            with pytest.raises(MaskEmpty, match="crop"):
+                cut_photograph(found, CutSpec(((8, 16),), crops=1, masks=1))
+
+
 def test_orientation_of_a_phone_turns_picture_and_mask_alike(tmp_path: Path) -> None:
     picture, mask = photograph(3, (120, 80)), Image.new("L", (120, 80), 0)
     mask.paste(255, (0, 0, 60, 40))

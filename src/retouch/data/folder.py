@@ -66,6 +66,8 @@ def read_folder(folder: Path, *, caption: str | None = None) -> list[FolderItem]
 def _from_texts(folder: Path, default: str | None) -> Iterator[FolderItem]:
     root = folder.resolve()
     for image in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in image.relative_to(folder).parts):
+            continue  # what systems leave behind, such as ._1.jpg
         if image.suffix.lower() in UNREADABLE_SUFFIXES:
             raise BadInput(f"{image.name} is of a kind that cannot be read", hint="save it as JPEG or PNG")
         if image.suffix.lower() not in PICTURE_SUFFIXES or image.name.endswith(".mask.png"):

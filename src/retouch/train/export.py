@@ -11,6 +11,7 @@ from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 from retouch.models.components import Components, write_notes
+from retouch.models.folder import quiet_loading
 from retouch.models.schedulers import own_scheduler
 from retouch.train.text import save_vocabulary
 
@@ -43,7 +44,8 @@ def write_folder(parts: Components, folder: Path) -> None:
         text_encoder=_half(parts.text_encoder),
         vae=_half(parts.vae),
     )
-    build_pipeline(half).save_pretrained(folder, safe_serialization=True)
+    with quiet_loading():
+        build_pipeline(half).save_pretrained(folder, safe_serialization=True)
     scheduler = folder / "scheduler" / "scheduler_config.json"
     scheduler.write_text(json.dumps(dict(parts.scheduler_config), indent=2) + "\n", encoding="utf-8")
     for config in folder.glob("*/config.json"):
@@ -100,4 +102,5 @@ def _half(module: Any) -> Any:
         else type(module).from_config(module.config)
     )
     copied.load_state_dict(module.state_dict())
-    return copied.to(torch.float16)
+    # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
+    return torch.nn.Module.to(copied, torch.float16)

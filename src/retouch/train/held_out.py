@@ -4,13 +4,15 @@ import logging
 
 import torch
 
+from retouch.errors import BadInput
 from retouch.models.components import Components
 from retouch.train.config import PhaseConfig
-from retouch.train.folder_source import first_cuts, open_folder, split_folder
+from retouch.train.folder_source import first_cuts, open_folder
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Trainer
 from retouch.train.phase import RowSource
 from retouch.train.photographs import Cuts
+from retouch.train.split import split_folder
 from retouch.train.validation import validation_losses
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,11 @@ class HeldOut:
         """Held-out pictures of a folder, each with a mask and its caption."""
         if phase.data.kind != "folder":
             return []
-        return first_cuts(split_folder(phase.data).held_out[:MOST_DRAWN], phase.data, self._parts)
+        try:
+            return first_cuts(split_folder(phase.data).held_out[:MOST_DRAWN], phase.data, self._parts)
+        except BadInput as error:  # a picture that was changed meanwhile ends no run
+            logger.warning("no held-out picture is drawn: %s", error)
+            return []
 
     def _source(self, phase: PhaseConfig) -> RowSource | None:
         key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
@@ -59,4 +65,8 @@ class HeldOut:
         if not items:
             logger.warning("no picture of %s is held out: no loss is measured", phase.data.folder)
             return None
-        return open_folder(items, phase, self._parts, self._device)
+        try:
+            return open_folder(items, phase, self._parts, self._device)
+        except BadInput as error:
+            logger.warning("no loss is measured on what is held out: %s", error)
+            return None

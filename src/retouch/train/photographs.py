@@ -11,7 +11,7 @@ from retouch.data.folder import FolderItem
 from retouch.data.pixels import TRAINING_LIMITS, mask_pixels, rgb_pixels
 from retouch.errors import ImageError, MaskEmpty, MaskSizeError
 from retouch.imaging.sources import read_bytes
-from retouch.train.crops import Shape, cut_mask, cut_picture, largest_box, nearest_shape, random_box
+from retouch.train.crops import Box, Shape, cut_mask, cut_picture, largest_box, nearest_shape, random_box
 
 HOLE_TRIES = 20
 
@@ -84,27 +84,29 @@ def cut_photograph(photograph: Photograph, spec: CutSpec) -> Cuts:
     for number in range(spec.crops):
         box = largest_box(size, shape) if number == 0 else random_box(rng, size, shape)
         if own is None:
-            holes.append([masks.anywhere(rng, shape) for _ in range(spec.masks)])
+            hole = np.stack([masks.anywhere(rng, shape) for _ in range(spec.masks)])
         else:
-            for _ in range(HOLE_TRIES):
-                if _shows(own, box):
-                    break
-                box = random_box(rng, size, shape)
-            else:
-                box = largest_box(size, shape)
-            if not _shows(own, box):
-                continue  # a mask at the very edge of a long picture
-            holes.append([cut_mask(own, box, shape)])
-        images.append(cut_picture(pixels, box, shape))
+            box, hole = _around_mask(rng, own, box, shape)
+        if hole.any():  # not so where the mask lies at the very edge of a long picture
+            images.append(cut_picture(pixels, box, shape))
+            holes.append(hole)
     if not images:
         raise MaskEmpty(f"no crop of {photograph.name} shows its mask", hint="cut the picture by hand")
-    return Cuts(np.stack(images), np.array(holes))
+    return Cuts(np.stack(images), np.stack(holes))
 
 
-def _shows(mask: NDArray[np.bool_], box: tuple[float, float, float, float]) -> bool:
-    """Whether a crop shows a pixel of the mask whole, so that something is left of it."""
-    left, top, right, bottom = (round(side) for side in box)
-    return bool(mask[top:bottom, left:right].any())
+def _around_mask(
+    rng: np.random.Generator, mask: NDArray[np.bool_], box: Box, shape: Shape
+) -> tuple[Box, NDArray[np.bool_]]:
+    """A box that shows something of a mask, or else the largest; and what it shows, (1, H, W)."""
+    size = mask.shape[0], mask.shape[1]
+    for _ in range(HOLE_TRIES):
+        hole = cut_mask(mask, box, shape)
+        if hole.any():
+            return box, hole[None]
+        box = random_box(rng, size, shape)
+    box = largest_box(size, shape)
+    return box, cut_mask(mask, box, shape)[None]
 
 
 def _own_mask(photograph: Photograph, size: Shape) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
 from retouch.train.export import write_folder
 from retouch.train.feed import FeedSpec, read_ahead
-from retouch.train.folder_source import caption_words, open_folder, split_folder
+from retouch.train.folder_source import open_folder
 from retouch.train.held_out import HeldOut
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Hooks, Scalar, Trainer
@@ -28,6 +28,7 @@ from retouch.train.pictures import EncodedPictures, PictureReader, SceneReader, 
 from retouch.train.pool import Incoming, LatentPool
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_fills, draw_samples, held_out_places, make_grid
+from retouch.train.split import caption_words, split_folder
 from retouch.train.storage import publish_folder
 
 logger = logging.getLogger(__name__)
