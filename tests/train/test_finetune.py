@@ -66,6 +66,20 @@ def test_a_run_on_a_folder_validates_draws_exports_and_resumes_exactly(tmp_path:
     assert load_model(tmp_path / "latest", LoadOptions(device="cpu")).prediction_type == "epsilon"
 
 
+@pytest.mark.parametrize("lora", [None, {"rank": 2}])
+def test_a_four_channel_v_prediction_checkpoint_becomes_an_inpainting_one(
+    tmp_path: Path, lora: dict[str, Any] | None
+) -> None:
+    base = make_checkpoint(tmp_path / "base", in_channels=4, prediction_type="v_prediction", scheduler="Euler")
+    folder = write_photographs(tmp_path / "photographs", 3)
+    settings = overrides(base, folder, tmp_path, phases__0__steps=2, log__report_every_steps=1)
+    run_training(RunOptions(load_config(CONFIG, settings | {"model.lora": lora}), tmp_path / "run", cpu=True))
+    bundle = load_model(tmp_path / "latest", LoadOptions(device="cpu"))
+    assert (bundle.kind, bundle.prediction_type) == ("concat", "v_prediction")
+    assert bundle.scheduler_class == "EulerDiscreteScheduler"
+    assert bundle.unet.conv_in.weight[:, 4:].abs().max() > 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["lora", "full"])
 @pytest.mark.parametrize("base", ["pocket", "epsilon"])
@@ -73,7 +87,7 @@ def test_the_loss_falls_and_the_export_paints_here_and_in_diffusers(base: str, w
     kind = "v_prediction" if base == "pocket" else "epsilon"
     origin = base if base == "pocket" else make_checkpoint(tmp_path / "base", scheduler="PNDM")
     folder = write_photographs(tmp_path / "photographs", 10)
-    settings = overrides(origin, folder, tmp_path, phases__0__steps=60, log__samples_every_s=1e9)
+    settings = overrides(origin, folder, tmp_path, phases__0__steps=30, log__samples_every_s=1e9)
     settings |= FULL if way == "full" else {}
     if base == "epsilon":
         settings["phases.0.learning_rate"] = 3e-3

@@ -1,6 +1,8 @@
 """Rows from a folder of people's own pictures."""
 
 import logging
+import struct
+import zlib
 from pathlib import Path
 
 import pytest
@@ -74,16 +76,25 @@ def test_masks_of_ones_own_are_used_and_full_ones_come_at_their_rate(tmp_path: P
     assert not torch.equal(hidden[0], batch.masked_image_latents[~is_full][0])
 
 
+def claiming(width: int, height: int) -> bytes:
+    """The beginning of a PNG file of so many pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
 def test_broken_pictures_are_left_out_and_named(
     tmp_path: Path, parts: Components, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_photographs(tmp_path, 3)
     (folder / "01.jpg").write_bytes((folder / "01.jpg").read_bytes()[:200])
+    (folder / "bomb.png").write_bytes(claiming(100_000, 100_000))
+    (folder / "bomb.txt").write_text("a bomb")
     with caplog.at_level(logging.WARNING):
         source = open_all(phase_of(folder, held_out=0.0), parts)
     assert len(source) == 2 * 2 * 2
-    assert "1 of 3" in caplog.text
+    assert "2 of 4" in caplog.text
     assert "01.jpg" in caplog.text
+    assert "bomb.png" in caplog.text
     for name in ("00.jpg", "02.jpg"):
         (folder / name).write_bytes(b"")
     with pytest.raises(BadInput, match="no picture"):
