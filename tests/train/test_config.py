@@ -57,6 +57,20 @@ def test_override_replaces_a_value_of_the_file(recipe: dict[str, Any], tmp_path:
     assert config.ema.decay == 0.5
 
 
+def test_pictures_are_held_out_by_share_or_by_name() -> None:
+    file, key = CONFIGS / "finetune-photographs.yaml", "phases.0.data.pictures.held_out"
+    assert load_config(file).phases[0].data.pictures.held_out == 0.1
+    assert load_config(file, {key: ["07.jpg"]}).phases[0].data.pictures.held_out == ("07.jpg",)
+    with pytest.raises(InvalidField, match="held_out"):
+        load_config(file, {key: 1.5})
+
+
+def test_a_folder_has_the_size_of_its_checkpoint_unless_the_file_names_one() -> None:
+    file = CONFIGS / "finetune-photographs.yaml"
+    assert load_config(file).phases[0].data.given_size is None
+    assert load_config(file, {"phases.0.data.size": 512}).phases[0].data.given_size == 512
+
+
 @pytest.mark.parametrize("key", ["phases.7.steps", "phases.x.steps", "name.first.second"])
 def test_override_that_leads_nowhere_is_an_error(recipe: dict[str, Any], tmp_path: Path, key: str) -> None:
     with pytest.raises(InvalidField):

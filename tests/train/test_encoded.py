@@ -11,7 +11,7 @@ from tests.train.photographs import write_photographs
 
 from retouch.data.folder import FolderItem
 from retouch.train.crops import shapes
-from retouch.train.encoded import Encoded, PictureEncoder, rows_of, unpack_bits
+from retouch.train.encoded import Encoded, PhotographEncoder, rows_of, unpack_bits
 from retouch.train.photographs import CutSpec, Photograph, cut_photograph, read_photograph
 
 SPEC = CutSpec(tuple(shapes(32, 8)), crops=2, masks=3)
@@ -46,7 +46,7 @@ def same(one: Encoded, two: Encoded) -> bool:
 
 
 def test_latents_are_those_of_crop_and_masked_crop(picture: Photograph) -> None:
-    encoded = PictureEncoder(vae(), SPEC, None).encode(picture)
+    encoded = PhotographEncoder(vae(), SPEC, None).encode(picture)
     cuts = cut_photograph(picture, SPEC)
     pixels = torch.from_numpy(cuts.images[1]).permute(2, 0, 1)[None].float() / 127.5 - 1.0
     hidden = pixels * ~torch.from_numpy(cuts.masks[1, 2])
@@ -60,9 +60,9 @@ def test_latents_are_those_of_crop_and_masked_crop(picture: Photograph) -> None:
 
 def test_a_picture_that_was_encoded_before_is_read_from_the_cache(picture: Photograph, tmp_path: Path) -> None:
     counting = Counting(vae())
-    first = PictureEncoder(counting, SPEC, tmp_path / "cache").encode(picture)
+    first = PhotographEncoder(counting, SPEC, tmp_path / "cache").encode(picture)
     calls = counting.calls
-    second = PictureEncoder(counting, SPEC, tmp_path / "cache").encode(picture)
+    second = PhotographEncoder(counting, SPEC, tmp_path / "cache").encode(picture)
     assert counting.calls == calls > 0
     assert same(first, second)
 
@@ -73,18 +73,18 @@ def test_other_content_settings_or_weights_are_encoded_anew(picture: Photograph,
     masked = Photograph("x", picture.picture, b"other", "")
     assert masked.digest != picture.digest
     cache = tmp_path / "cache"
-    PictureEncoder(vae(), SPEC, cache).encode(picture)
-    PictureEncoder(other_vae, SPEC, cache).encode(picture)
-    PictureEncoder(vae(), CutSpec(SPEC.shapes, 3, 3), cache).encode(picture)
-    PictureEncoder(vae(), CutSpec(((32, 32),), 2, 3), cache).encode(picture)
+    PhotographEncoder(vae(), SPEC, cache).encode(picture)
+    PhotographEncoder(other_vae, SPEC, cache).encode(picture)
+    PhotographEncoder(vae(), CutSpec(SPEC.shapes, 3, 3), cache).encode(picture)
+    PhotographEncoder(vae(), CutSpec(((32, 32),), 2, 3), cache).encode(picture)
     assert len(list(cache.iterdir())) == 4
     # A caption is no part of what is encoded.
-    PictureEncoder(vae(), SPEC, cache).encode(Photograph("y", picture.picture, None, "another caption"))
+    PhotographEncoder(vae(), SPEC, cache).encode(Photograph("y", picture.picture, None, "another caption"))
     assert len(list(cache.iterdir())) == 4
 
 
 def test_a_cache_file_that_was_cut_short_is_made_again(picture: Photograph, tmp_path: Path) -> None:
-    encoder = PictureEncoder(vae(), SPEC, tmp_path / "cache")
+    encoder = PhotographEncoder(vae(), SPEC, tmp_path / "cache")
     first = encoder.encode(picture)
     (file,) = (tmp_path / "cache").iterdir()
     file.write_bytes(file.read_bytes()[:100])

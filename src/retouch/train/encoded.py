@@ -40,7 +40,7 @@ class Encoded:
     masks: Tensor
 
 
-class PictureEncoder:
+class PhotographEncoder:
     """The frozen VAE; keeps what it said in a folder, if it has one."""
 
     def __init__(self, vae: Any, spec: CutSpec, cache: Path | None) -> None:

@@ -14,7 +14,7 @@ from retouch.models.assemble import geometry
 from retouch.models.components import Components
 from retouch.train.config import DataConfig, PhaseConfig
 from retouch.train.crops import Shape, shapes
-from retouch.train.encoded import Encoded, PictureEncoder, rows_of, unpack_bits
+from retouch.train.encoded import Encoded, PhotographEncoder, rows_of, unpack_bits
 from retouch.train.latents import LatentBatch
 from retouch.train.photographs import Cuts, CutSpec, cut_photograph, read_photograph
 from retouch.train.rows import Place
@@ -115,7 +115,7 @@ def open_folder(
         BadInput: none is left; or a mask is empty or of another size than its picture.
     """
     spec = cut_spec(phase.data, parts)
-    encoder = PictureEncoder(parts.vae.to(device), spec, phase.data.pictures.cache)
+    encoder = PhotographEncoder(parts.vae.to(device), spec, phase.data.pictures.cache)
     found: list[tuple[Encoded, str]] = []
     broken: list[str] = []
     for item in items:
@@ -142,7 +142,7 @@ def open_folder(
 def _bucket(
     shape: Shape,
     pictures: list[tuple[Encoded, str]],
-    encoder: PictureEncoder,
+    encoder: PhotographEncoder,
     parts: Components,
     *,
     masks: int,
