@@ -81,6 +81,7 @@ def draw_fills(parts: Components, pictures: Sequence[tuple[Cuts, str]], *, steps
 
 def make_grid(images: Sequence[Image.Image], columns: int = COLUMNS) -> Image.Image:
     """Lay pictures out in rows, in cells as large as the largest."""
+    columns = min(columns, len(images))
     width, height = (max(image.size[side] for image in images) for side in (0, 1))
     rows = -(-len(images) // columns)
     grid = Image.new("RGB", (columns * width, rows * height), "white")
