@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from tests.factories import tiny_tokenizer
 from transformers import CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
@@ -20,6 +21,7 @@ from retouch.train.latents import (
     build_latents,
     latent_mask,
     masked_image,
+    open_maps,
     to_unit_range,
 )
 from retouch.train.text import encode_captions
@@ -73,6 +75,14 @@ def test_cache_of_shards_holds_their_samples_with_masks_and_captions(
         picture = reader.read(number)
         assert torch.equal(found.mask[number, 0], torch.from_numpy(picture.mask).float())
         assert torch.equal(found.tokens[number], encode_captions(tokenizer, [picture.caption])[0])
+
+
+def test_cache_holds_every_token_of_a_tokenizer_of_any_length(spec: LatentSpec, tmp_path: Path) -> None:
+    clip = tiny_tokenizer(tmp_path / "clip", max_tokens=77)
+    build_latents(spec, clip)
+    assert every(LatentCache(spec.folder), 32).tokens.shape == (32, 77)
+    open_maps(spec.folder, mode="r+")["tokens"][3] = 49_407  # the last of CLIP's vocabulary
+    assert every(LatentCache(spec.folder), 32).tokens[3].tolist() == [49_407] * 77
 
 
 def test_partly_filled_cache_is_gone_on_with(spec: LatentSpec, tokenizer: Any) -> None:

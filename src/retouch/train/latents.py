@@ -95,14 +95,20 @@ def to_unit_range(pictures: Tensor) -> Tensor:
 
 
 def open_maps(
-    folder: Path, *, mode: Literal["r", "r+", "w+"], slots: int = 0, cells: int = 0, pixels: int = 0
+    folder: Path,
+    *,
+    mode: Literal["r", "r+", "w+"],
+    slots: int = 0,
+    cells: int = 0,
+    pixels: int = 0,
+    tokens: int = MAX_TOKENS,
 ) -> dict[str, NDArray[Any]]:
     """The cache's arrays; `mode` is `w+` to make them (sizes given), `r` or `r+` to open them."""
     posterior = (slots, 2, 2, 4, cells, cells)  # picture and masked picture; mean and deviation
     shapes: dict[str, tuple[type, tuple[int, ...]]] = {
         "posteriors": (np.float16, posterior),
         "masks": (np.uint8, (slots, pixels * pixels // 8)),
-        "tokens": (np.int16, (slots, MAX_TOKENS)),
+        "tokens": (np.int32, (slots, tokens)),  # CLIP's vocabulary has 49,408 of them
         "filled": (np.int64, (2,)),  # slots filled; scenes made in all
     }
     if mode != "w+":
@@ -168,7 +174,14 @@ def build_latents(
     if (spec.folder / "filled.npy").exists():
         maps = open_maps(spec.folder, mode="r+")
     else:
-        maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=encoder.cells, pixels=spec.size)
+        maps = open_maps(
+            spec.folder,
+            mode="w+",
+            slots=spec.slots,
+            cells=encoder.cells,
+            pixels=spec.size,
+            tokens=tokenizer.model_max_length,
+        )
         (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
     made = int(maps["filled"][1])
     numbers = (range(first, first + GROUP) for first in count(made, GROUP))
@@ -218,8 +231,9 @@ class LatentCache:
         )
 
 
-def latent_mask(mask: Tensor, cells: int, *, rule: str) -> Tensor:
+def latent_mask(mask: Tensor, cells: int | tuple[int, int], *, rule: str) -> Tensor:
     """Pixel mask (B, 1, H, W) to latent cells (B, 1, h, w): `nearest` as SD trains, or `cover` (any pixel)."""
+    height, width = (cells, cells) if isinstance(cells, int) else cells
     if rule == "cover":
-        return F.max_pool2d(mask, kernel_size=mask.shape[-1] // cells)
-    return F.interpolate(mask, size=(cells, cells))
+        return F.max_pool2d(mask, kernel_size=mask.shape[-1] // width)
+    return F.interpolate(mask, size=(height, width))

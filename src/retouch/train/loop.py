@@ -20,7 +20,6 @@ from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
 from retouch.train.ema import Ema
 from retouch.train.moments import make_optimiser, restore_moments
-from retouch.train.noise import NoiseSchedule
 from retouch.train.phase import OrderedSource, Recipe, Source
 from retouch.train.reading import fit_reading
 from retouch.train.rows import Place, Share
@@ -80,7 +79,7 @@ class Trainer:
         self.accelerator = accelerator
         self.position = Position()
         self.empty_tokens = empty_tokens.to(accelerator.device)
-        self._noise = NoiseSchedule.scaled_linear().to(accelerator.device)
+        self._noise = denoiser.noise.to(accelerator.device)
         self.begun_with: dict[str, Any] = {}
         """Seed and data of the checkpoint that was resumed."""
         self._resumed_optimiser: dict[str, Any] | None = None
@@ -118,7 +117,7 @@ class Trainer:
         recipe = Recipe(
             self.phase,
             self._noise,
-            self.config.model.prediction_type,
+            self.denoiser.predicts,
             self.empty_tokens,
             is_widened=self.denoiser.unet.config.in_channels == INPAINT_CHANNELS,
         )

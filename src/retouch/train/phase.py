@@ -11,7 +11,7 @@ from retouch.train.config import PhaseConfig
 from retouch.train.latents import LatentBatch, latent_mask
 from retouch.train.losses import hole_errors, min_snr_weights, row_errors
 from retouch.train.noise import NoiseSchedule, Prediction
-from retouch.train.rows import Draws, Place, draw_on_device, draw_rows
+from retouch.train.rows import Cells, Draws, Place, draw_on_device, draw_rows
 from retouch.train.surgery import INPAINT_CHANNELS
 from retouch.train.transfer import to_device
 
@@ -45,7 +45,20 @@ class OrderedSource(Protocol):
         """What the log shall know, since this was asked last."""
 
 
+@runtime_checkable
+class ShapedSource(RowSource, Protocol):
+    """A source whose micro-batches differ in shape."""
+
+    def shape_at(self, place: Place) -> tuple[int, int]:
+        """Latent cells (h, w) of the micro-batch whose first row stands at `place`."""
+
+
 Source = RowSource | OrderedSource
+
+
+def shape_at(source: Source, place: Place) -> tuple[int, int]:
+    """Latent cells (h, w) of the micro-batch whose first row stands at `place`."""
+    return source.shape_at(place) if isinstance(source, ShapedSource) else (source.cells, source.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +91,7 @@ class Recipe:
     is_widened: bool = False
     """Whether the UNet has the inpainting channels already, in a phase that does not use them."""
 
-    def draw(self, places: list[Place], cells: int, device: torch.device | None = None) -> Draws:
+    def draw(self, places: list[Place], cells: Cells, device: torch.device | None = None) -> Draws:
         """The random numbers of these rows, by row on the CPU, or together on another device."""
         phase = self.phase
         rates = {"text_drop_rate": phase.text_drop_rate, "high_noise_share": phase.high_noise_share}
@@ -88,7 +101,7 @@ class Recipe:
 
     def example_at(self, places: list[Place], source: Source, device: torch.device) -> Example:
         """The rows of these places, drawn from `source`."""
-        draws = self.draw(places, source.cells, device)
+        draws = self.draw(places, shape_at(source, places[0]), device)
         if isinstance(source, OrderedSource):
             batch = source.batch_at(places, draws.posterior)
         else:
@@ -103,7 +116,8 @@ class Recipe:
         hole = torch.ones_like(noisy[:, :1])
         channels = [noisy]
         if self.phase.task == "inpaint":
-            hole = to_device(latent_mask(batch.mask, latents.shape[-1], rule=self.phase.latent_mask), device)
+            cells = latents.shape[-2], latents.shape[-1]
+            hole = to_device(latent_mask(batch.mask, cells, rule=self.phase.latent_mask), device)
             channels = [noisy, hole, to_device(batch.masked_image_latents, device)]
         elif self.is_widened:
             # Where the new channels are 0 their weights have no gradient: they stay 0 until they are used.

@@ -17,6 +17,8 @@ from torch import Tensor
 from retouch.train.noise import TIMESTEPS
 
 HIGH_NOISE_FROM = 800
+Cells = int | tuple[int, int]
+"""Latent cells: of a square's side, or height and width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,10 @@ class Draws:
     drop_text: Tensor
 
 
+def _sides(cells: Cells) -> tuple[int, int]:
+    return (cells, cells) if isinstance(cells, int) else cells
+
+
 def pick_timestep(uniform: Tensor, high_noise_share: float) -> Tensor:
     """Timesteps from uniform numbers in [0, 1): uniform, or with this share among the noisiest fifth.
 
@@ -96,7 +102,7 @@ def pick_timestep(uniform: Tensor, high_noise_share: float) -> Tensor:
 
 
 def draw_rows(
-    places: Sequence[Place], *, cells: int, text_drop_rate: float, high_noise_share: float = 0.0
+    places: Sequence[Place], *, cells: Cells, text_drop_rate: float, high_noise_share: float = 0.0
 ) -> Draws:
     """Draw for each place, in a fixed order that later draws may extend but never reorder."""
     pick, timesteps, noise, posterior, drop = [], [], [], [], []
@@ -106,7 +112,7 @@ def draw_rows(
         pick.append(uniform[0])
         timesteps.append(pick_timestep(uniform[1], high_noise_share))
         drop.append(uniform[2] < text_drop_rate)
-        normal = torch.randn(3, 4, cells, cells, generator=generator)
+        normal = torch.randn(3, 4, *_sides(cells), generator=generator)
         noise.append(normal[0])
         posterior.append(normal[1:])
     return Draws(
@@ -123,7 +129,7 @@ def draw_on_device(
     count: int,
     device: torch.device,
     *,
-    cells: int,
+    cells: Cells,
     text_drop_rate: float,
     high_noise_share: float = 0.0,
 ) -> Draws:
@@ -131,7 +137,7 @@ def draw_on_device(
     pick = torch.rand(count, generator=first.generator(), dtype=torch.float64)
     generator = first.generator(device)
     uniform = torch.rand(2, count, generator=generator, dtype=torch.float64, device=device)
-    normal = torch.randn(3, count, 4, cells, cells, generator=generator, device=device)
+    normal = torch.randn(3, count, 4, *_sides(cells), generator=generator, device=device)
     return Draws(
         pick=pick,
         timesteps=pick_timestep(uniform[0], high_noise_share),

@@ -11,14 +11,16 @@ from accelerate.utils import gather_object
 
 from retouch.data.shard_index import ShardIndex, open_index
 from retouch.errors import BadInput
+from retouch.models.components import Components
 from retouch.train.config import DataConfig, PhaseConfig, PoolConfig, TrainConfig
-from retouch.train.export import Parts
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
+from retouch.train.folder_source import FolderLatents, open_folder
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Trainer
 from retouch.train.phase import Source
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
 from retouch.train.pool import Incoming, LatentPool
+from retouch.train.split import split_folder
 from retouch.train.stream import MOST_WARNINGS, PictureStream
 
 logger = logging.getLogger(__name__)
@@ -29,18 +31,21 @@ Described = dict[str, str | int | float]
 class Sources:
     """Opens the rows of phases; one for each process of a run, and asked by all of them at the same points."""
 
-    def __init__(self, config: TrainConfig, parts: Parts, accelerator: Accelerator) -> None:
+    def __init__(self, config: TrainConfig, parts: Components, accelerator: Accelerator) -> None:
         self._config = config
         self._parts = parts
         self._accelerator = accelerator
         self._indexes: dict[Path, ShardIndex] = {}
         self._pools: dict[str, LatentPool] = {}
+        self._folders: dict[str, FolderLatents] = {}
 
     def open(self, trainer: Trainer) -> Source:
         """The rows of the trainer's phase; pictures are encoded on its device."""
         phase = trainer.phase
         if phase.data.kind == "latents":
             return LatentCache(phase.data.folder)
+        if phase.data.kind == "folder":
+            return self._photographs(trainer)
         if phase.data.pool is not None:
             return self._pool(trainer, phase.data.pool)
         return PictureStream(
@@ -87,6 +92,16 @@ class Sources:
                 device=device,
             )
         return self._pools[key]
+
+    def _photographs(self, trainer: Trainer) -> FolderLatents:
+        # Phases that read the same share what is encoded.
+        phase = trainer.phase
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in self._folders:
+            self._folders.clear()
+            items = split_folder(phase.data).train
+            self._folders[key] = open_folder(items, phase, self._parts, trainer.accelerator.device)
+        return self._folders[key]
 
     def _reader(self, phase: PhaseConfig, seed: tuple[int, ...]) -> Callable[[], PictureReader]:
         """What opens a phase's pictures, in each worker."""
