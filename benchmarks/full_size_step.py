@@ -60,11 +60,13 @@ def write_shard(folder: Path, size: int) -> None:
 def make_config(work_dir: Path, size: int, precision: str) -> TrainConfig:
     sizes = {"steps": 1, "global_batch": 1, "micro_batch": 1}
     overrides: dict[str, object] = {
+        "model.pretrained": None,
         "model.vae": str(work_dir / "vae"),
         "model.tokenizer": str(work_dir / "tokenizer"),
         "model.text": {"width": 768, "layers": 12, "heads": 12},
         "mixed_precision": precision,
         "log.publish": None,
+        "log.keep": 1,
         "log.report_every_steps": 1,
         "log.tensorboard": False,
     }

@@ -29,9 +29,10 @@ from diffusers.training_utils import EMAModel
 from retouch.data.compose import Scene, SceneComposer
 from retouch.data.mixture import MIXTURES
 from retouch.train.config import TrainConfig
-from retouch.train.denoiser import Denoiser, build_denoiser, empty_tokens, load_tokenizer, load_vae
+from retouch.train.denoiser import Denoiser, build_denoiser, empty_tokens
 from retouch.train.latents import LatentCache, LatentSpec, build_latents, latent_mask, masked_image
 from retouch.train.loop import Trainer
+from retouch.train.origin import load_origin
 from retouch.train.surgery import widen_input
 from retouch.train.text import encode_captions
 
@@ -77,7 +78,7 @@ def our_step(config: TrainConfig, denoiser: Denoiser, cache: LatentCache, tokeni
 def plain_step(config: TrainConfig, denoiser: Denoiser, scenes: list[Scene], tokenizer: Any) -> Step:
     """Return one step of a loop as diffusers' examples have it."""
     phase, settings = config.phases[0], config.optimiser
-    vae: AutoencoderKL = load_vae(config.model).to(DEVICE)
+    vae: AutoencoderKL = load_origin(config.model).vae.to(DEVICE)
     unet = denoiser.to(DEVICE).unet.to(memory_format=torch.contiguous_format)
     optimiser = torch.optim.AdamW(
         unet.parameters(), lr=phase.learning_rate, betas=settings.betas, weight_decay=settings.weight_decay
@@ -137,7 +138,9 @@ def timed(step: Step) -> tuple[float, float]:
 def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Train both side by side; return rates, their ratio, and the losses."""
     config = recipe(folder, args)
-    tokenizer = load_tokenizer(config.model)
+    torch.manual_seed(0)
+    origin = load_origin(config.model)
+    tokenizer = origin.tokenizer
     composer = SceneComposer.open(args.data, size=SIZE, mixture=MIXTURES["centred"])
     scenes = [composer.scene(np.random.default_rng((0, number))) for number in range(args.scenes)]
     started = time.perf_counter()
@@ -154,8 +157,7 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         tokenizer,
     )
     cache_s = time.perf_counter() - started
-    torch.manual_seed(0)
-    denoiser = build_denoiser(config.model, tokenizer)
+    denoiser = build_denoiser(config.model, origin)
     widen_input(denoiser.unet)
     steps = {
         "retouch": our_step(config, copy.deepcopy(denoiser), LatentCache(folder), tokenizer),

@@ -6,6 +6,8 @@ from tests.data_factories import make_data
 from typer.testing import CliRunner
 
 from retouch.cli.data import app
+from retouch.data.compose import SceneComposer
+from retouch.data.export import ExportOptions, export_shards
 
 runner = CliRunner()
 
@@ -38,6 +40,20 @@ def test_export_and_check_go_together(folder: Path, tmp_path: Path):
 def test_check_fails_where_nothing_can_be_read(tmp_path: Path):
     (tmp_path / "0.tar").write_bytes(b"junk")
     assert runner.invoke(app, ["check", str(tmp_path)]).exit_code == 1
+
+
+def test_check_and_index_name_a_shard_that_is_cut_short(folder: Path, tmp_path: Path):
+    out = tmp_path / "shards"
+    export_shards(SceneComposer.open(folder, size=32), out, ExportOptions(count=6, per_shard=3))
+    whole = (out / "00001.tar").read_bytes()
+    (out / "00001.tar").write_bytes(whole[: len(whole) // 2])
+    checked = runner.invoke(app, ["check", str(out)])
+    assert "00001.tar: cut short" in checked.output
+    indexed = runner.invoke(app, ["index", str(out)])
+    assert indexed.exit_code == 0, indexed.output
+    assert "00001.tar: shard: cut short (1)" in indexed.output
+    samples = checked.output.split("read ")[1].split()[0]
+    assert f"{samples} samples in 2 shards" in indexed.output
 
 
 def test_filter_says_what_it_kept_and_dropped(tmp_path: Path):

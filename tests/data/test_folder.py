@@ -17,7 +17,6 @@ def save(path: Path, value: int = 0) -> None:
 def test_texts_beside_pictures_are_their_captions(tmp_path: Path):
     save(tmp_path / "b.png")
     save(tmp_path / "sub/a.jpg", 200)
-    save(tmp_path / "lonely.png")
     (tmp_path / "b.txt").write_text(" a cat \n", encoding="utf-8")
     (tmp_path / "sub/a.txt").write_text("a hat", encoding="utf-8")
     items = read_folder(tmp_path)
@@ -115,8 +114,38 @@ def test_a_file_that_is_a_link_to_outside_is_refused(tmp_path: Path, monkeypatch
         read_folder(Path("data"))
 
 
-def test_a_folder_without_captions_says_what_is_missing(tmp_path: Path):
+def test_a_picture_without_a_caption_is_named_with_the_way_out(tmp_path: Path):
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    (tmp_path / "a.txt").write_text("a cat")
+    with pytest.raises(BadInput, match=r"b\.png") as caught:
+        read_folder(tmp_path)
+    assert "`caption:`" in caught.value.hint
+    assert [item.caption for item in read_folder(tmp_path, caption="a photo")] == ["a cat", "a photo"]
+
+
+def test_a_row_without_a_caption_takes_the_default(tmp_path: Path):
+    save(tmp_path / "1.png")
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "1.png"}')
+    assert [item.caption for item in read_folder(tmp_path, caption="a photo")] == ["a photo"]
+
+
+def test_what_systems_hide_in_folders_is_no_picture(tmp_path: Path):
     save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("a cat")
+    save(tmp_path / ".thumbnails/a.png")
+    (tmp_path / "._a.png").write_bytes(b"nonsense")
+    assert [item.image.name for item in read_folder(tmp_path)] == ["a.png"]
+
+
+def test_pictures_as_phones_keep_them_are_named_not_passed_over(tmp_path: Path):
+    save(tmp_path / "a.png")
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"ftypheic")
+    with pytest.raises(BadInput, match=r"IMG_1\.HEIC"):
+        read_folder(tmp_path, caption="a photo")
+
+
+def test_a_folder_without_pictures_says_what_is_missing(tmp_path: Path):
     with pytest.raises(BadInput) as caught:
         read_folder(tmp_path)
     assert "metadata.jsonl" in caught.value.hint

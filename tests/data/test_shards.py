@@ -11,7 +11,7 @@ from PIL import Image
 from tests.data.hostile_tars import END, good, hostile_tars
 from tests.fuzz import check
 
-from retouch.data.shards import Position, ShardReader, expand, shards_of
+from retouch.data.shards import Position, ShardReader, expand
 from retouch.errors import BadInput
 from retouch.imaging.limits import DecodeLimits
 
@@ -187,14 +187,6 @@ def test_an_absurd_range_and_an_empty_folder_are_refused(tmp_path: Path):
         expand("{0..99999999}.tar")
     with pytest.raises(BadInput):
         expand(str(tmp_path))
-
-
-def test_workers_share_all_shards_without_overlap():
-    shards = [str(n) for n in range(10)]
-    for seed in (None, 3):
-        shares = [shards_of(shards, rank=rank, world=3, seed=seed) for rank in range(3)]
-        assert sorted(shard for share in shares for shard in share) == sorted(shards)
-    assert shards_of(shards, rank=0, world=1, seed=1) != shards
 
 
 def test_shards_are_read_through_a_url_as_well(tmp_path: Path):

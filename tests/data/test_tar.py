@@ -70,3 +70,28 @@ def test_a_library_that_fails_while_reading_ends_the_shard_alone() -> None:
 
     with pytest.raises(BrokenTar, match="cannot be read"):
         TarStream(Remote())
+
+
+class CountedFile(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self.taken += len(found)
+        return found
+
+
+def test_what_is_passed_over_is_not_read_and_offsets_lead_to_contents() -> None:
+    file = CountedFile(member("a", bytes(3_000_000)) + pax(path="b") + member("x", b"hello") + END)
+    found = [(one.name, one.offset, one.size) for one in TarStream(file)]
+    assert file.taken < 5_000
+    assert [name for name, _, _ in found] == ["a", "b"]
+    offset, size = found[1][1:]
+    assert file.getvalue()[offset : offset + size] == b"hello"
+
+
+def test_a_member_that_ends_behind_the_file_is_noticed_when_passed_over() -> None:
+    with pytest.raises(BrokenTar, match="cut short"):
+        list(TarStream(io.BytesIO(header("a", b"%011o\0" % 5_000_000) + b"x" * 512)))

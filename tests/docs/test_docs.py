@@ -37,7 +37,8 @@ def pages_to_run() -> list[object]:
 
 @pytest.mark.parametrize("page", pages_to_run())
 def test_the_marked_blocks_of_a_page_run(page: str, tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for folder in ("examples", "configs"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     scripts = Path(sys.executable).parent
     env = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "HF_HUB_OFFLINE": "1"}
     marked = [block for block in blocks_of(page) if block.is_run]

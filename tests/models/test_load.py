@@ -1,18 +1,19 @@
 """Loading by name gives a bundle that works, from every kind of source."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline
-from tests.factories import make_checkpoint
+from tests.factories import WORDS, make_checkpoint
 from tests.ldm import write_single_file
 
-from retouch.errors import ModelNotFound
+from retouch.errors import ModelError, ModelNotFound
 from retouch.models.bundle import Recommended
 from retouch.models.components import Notes, write_notes
-from retouch.models.load import load_model
+from retouch.models.load import load_components, load_model
 from retouch.models.options import LoadOptions
 
 CPU = LoadOptions(device="cpu")
@@ -69,3 +70,28 @@ def test_prompts_are_cut_where_the_text_encoder_ends_whatever_the_tokenizer_says
     del config["model_max_length"]
     path.write_text(json.dumps(config if limit is None else {**config, "model_max_length": limit}))
     assert load_model(tmp_path, CPU).tokenizer.model_max_length == 16
+
+
+def test_parts_to_train_are_those_of_the_bundle_with_what_the_makers_say(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path, prediction_type="v_prediction", scheduler="PNDM", safety_checker=True)
+    write_notes(tmp_path, Notes(Recommended(12, 4.0), frozenset({"cat"}), "MIT"))
+    parts, bundle = load_components(folder), load_model(folder, CPU)
+    for name in ("unet", "vae", "text_encoder", "safety_checker"):
+        for ours, theirs in zip(
+            getattr(parts, name).state_dict().values(), getattr(bundle, name).state_dict().values(), strict=True
+        ):
+            assert torch.equal(ours, theirs)
+    assert parts.scheduler_config == bundle.scheduler_config
+    assert parts.notes.licence == "MIT"
+    assert next(parts.unet.parameters()).dtype == torch.float32
+
+
+def test_parts_that_were_not_made_for_each_other_are_no_checkpoint(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "one")
+    other = make_checkpoint(tmp_path / "other", words=("a", "much", "longer", "list", "of", "words"), max_tokens=8)
+    shutil.rmtree(folder / "tokenizer")
+    vocabulary = make_checkpoint(tmp_path / "third", words=(*WORDS, "zebra", "quagga")) / "tokenizer"
+    shutil.copytree(vocabulary, folder / "tokenizer")
+    with pytest.raises(ModelError):
+        load_components(folder)
+    assert load_components(other).tokenizer.model_max_length == 8

@@ -14,7 +14,7 @@ from retouch.errors import InvalidField, MissingExtra
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
 from retouch.models.scheduler_names import known_schedulers
-from retouch.models.schedulers import SchedulerSpec, resolve_scheduler
+from retouch.models.schedulers import SchedulerSpec, own_scheduler, resolve_scheduler
 
 SD_CONFIG: Mapping[str, Any] = {
     "_class_name": "PNDMScheduler",
@@ -205,3 +205,13 @@ def test_every_spec_builds_a_scheduler_of_its_own(bundle: ModelBundle) -> None:
 def test_a_config_that_names_no_scheduler_builds_nothing(bundle: ModelBundle, name: str) -> None:
     with pytest.raises(InvalidField, match=name):
         resolve_scheduler(None, replace(bundle, scheduler_class=name))
+
+
+def test_a_checkpoints_own_scheduler_is_built_from_the_config_on_disk_and_nothing_else() -> None:
+    config = {"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "beta_end": 0.012, "strange": 1}
+    scheduler = own_scheduler(config)
+    assert isinstance(scheduler, diffusers.PNDMScheduler)
+    assert (scheduler.config.beta_schedule, scheduler.config.beta_end) == ("scaled_linear", 0.012)
+    for name in ("FlowMatchEulerDiscreteScheduler", "StableDiffusionPipeline"):
+        with pytest.raises(InvalidField, match=name):
+            own_scheduler({"_class_name": name})

@@ -18,7 +18,7 @@ def write(tree: dict[str, Any], tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", ["pocket.yaml", "sd15-inpainting.yaml"])
+@pytest.mark.parametrize("name", ["pocket.yaml", "sd15-inpainting.yaml", "finetune-photographs.yaml"])
 def test_shipped_recipe_is_valid(name: str) -> None:
     config = load_config(CONFIGS / name)
     assert config.phases[-1].task == "inpaint"
@@ -29,10 +29,20 @@ def test_card_recipe_has_the_numbers_of_the_card() -> None:
     regular, inpainting = config.phases
     assert (regular.steps, inpainting.steps) == (595_000, 440_000)
     for phase in config.phases:
-        assert (phase.global_batch, phase.data.size) == (2048, 512)
-        assert (phase.learning_rate, phase.warmup_steps, phase.schedule) == (1e-4, 10_000, "constant")
+        assert (phase.global_batch, phase.data.size, phase.schedule) == (2048, 512, "constant")
         assert phase.text_drop_rate == 0.1
+    assert (regular.learning_rate, regular.warmup_steps) == (1e-4, 10_000)
+    # Not of the card: the published configuration of the inpainting model.
+    assert (inpainting.learning_rate, inpainting.warmup_steps) == (7.5e-5, 2500)
     assert inpainting.full_mask_rate == 0.25
+
+
+def test_card_recipe_starts_from_the_weights_of_the_card_or_from_those_given() -> None:
+    file = CONFIGS / "sd15-inpainting.yaml"
+    assert load_config(file).model.pretrained == "CompVis/stable-diffusion-v1-2"
+    assert load_config(file, {"model.pretrained": "weights/v1-2"}).model.pretrained == "weights/v1-2"
+    with pytest.raises(InvalidField, match="without `pretrained`"):
+        load_config(file, {"model.pretrained": None})
 
 
 def test_unknown_key_is_an_error_that_names_it(recipe: dict[str, Any], tmp_path: Path) -> None:
@@ -45,6 +55,20 @@ def test_override_replaces_a_value_of_the_file(recipe: dict[str, Any], tmp_path:
     config = load_config(write(recipe, tmp_path), {"phases.1.steps": 9, "ema.decay": 0.5})
     assert config.phases[1].steps == 9
     assert config.ema.decay == 0.5
+
+
+def test_pictures_are_held_out_by_share_or_by_name() -> None:
+    file, key = CONFIGS / "finetune-photographs.yaml", "phases.0.data.pictures.held_out"
+    assert load_config(file).phases[0].data.pictures.held_out == 0.1
+    assert load_config(file, {key: ["07.jpg"]}).phases[0].data.pictures.held_out == ("07.jpg",)
+    with pytest.raises(InvalidField, match="held_out"):
+        load_config(file, {key: 1.5})
+
+
+def test_a_folder_has_the_size_of_its_checkpoint_unless_the_file_names_one() -> None:
+    file = CONFIGS / "finetune-photographs.yaml"
+    assert load_config(file).phases[0].data.given_size is None
+    assert load_config(file, {"phases.0.data.size": 512}).phases[0].data.given_size == 512
 
 
 @pytest.mark.parametrize("key", ["phases.7.steps", "phases.x.steps", "name.first.second"])

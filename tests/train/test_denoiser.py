@@ -7,13 +7,14 @@ import torch
 
 from retouch.train import denoiser as denoisers
 from retouch.train.config import TrainConfig
-from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
+from retouch.train.denoiser import build_denoiser, empty_tokens
 from retouch.train.ema import trained_parameters
+from retouch.train.origin import load_origin
 
 
 def build(recipe: dict[str, Any]) -> Any:
     model = TrainConfig.model_validate(recipe).model
-    return build_denoiser(model, load_tokenizer(model))
+    return build_denoiser(model, load_origin(model))
 
 
 def gradients(denoiser: Any, tokenizer: Any) -> set[str]:
@@ -25,15 +26,15 @@ def gradients(denoiser: Any, tokenizer: Any) -> set[str]:
 
 
 def test_trained_text_encoder_takes_gradients_through_the_unet(config: TrainConfig) -> None:
-    denoiser = build_denoiser(config.model, load_tokenizer(config.model))
-    found = gradients(denoiser, load_tokenizer(config.model))
+    denoiser = build_denoiser(config.model, load_origin(config.model))
+    found = gradients(denoiser, load_origin(config.model).tokenizer)
     assert any(name.startswith("text_encoder.") for name in found)
 
 
 def test_frozen_text_encoder_takes_none(recipe: dict[str, Any]) -> None:
     recipe["model"]["train_text_encoder"] = False
     denoiser = build(recipe)
-    tokenizer = load_tokenizer(TrainConfig.model_validate(recipe).model)
+    tokenizer = load_origin(TrainConfig.model_validate(recipe).model).tokenizer
     assert not any(name.startswith("text_encoder.") for name in gradients(denoiser, tokenizer))
 
 
@@ -43,7 +44,7 @@ def test_gradient_checkpointing_changes_no_gradient(recipe: dict[str, Any]) -> N
         recipe["model"]["gradient_checkpointing"] = is_on
         torch.manual_seed(0)
         denoiser = build(recipe).train()
-        gradients(denoiser, load_tokenizer(TrainConfig.model_validate(recipe).model))
+        gradients(denoiser, load_origin(TrainConfig.model_validate(recipe).model).tokenizer)
         norms.append(denoiser.unet.conv_in.weight.grad.clone())
     torch.testing.assert_close(norms[0], norms[1])
 
@@ -56,7 +57,7 @@ def test_plain_and_fused_attention_give_the_same_gradient(
         monkeypatch.setattr(denoisers, "SMALL_ATTENTION", most_cells)
         torch.manual_seed(0)
         denoiser = build(recipe).train()
-        gradients(denoiser, load_tokenizer(TrainConfig.model_validate(recipe).model))
+        gradients(denoiser, load_origin(TrainConfig.model_validate(recipe).model).tokenizer)
         found.append(denoiser.unet.conv_in.weight.grad.clone())
     torch.testing.assert_close(found[0], found[1])
 
@@ -64,17 +65,3 @@ def test_plain_and_fused_attention_give_the_same_gradient(
 def test_lora_trains_the_adapters_alone(recipe: dict[str, Any]) -> None:
     recipe["model"] |= {"lora": {"rank": 2}, "train_text_encoder": False}
     assert all("lora" in name for name in trained_parameters(build(recipe)))
-
-
-def test_pretrained_folder_gives_its_own_weights(
-    config: TrainConfig, recipe: dict[str, Any], tmp_path: Any
-) -> None:
-    denoiser = build_denoiser(config.model, load_tokenizer(config.model))
-    denoiser.unet.save_pretrained(tmp_path / "unet")
-    denoiser.text_encoder.save_pretrained(tmp_path / "text_encoder")
-    load_tokenizer(config.model).save_pretrained(tmp_path / "tokenizer")
-    load_vae(config.model).save_pretrained(tmp_path / "vae")
-    recipe["model"] = {"pretrained": str(tmp_path), "prediction_type": "epsilon"}
-    loaded = build(recipe)
-    assert torch.equal(loaded.unet.conv_in.weight, denoiser.unet.conv_in.weight)
-    assert not load_vae(TrainConfig.model_validate(recipe).model).encoder.conv_in.weight.requires_grad

@@ -1,5 +1,6 @@
 """The exported folder, loaded by stock diffusers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +8,15 @@ import pytest
 import torch
 from diffusers import DDIMScheduler, StableDiffusionInpaintPipeline
 from PIL import Image
-from tests.train.conftest import CAPTIONS
 
-from retouch.models.components import read_notes
-from retouch.train.config import ExportConfig, ModelConfig, TrainConfig
-from retouch.train.export import Parts, known_words, merged, write_folder
+from retouch.models.components import Components, Notes, read_notes
+from retouch.train.config import TrainConfig
+from retouch.train.export import merged, write_folder
 from retouch.train.run import RunOptions, start
 from retouch.train.surgery import widen_input
 
 
-def make_parts(config: TrainConfig, tmp_path: Path) -> Parts:
+def make_parts(config: TrainConfig, tmp_path: Path) -> Components:
     _, parts = start(RunOptions(config=config, run_dir=tmp_path / "run", cpu=True))
     widen_input(parts.unet)
     with torch.no_grad():
@@ -24,9 +24,10 @@ def make_parts(config: TrainConfig, tmp_path: Path) -> Parts:
     return parts
 
 
-def export(parts: Parts, folder: Path) -> Path:
-    advice = ExportConfig(licence="Apache-2.0", context=0.2)
-    write_folder(parts, folder, export=advice, words=frozenset({"apple", "yellow"}))
+def export(parts: Components, folder: Path) -> Path:
+    advice = replace(parts.notes.recommended, context=0.2)
+    notes = Notes(recommended=advice, vocabulary=frozenset({"apple", "yellow"}), licence="Apache-2.0")
+    write_folder(replace(parts, notes=notes), folder)
     return folder
 
 
@@ -62,20 +63,6 @@ def test_folder_advises_and_lists_the_words_it_knows(config: TrainConfig, tmp_pa
 def test_exported_configs_name_no_folder_of_their_maker(config: TrainConfig, tmp_path: Path) -> None:
     folder = export(make_parts(config, tmp_path), tmp_path / "out")
     assert str(config.model.vae) not in "".join(path.read_text() for path in folder.glob("*/config.json"))
-
-
-def test_a_fresh_model_knows_the_words_of_its_tokenizer_and_no_pieces_of_them(config: TrainConfig) -> None:
-    words = known_words(config.model)
-    assert words is not None
-    assert {"apple", "yellow", "cat", "a"} <= words
-    assert words <= {word for caption in CAPTIONS for word in caption.replace(",", " ").split()}
-
-
-def test_a_model_that_goes_on_knows_what_its_origin_knew(config: TrainConfig, tmp_path: Path) -> None:
-    folder = export(make_parts(config, tmp_path), tmp_path / "out")
-    assert known_words(ModelConfig(pretrained=str(folder))) == {"apple", "yellow"}
-    (folder / "retouch.json").unlink()
-    assert known_words(ModelConfig(pretrained=str(folder))) is None
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The latent cache, against encoding scene by scene."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from tests.factories import tiny_tokenizer
 from transformers import CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
+from retouch.data.export import ExportOptions, export_shards
 from retouch.errors import ModelError
 from retouch.train.latents import (
     LatentCache,
     LatentSpec,
-    SceneEncoder,
+    PictureEncoder,
     build_latents,
     latent_mask,
     masked_image,
+    open_maps,
     to_unit_range,
 )
 from retouch.train.text import encode_captions
@@ -57,6 +61,28 @@ def test_cache_holds_what_encoding_each_scene_alone_gives(
         torch.testing.assert_close(found.masked_image_latents[number], hidden, rtol=2e-3, atol=2e-3)
         assert torch.equal(found.mask[number], mask[0])
         assert torch.equal(found.tokens[number], encode_captions(tokenizer, [scene.caption])[0])
+
+
+def test_cache_of_shards_holds_their_samples_with_masks_and_captions(
+    spec: LatentSpec, tokenizer: Any, data_dir: Path, tmp_path: Path
+) -> None:
+    export_shards(SceneComposer.open(data_dir, size=48), tmp_path / "shards", ExportOptions(count=10, per_shard=4))
+    shards = replace(spec, data_dir=tmp_path / "shards", kind="shards")
+    build_latents(shards, tokenizer)
+    found = every(LatentCache(spec.folder), 32)
+    reader = shards.reader()()
+    for number in (0, 9, 10, 31):
+        picture = reader.read(number)
+        assert torch.equal(found.mask[number, 0], torch.from_numpy(picture.mask).float())
+        assert torch.equal(found.tokens[number], encode_captions(tokenizer, [picture.caption])[0])
+
+
+def test_cache_holds_every_token_of_a_tokenizer_of_any_length(spec: LatentSpec, tmp_path: Path) -> None:
+    clip = tiny_tokenizer(tmp_path / "clip", max_tokens=77)
+    build_latents(spec, clip)
+    assert every(LatentCache(spec.folder), 32).tokens.shape == (32, 77)
+    open_maps(spec.folder, mode="r+")["tokens"][3] = 49_407  # the last of CLIP's vocabulary
+    assert every(LatentCache(spec.folder), 32).tokens[3].tolist() == [49_407] * 77
 
 
 def test_partly_filled_cache_is_gone_on_with(spec: LatentSpec, tokenizer: Any) -> None:
@@ -101,7 +127,9 @@ def test_fully_masked_scene_has_the_latents_of_a_grey_picture(spec: LatentSpec, 
     vae = AutoencoderKL.from_pretrained(spec.vae_dir).eval()
     # Before the encoder lays it out channels-last, where a flat picture loses digits.
     grey = vae.encode(torch.zeros(1, 3, 32, 32)).latent_dist.mean[0] * vae.config.scaling_factor
-    found = SceneEncoder(vae, size=32).encode(scenes)
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
+    masks = torch.from_numpy(np.stack([scene.mask for scene in scenes]))
+    found = PictureEncoder(vae, size=32).encode(images, masks)
     full = [number for number, scene in enumerate(scenes) if scene.mask.all()]
     assert full
     for number in full:

@@ -1,14 +1,17 @@
 """The forward process against diffusers' own."""
 
+import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from retouch.train.export import build_scheduler
+from retouch.errors import ModelUnsupported
+from retouch.models.schedulers import own_scheduler
 from retouch.train.noise import NoiseSchedule
+from retouch.train.origin import fresh_scheduler
 
 
 def reference() -> DDIMScheduler:
-    return build_scheduler("v_prediction")
+    return own_scheduler(fresh_scheduler("v_prediction"))
 
 
 def test_alphas_are_those_that_the_exported_scheduler_uses() -> None:
@@ -50,3 +53,14 @@ def test_clean_latents_can_be_recovered_from_the_velocity() -> None:
 def test_snr_falls_with_the_timestep() -> None:
     snr = NoiseSchedule.scaled_linear().snr(torch.arange(1000))
     assert bool((snr.diff() < 0).all())
+
+
+def test_schedule_of_a_checkpoint_is_that_of_its_scheduler() -> None:
+    config = fresh_scheduler("v_prediction") | {"beta_schedule": "linear", "beta_end": 0.02}
+    scheduler = own_scheduler(config)
+    assert torch.equal(NoiseSchedule.of_scheduler(scheduler).alphas_cumprod, scheduler.alphas_cumprod)
+
+
+def test_schedule_of_other_than_a_thousand_timesteps_is_refused() -> None:
+    with pytest.raises(ModelUnsupported, match="1000"):
+        NoiseSchedule.of_scheduler(own_scheduler(fresh_scheduler("epsilon") | {"num_train_timesteps": 500}))

@@ -8,9 +8,10 @@ import torch
 
 from retouch.errors import ModelError
 from retouch.train.config import TrainConfig
-from retouch.train.denoiser import Denoiser, build_denoiser, load_tokenizer
+from retouch.train.denoiser import Denoiser, build_denoiser
 from retouch.train.latents import LatentCache
 from retouch.train.noise import NoiseSchedule
+from retouch.train.origin import load_origin
 from retouch.train.phase import Example, Recipe
 from retouch.train.reading import fit_reading
 from retouch.train.rows import Place
@@ -32,13 +33,13 @@ def reading_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
 def denoiser(reading_recipe: dict[str, Any]) -> Denoiser:
     torch.manual_seed(0)
     config = TrainConfig.model_validate(reading_recipe).model
-    return build_denoiser(config, load_tokenizer(config))
+    return build_denoiser(config, load_origin(config))
 
 
 @pytest.fixture
 def examples(reading_recipe: dict[str, Any], cache_dir: Path) -> list[Example]:
     config = TrainConfig.model_validate(reading_recipe)
-    empty = encode_captions(load_tokenizer(config.model), [""])
+    empty = encode_captions(load_origin(config.model).tokenizer, [""])
     recipe = Recipe(config.phases[0], NoiseSchedule.scaled_linear(), "v_prediction", empty)
     cache = LatentCache(cache_dir)
     draws = recipe.draw([Place(0, 0, 0, row) for row in range(24)], cache.cells)

@@ -9,6 +9,7 @@ import torch
 
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
+from retouch.errors import InvalidField
 from retouch.train.config import TrainConfig
 from retouch.train.run import RunOptions, run_training
 from retouch.train.storage import load_state
@@ -43,7 +44,7 @@ def test_phases_train_on_pictures_that_are_encoded_as_they_come(
         folder = tmp_path / "shards"
         export_shards(SceneComposer.open(data_dir, size=48), folder, ExportOptions(count=6, per_shard=3))
     for phase in recipe["phases"]:
-        phase["data"] = {"kind": kind, "folder": str(folder), "size": 32}
+        phase["data"] = {"kind": kind, "folder": str(folder), "size": 32, "workers": 0}
         phase["steps"] = 1
     trainer = run_training(
         RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "run", cpu=True)
@@ -66,3 +67,39 @@ def test_lora_run_leaves_every_weight_but_the_adapters(recipe: dict[str, Any], t
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
     assert all("lora" in name for name in changed)
+
+
+def test_run_begun_with_another_seed_or_other_data_is_not_gone_on_with(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    def options(**more: Any) -> RunOptions:
+        return RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path, cpu=True, **more)
+
+    run_training(options(max_steps=1))
+    recipe["seed"] = 4
+    with pytest.raises(InvalidField, match=r"seed.*made with 0, the recipe says 4"):
+        run_training(options())
+    recipe["seed"] = 0
+    for phase in recipe["phases"]:
+        phase["data"] = phase["data"] | {"size": 64}
+    with pytest.raises(InvalidField, match=r"data\.size.*made with 32, the recipe says 64"):
+        run_training(options())
+    assert run_training(options(max_steps=1, accept_changes=True)).position.step == 2
+
+
+def test_shards_that_changed_are_told_apart_and_moved_ones_are_not(
+    recipe: dict[str, Any], data_dir: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shards"
+    export_shards(SceneComposer.open(data_dir, size=48), folder, ExportOptions(count=6, per_shard=2))
+    recipe["phases"] = recipe["phases"][:1]
+
+    def go_on(folder: Path) -> None:
+        recipe["phases"][0]["data"] = {"kind": "shards", "folder": str(folder), "size": 32, "workers": 0}
+        run_training(RunOptions(TrainConfig.model_validate(recipe), tmp_path / "run", cpu=True, max_steps=1))
+
+    go_on(folder)
+    go_on(folder.rename(tmp_path / "moved"))
+    (tmp_path / "moved" / "00001.tar").unlink()
+    with pytest.raises(InvalidField, match="its shards"):
+        go_on(tmp_path / "moved")

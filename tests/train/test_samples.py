@@ -18,6 +18,10 @@ def test_samples_repeat_and_keep_their_size(config: TrainConfig, data_dir: Path,
     assert all(np.array_equal(np.asarray(one), np.asarray(two)) for one, two in zip(first, second, strict=True))
 
 
+def test_grid_of_few_pictures_of_several_sizes_is_no_wider_than_they_are() -> None:
+    assert make_grid([Image.new("RGB", (4, 8)), Image.new("RGB", (6, 2))]).size == (12, 8)
+
+
 def test_grid_lays_pictures_out_in_rows() -> None:
     images = [Image.new("RGB", (4, 4), (number, 0, 0)) for number in range(5)]
     grid = make_grid(images, columns=2)

@@ -45,6 +45,7 @@ class Split(StrEnum):
 
 
 Folder = Annotated[Path, typer.Argument(help="A folder made by `retouch data build`.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes that read.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice.")]
 
 
@@ -112,18 +113,40 @@ def export(
 @app.command("check")
 def check(
     shards: Annotated[str, typer.Argument(help="A folder, a .tar, or a pattern with {00000..00009}.")],
+    workers: Workers = 1,
 ) -> None:
-    """Read shards once and count good and broken samples."""
-    from retouch.data.shards import ShardReader, expand
+    """Read shards once, count good and broken samples, and name the shards that cannot be read to their end."""
+    from collections import Counter
 
-    reader = ShardReader(expand(shards))
-    for _ in reader:
-        continue
-    typer.echo(f"read {reader.tally.read}")
-    for reason, times in reader.tally.broken.most_common():
+    from retouch.data.check import check_shards
+    from retouch.data.shards import expand
+
+    read, broken = 0, Counter[str]()
+    for shard, tally in check_shards(expand(shards), workers=workers):
+        read += tally.read
+        broken += tally.broken
+        for reason in tally.broken:
+            if reason.startswith("shard: "):
+                typer.echo(f"{shard}: {reason.removeprefix('shard: ')}")
+    typer.echo(f"read {read}")
+    for reason, times in broken.most_common():
         typer.echo(f"broken {times}: {reason}")
-    if not reader.tally.read:
+    if not read:
         raise typer.Exit(1)
+
+
+@app.command("index")
+def index(
+    shards: Annotated[str, typer.Argument(help="A folder, a .tar, or a pattern with {00000..00009}.")],
+    workers: Workers = 1,
+) -> None:
+    """Find where the samples of shards lie, so that training need not; what is indexed already stays so."""
+    from retouch.data.shard_index import open_index
+
+    found = open_index(shards, workers=workers)
+    for shard, reason, times in found.broken():
+        typer.echo(f"{shard}: {reason} ({times})")
+    typer.echo(f"{int(found.counts.sum())} samples in {len(found.files)} shards")
 
 
 @app.command("filter")

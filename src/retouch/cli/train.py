@@ -51,6 +51,9 @@ def run(
         int | None, typer.Option(help="Stop, resumably, after this many optimiser steps.")
     ] = None,
     cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
+    accept_changes: Annotated[
+        bool, typer.Option("--accept-changes", help="Go on though seed or data are not the checkpoint's.")
+    ] = False,
     threads: options.Threads = None,
 ) -> None:
     """Run a recipe's phases to the end; run again to go on after an interruption."""
@@ -62,7 +65,16 @@ def run(
     use_threads(threads)
     recipe = load_config(config, _values(override or []))
     with reporting() as report:
-        run_training(RunOptions(config=recipe, run_dir=run_dir, cpu=cpu, max_steps=max_steps, on_report=report))
+        run_training(
+            RunOptions(
+                config=recipe,
+                run_dir=run_dir,
+                cpu=cpu,
+                max_steps=max_steps,
+                accept_changes=accept_changes,
+                on_report=report,
+            )
+        )
 
 
 @app.command()
@@ -174,11 +186,13 @@ def text(
 
 @app.command()
 def latents(
-    data_dir: DataDir,
+    data_dir: Annotated[Path, typer.Option(help="Folder made by `retouch data build`, or one of shards.")],
     vae_dir: VaeDir,
     tokenizer_dir: TokenizerDir,
     output: Annotated[Path, typer.Option(help="Folder for the cache; a partly filled one is gone on with.")],
-    slots: Annotated[int, typer.Option(help="Scenes kept.")] = 24_576,
+    kind: Annotated[Literal["scenes", "shards"], typer.Option(help="What the data folder holds.")] = "scenes",
+    workers: Annotated[int, typer.Option(help="Processes that read or compose; 0: this one.")] = 0,
+    slots: Annotated[int, typer.Option(help="Pictures kept.")] = 24_576,
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
     split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
     mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "full",
@@ -188,9 +202,9 @@ def latents(
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option(help="Which scenes.")] = 0,
+    seed: Annotated[int, typer.Option(help="Which scenes, or which crops and masks.")] = 0,
 ) -> None:
-    """Encode composed scenes into a latent cache."""
+    """Encode composed scenes, or the pictures of shards, into a latent cache."""
     import torch
     from transformers import CLIPTokenizer
 
@@ -209,6 +223,8 @@ def latents(
         seed=seed,
         mixture=mixture,
         words=None if known_to is None else read_notes(known_to).vocabulary,
+        kind=kind,
+        workers=workers,
     )
     build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
 

@@ -19,8 +19,11 @@ from numpy.typing import NDArray
 from retouch.data.pixels import mask_pixels, rgb_pixels
 from retouch.errors import BadInput
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
+UNREADABLE_SUFFIXES = frozenset({".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"})
+"""Pictures as phones and cameras store them, which are not read."""
 MAX_LINE_BYTES = 2**20
+_NO_CAPTION = "write the caption into it, or give `caption:` in the configuration for all that have none"
 _CAPTION_FIELDS = ("text", "caption", "prompt")
 
 
@@ -41,33 +44,42 @@ class FolderItem:
         return None if self.mask is None else mask_pixels(self.mask)
 
 
-def read_folder(folder: Path) -> list[FolderItem]:
+def read_folder(folder: Path, *, caption: str | None = None) -> list[FolderItem]:
     """List the captioned pictures below a folder, in the order of their paths.
 
+    Args:
+        caption: for pictures that have none of their own.
     Raises:
-        BadInput: there are none, or a caption or the metadata is malformed, or a name or a link leads outside.
+        BadInput: there are none, or one has no caption, or a caption or the metadata is malformed, or a name or a
+            link leads outside.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder")
     metadata = folder / "metadata.jsonl"
-    items = list(_from_metadata(metadata) if metadata.is_file() else _from_texts(folder))
+    items = list(_from_metadata(metadata, caption) if metadata.is_file() else _from_texts(folder, caption))
     if not items:
         hint = "put name.txt beside name.jpg, or write metadata.jsonl"
         raise BadInput(f"{folder} holds no pictures with captions", hint=hint)
     return sorted(items, key=lambda item: item.image)
 
 
-def _from_texts(folder: Path) -> Iterator[FolderItem]:
+def _from_texts(folder: Path, default: str | None) -> Iterator[FolderItem]:
     root = folder.resolve()
-    for image in folder.rglob("*"):
+    for image in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in image.relative_to(folder).parts):
+            continue  # what systems leave behind, such as ._1.jpg
+        if image.suffix.lower() in UNREADABLE_SUFFIXES:
+            raise BadInput(f"{image.name} is of a kind that cannot be read", hint="save it as JPEG or PNG")
         if image.suffix.lower() not in PICTURE_SUFFIXES or image.name.endswith(".mask.png"):
             continue
-        text = image.with_suffix(".txt")
-        if text.is_file():
-            mask = image.with_suffix(".mask.png")
-            for file in (image, text, mask) if mask.is_file() else (image, text):
+        text, mask = image.with_suffix(".txt"), image.with_suffix(".mask.png")
+        for file in (image, text, mask):
+            if file is image or file.is_file():
                 _inside(root, file.absolute(), file.name)
-            yield FolderItem(image, _caption(text), mask if mask.is_file() else None)
+        caption = _caption(text) if text.is_file() else default
+        if caption is None:
+            raise BadInput(f"{image.name} has no caption: {text.name} is missing", hint=_NO_CAPTION)
+        yield FolderItem(image, caption, mask if mask.is_file() else None)
 
 
 def _caption(path: Path) -> str:
@@ -76,7 +88,7 @@ def _caption(path: Path) -> str:
     return _text(content, path.name).strip()
 
 
-def _from_metadata(path: Path) -> Iterator[FolderItem]:
+def _from_metadata(path: Path, default: str | None) -> Iterator[FolderItem]:
     root = path.parent.resolve()
     _inside(root, path.absolute(), path.name)
     with path.open("rb") as lines:
@@ -86,7 +98,7 @@ def _from_metadata(path: Path) -> Iterator[FolderItem]:
             if not line:
                 return
             if line.strip():
-                yield _item(root, _text(line, where), where)
+                yield _item(root, _text(line, where), where, default)
 
 
 def _text(content: bytes, where: str) -> str:
@@ -99,16 +111,17 @@ def _text(content: bytes, where: str) -> str:
         raise BadInput(f"{where}: not UTF-8", hint="save it as UTF-8 text") from error
 
 
-def _item(root: Path, line: str, where: str) -> FolderItem:
+def _item(root: Path, line: str, where: str, default: str | None) -> FolderItem:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{where}: not JSON") from error
     if not isinstance(row, dict) or not isinstance(row.get("file_name"), str):
         raise BadInput(f"{where}: no file_name")
-    caption = next((row[name] for name in _CAPTION_FIELDS if isinstance(row.get(name), str)), None)
+    caption = next((row[name] for name in _CAPTION_FIELDS if isinstance(row.get(name), str)), default)
     if caption is None:
-        raise BadInput(f"{where}: no caption", hint=f"one of {', '.join(_CAPTION_FIELDS)}")
+        hint = f"give one as {', '.join(_CAPTION_FIELDS)}, or `caption:` for all that have none"
+        raise BadInput(f"{where}: {row['file_name']} has no caption", hint=hint)
     mask = row.get("mask_file_name")
     return FolderItem(
         image=_inside(root, row["file_name"], where),

@@ -11,22 +11,23 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retouch.data.pixels import TRAINING_LIMITS, mask_pixels, rgb_pixels
-from retouch.data.tar import BrokenTar, TarStream
+from retouch.data.tar import BrokenTar, Member, TarStream
 from retouch.errors import BadInput, ImageError
 from retouch.foreign import foreign_as
 from retouch.imaging.limits import DecodeLimits
 
 U8 = NDArray[np.uint8]
+Part = TypeVar("Part")
 PICTURES = ("jpg", "jpeg", "png", "webp")
 MAX_TEXT_BYTES = 4 * 2**20
 _TEXTS = ("txt", "json")
@@ -91,14 +92,6 @@ def expand(pattern: str) -> list[str]:
     return [pattern]
 
 
-def shards_of(shards: Sequence[str], *, rank: int, world: int, seed: int | None = None) -> list[str]:
-    """Return one worker's share, every `world`-th shard; a seed shuffles them alike for all."""
-    order = list(shards)
-    if seed is not None:
-        order = [order[i] for i in np.random.default_rng(seed).permutation(len(order))]
-    return order[rank::world]
-
-
 class ShardReader:
     """Iterates over the samples of several shards, from a position; used by one thread."""
 
@@ -125,7 +118,7 @@ class ShardReader:
                 if index < done:
                     continue
                 try:
-                    sample = _decode(key, files, self.limits, Position(number, index + 1))
+                    sample = decode_sample(key, files, self.limits, Position(number, index + 1))
                 except BrokenSample as error:
                     self.tally.broken[str(error)] += 1
                     continue
@@ -144,9 +137,19 @@ def open_shard(shard: str) -> IO[bytes]:
 
 
 def groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Yield neighbours of one stem as (key, files by ending); every stem counts, broken or not."""
+    """Yield neighbours of one stem as (key, contents by ending); every stem counts, broken or not."""
+    return grouped(tar, limits, tally, take=tar.content, nothing=b"")
+
+
+def grouped(
+    tar: TarStream, limits: DecodeLimits, tally: Tally, *, take: Callable[[Member], Part], nothing: Part
+) -> Iterator[tuple[str, dict[str, Part]]]:
+    """Yield neighbours of one stem as (key, what `take` makes of each file by its ending).
+
+    A stem with too much to hold is `{TOO_LARGE: nothing}`.
+    """
     most = {**dict.fromkeys((*PICTURES, "mask.png"), limits.image_bytes), **dict.fromkeys(_TEXTS, MAX_TEXT_BYTES)}
-    key, files, held = "", dict[str, bytes](), 0
+    key, files, held = "", dict[str, Part](), 0
     for member in tar:
         name = member.name.removeprefix("./")
         if member.is_folder:
@@ -163,18 +166,23 @@ def groups(tar: TarStream, limits: DecodeLimits, tally: Tally) -> Iterator[tuple
             key, files, held = full, {}, 0
         limit = most.get(ending.lower())
         if limit is None:
-            files.setdefault("", b"")  # of no use, but its stem counts
+            files.setdefault("", nothing)  # of no use, but its stem counts
             continue
         held += member.size
         if member.size > limit or held > 2 * limits.image_bytes + MAX_TEXT_BYTES:
-            files = {TOO_LARGE: b""}
+            files = {TOO_LARGE: nothing}
         elif TOO_LARGE not in files:
-            files[ending.lower()] = tar.content(member)
+            files[ending.lower()] = take(member)
     if files:
         yield key, files
 
 
-def _decode(key: str, files: dict[str, bytes], limits: DecodeLimits, position: Position) -> Sample:
+def decode_sample(key: str, files: dict[str, bytes], limits: DecodeLimits, position: Position) -> Sample:
+    """Decode one stem's files.
+
+    Raises:
+        BrokenSample: it has no picture or no caption, or one that cannot be read.
+    """
     if TOO_LARGE in files:
         raise BrokenSample("file too large")
     ending = next((ending for ending in PICTURES if ending in files), None)

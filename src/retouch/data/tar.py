@@ -7,6 +7,7 @@ their names. Source: POSIX.1-2017, `pax`, sections on the ustar and pax formats;
 
 import bz2
 import gzip
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ _PAX_RECORD = re.compile(rb"(\d{1,7}) ([^=]+)=")
 
 
 class Stream(Protocol):
-    """A file that is read from front to end."""
+    """A file that is read from front to end; where it can `seek`, what is passed over is not read."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -37,12 +38,16 @@ class BrokenTar(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry: its name, the bytes of its content, and what it is; anything else is a link, a device, ..."""
+    """One entry: its name, the bytes of its content, and what it is; anything else is a link, a device, ...
+
+    `offset` is where the content begins in the tar, once it is inflated.
+    """
 
     name: str
     size: int
     is_file: bool
     is_folder: bool
+    offset: int
 
 
 class TarStream:
@@ -55,6 +60,10 @@ class TarStream:
     def __init__(self, file: Stream) -> None:
         self._file = _Inflated(file)
         self._left = 0
+
+    @property
+    def is_compressed(self) -> bool:
+        return self._file.is_compressed
 
     def __iter__(self) -> Iterator[Member]:
         while (block := self._header()) is not None:
@@ -109,6 +118,7 @@ class TarStream:
             size=0 if kind in _WITHOUT_CONTENT else _number(block[124:136]) if size is None else size,
             is_file=kind in _PLAIN and not is_folder and not is_sparse,
             is_folder=is_folder,
+            offset=self._file.given,
         )
 
     def _description(self, size: int) -> bytes:
@@ -117,6 +127,9 @@ class TarStream:
         return self._exactly(_padded(size))[:size]
 
     def _skip(self) -> None:
+        if self._left and self._file.can_seek:
+            self._file.seek(self._left)  # past the end, too: the next header is then cut short
+            self._left = 0
         while self._left > 0:
             taken = min(self._left, _SKIP_BYTES)
             self._exactly(taken)
@@ -139,7 +152,15 @@ class _Inflated:
             self._file = gzip.GzipFile(fileobj=cast("IO[bytes]", self._raw))
         elif self._raw.starts_with(b"BZh"):
             self._file = bz2.BZ2File(cast("IO[bytes]", self._raw))
-        self._given = 0
+        self.given = 0
+        self.is_compressed = self._file is not self._raw
+        self.can_seek = not self.is_compressed and self._raw.can_seek
+
+    def seek(self, size: int) -> None:
+        """Pass over so many bytes of a file that `can_seek`."""
+        with foreign_as(BrokenTar("cannot be read")):
+            self._raw.skip(size)
+        self.given += size
 
     def read(self, size: int) -> bytes:
         """Return so many bytes, fewer at the end alone."""
@@ -150,8 +171,8 @@ class _Inflated:
             if not part:
                 break
             parts += part
-            self._given += len(part)
-            if self._given > _INFLATION_SLACK_BYTES + MOST_INFLATION * self._raw.taken:
+            self.given += len(part)
+            if self.given > _INFLATION_SLACK_BYTES + MOST_INFLATION * self._raw.taken:
                 raise BrokenTar("inflates to too much")
         return bytes(parts)
 
@@ -163,7 +184,20 @@ class _Counted:
         self._file = file
         with foreign_as(BrokenTar("cannot be read")):
             self._front = file.read(_BLOCK)
+            self._seek: Any = getattr(file, "seek", None) if getattr(file, "seekable", bool)() else None
         self.taken = len(self._front)
+
+    @property
+    def can_seek(self) -> bool:
+        return self._seek is not None
+
+    def skip(self, size: int) -> None:
+        """Pass over so many bytes of a file that `can_seek`."""
+        assert self._seek is not None
+        ahead = max(0, size - len(self._front))
+        self._front = self._front[size:]
+        self._seek(ahead, os.SEEK_CUR)
+        self.taken += ahead
 
     def starts_with(self, magic: bytes) -> bool:
         return self._front.startswith(magic)

@@ -69,12 +69,8 @@ def resolve_scheduler(name: str | None, bundle: "ModelBundle", *, exact: bool = 
         MissingExtra: it needs SciPy, which is not installed.
     """
     class_name, options, schedule = (bundle.scheduler_class, {}, {}) if name is None else look_up(name)
-    if name is None and class_name not in _own_classes():
-        raise InvalidField(
-            "scheduler",
-            f"the checkpoint's own is {class_name}, which does not step Stable Diffusion models here",
-            hint="name another one, such as DDIM or Euler a",
-        )
+    if name is None:
+        _check_own(class_name)
     overrides = {**options, **schedule}
     _check_scipy(name or class_name, class_name, overrides)
     accepted = _accepted(class_name)
@@ -88,6 +84,29 @@ def resolve_scheduler(name: str | None, bundle: "ModelBundle", *, exact: bool = 
         own |= dict.fromkeys(_SIGMAS & own.keys(), False)
     config = {**own, **overrides, "prediction_type": bundle.prediction_type}
     return SchedulerSpec(class_name, {key: config[key] for key in config if key in accepted})
+
+
+def own_scheduler(config: Mapping[str, Any]) -> Any:
+    """Return a checkpoint's own scheduler, from its config as it stands on disk.
+
+    Raises:
+        InvalidField: it is none for Stable Diffusion.
+        MissingExtra: it needs SciPy, which is not installed.
+    """
+    class_name, values = str(config["_class_name"]), _public(config)
+    _check_own(class_name)
+    _check_scipy(class_name, class_name, values)
+    accepted = _accepted(class_name)
+    return SchedulerSpec(class_name, {key: values[key] for key in values if key in accepted}).build()
+
+
+def _check_own(class_name: str) -> None:
+    if class_name not in _own_classes():
+        raise InvalidField(
+            "scheduler",
+            f"the checkpoint's own is {class_name}, which does not step Stable Diffusion models here",
+            hint="name another one, such as DDIM or Euler a",
+        )
 
 
 def _as_json(value: Any) -> Any:

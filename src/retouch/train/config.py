@@ -40,16 +40,20 @@ class LoraConfig(Section):
 class ModelConfig(Section):
     """What is trained.
 
-    `pretrained` is a diffusers folder or hub id that every part comes from. Without it the UNet is built from
-    `unet` (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders or hub ids.
+    `pretrained` is a checkpoint as `retouch inpaint --model` takes it: `pocket`, a folder, a file or a hub id.
+    Every part comes from there, but for a VAE's file or folder in `vae`. Without it the UNet is built from `unet`
+    (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders or hub ids.
     """
 
     pretrained: str | None = None
+    allow_pickle: bool = False
+    """Also read `.ckpt` and `.bin` files of `pretrained`, weights only."""
     unet: dict[str, Any] | None = None
     text: TextConfig = TextConfig()
     vae: str | None = None
     tokenizer: str | None = None
-    prediction_type: Literal["epsilon", "v_prediction"] = "epsilon"
+    prediction_type: Literal["epsilon", "v_prediction"] | None = None
+    """What a fresh UNet predicts, `epsilon` if not given. One of `pretrained` predicts what its scheduler says."""
     train_text_encoder: bool = False
     gradient_checkpointing: bool = False
     compile: bool = False
@@ -74,22 +78,52 @@ class PoolConfig(Section):
     workers: Count = 1
 
 
+class PicturesConfig(Section):
+    """How the pictures of a folder become examples."""
+
+    caption: str | None = None
+    """For pictures that have none of their own."""
+    held_out: Rate | tuple[str, ...] = 0.1
+    """Pictures that are not trained on, but measured and drawn at each checkpoint: a share, or file names."""
+    crops: Count = 8
+    """Of each picture: the whole first, then closer ones."""
+    masks: Count = 4
+    """Drawn for each crop of a picture that brings none."""
+    shapes: Literal["buckets", "square"] = "buckets"
+    """Crops as wide or high as the pictures, up to twice as long as wide; or squares."""
+    cache: Path | None = None
+    """Where encoded crops are kept from run to run."""
+
+
 class DataConfig(Section):
     """Where a phase's rows come from.
 
     `latents` reads a folder that `retouch train latents` made. `shards` reads WebDataset tar files of pictures and
-    captions, encodes them as it goes and draws the masks itself. `scenes` composes pictures from `folder`.
+    captions, encodes them as it goes and draws masks where a sample has none. `scenes` composes pictures from
+    `folder`. `folder` holds people's own pictures with captions: each is cropped and encoded once.
     """
 
-    kind: Literal["latents", "shards", "scenes"]
+    kind: Literal["latents", "shards", "scenes", "folder"]
     folder: Path
     size: Count = 512
+    """Side of the pictures in pixels; of a `folder`, where none is given, the size of the checkpoint."""
     mixture: MixtureName = "full"
     """What `scenes` are made of."""
+    workers: Annotated[int, Field(ge=0)] = 2
+    """Processes that read `shards` or compose `scenes` ahead of the step; 0 reads in the training process."""
+    window: Count = 16
+    """Shards that are read and mixed at a time."""
     pool: PoolConfig | None = None
     """Keep encoded examples of `scenes` or `shards` on the device, instead of encoding each for one row."""
     validation: Path | None = None
     """A latent cache of held-out scenes, whose loss is logged at each checkpoint."""
+    pictures: PicturesConfig = PicturesConfig()
+    """How the pictures of a `folder` are used."""
+
+    @property
+    def given_size(self) -> int | None:
+        """The size, where the file names one."""
+        return self.size if "size" in self.model_fields_set else None
 
 
 class PhaseConfig(Section):
@@ -152,6 +186,8 @@ class LogConfig(Section):
     report_every_steps: Count = 20
     save_every_s: float = 600.0
     save_every_steps: Count | None = None
+    keep: Count = 2
+    """Checkpoints that stay: the newest, and those before it."""
     samples_every_s: float = 900.0
     publish: Path | None = None
     """Where each checkpoint's export goes."""
@@ -163,17 +199,17 @@ class LogConfig(Section):
 
 
 class ExportConfig(Section):
-    """What `retouch.json` in the exported folder says, beside the words that the tokenizer knows."""
+    """What `retouch.json` in the exported folder says; where nothing is given, what the checkpoint said before."""
 
-    num_inference_steps: Count = 20
-    guidance_scale: float = 3.0
+    num_inference_steps: Count | None = None
+    guidance_scale: Annotated[float, Field(ge=0.0)] | None = None
     context: Annotated[float, Field(ge=0.0)] | None = None
     """What the scenes show on each side of a hole, as a share of its longer side, where they always do."""
     prompt_tokens: Count | None = None
     """The most tokens of a prompt that the text encoder follows well, where that is less than it takes."""
     seam: SeamMode | None = None
     """How the border of a fill is corrected."""
-    licence: str = ""
+    licence: str | None = None
 
 
 class TrainConfig(Section):

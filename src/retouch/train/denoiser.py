@@ -4,14 +4,18 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel
 
-from retouch.train.config import ModelConfig, TextConfig
+from retouch.models.components import Components
+from retouch.models.schedulers import own_scheduler
+from retouch.train.config import ModelConfig
 from retouch.train.embeddings import EmbeddingMemory
-from retouch.train.text import build_text_encoder, encode_captions
+from retouch.train.noise import NoiseSchedule, Prediction
+from retouch.train.origin import predicted
+from retouch.train.text import encode_captions
 
 SMALL_ATTENTION = 256
 """Most cells of the finest attention whose products are taken one by one on CPUs."""
@@ -21,10 +25,24 @@ class Denoiser(nn.Module):
     """Token ids and a noisy input to a prediction.
 
     A frozen text encoder runs without gradients, in evaluation mode.
+
+    Attributes:
+        predicts: what the prediction is of.
+        noise: what makes the input noisy.
     """
 
-    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel, *, train_text: bool) -> None:
+    def __init__(
+        self,
+        unet: UNet2DConditionModel,
+        text_encoder: CLIPTextModel,
+        *,
+        train_text: bool,
+        predicts: Prediction,
+        noise: NoiseSchedule,
+    ) -> None:
         super().__init__()
+        self.predicts: Prediction = predicts
+        self.noise = noise
         self.unet = unet
         self.text_encoder = text_encoder
         self.train_text = train_text
@@ -62,29 +80,29 @@ def _attention(unet_input: Tensor, unet: UNet2DConditionModel) -> AbstractContex
     return sdpa_kernel(SDPBackend.MATH) if cells <= SMALL_ATTENTION else nullcontext()
 
 
-def build_denoiser(config: ModelConfig, tokenizer: Any) -> Denoiser:
-    """The model as the configuration wants it: loaded from `pretrained`, or freshly initialised.
+def build_denoiser(config: ModelConfig, origin: Components) -> Denoiser:
+    """The module to train, around the UNet and the text encoder of `origin` (in place).
 
-    With `pretrained`, arguments in `unet` are ignored; a text-to-image checkpoint is as good as an inpainting one.
+    A text-to-image checkpoint is as good as an inpainting one.
+
+    Raises:
+        ModelUnsupported: what its scheduler says cannot be trained.
+        InvalidField: its scheduler is none for Stable Diffusion.
     """
-    if config.pretrained is not None:
-        unet = UNet2DConditionModel.from_pretrained(config.pretrained, subfolder="unet")
-        text_encoder = CLIPTextModel.from_pretrained(config.pretrained, subfolder="text_encoder")
-    else:
-        unet = UNet2DConditionModel(**_tuples(config.unet or {}))
-        text_encoder = _text_encoder(config.text, tokenizer)
+    unet: UNet2DConditionModel = origin.unet.requires_grad_(True)
+    origin.text_encoder.requires_grad_(True)
     unet.float().to(memory_format=torch.channels_last)
     if config.gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     if config.lora is not None:
         _add_lora(unet, config)
-    return Denoiser(unet, text_encoder.float(), train_text=config.train_text_encoder)
-
-
-def _text_encoder(text: TextConfig, tokenizer: Any) -> CLIPTextModel:
-    if text.pretrained is not None:
-        return CLIPTextModel.from_pretrained(text.pretrained)
-    return build_text_encoder(tokenizer, width=text.width, layers=text.layers, heads=text.heads)
+    return Denoiser(
+        unet,
+        origin.text_encoder.float(),
+        train_text=config.train_text_encoder,
+        predicts=predicted(origin),
+        noise=NoiseSchedule.of_scheduler(own_scheduler(origin.scheduler_config)),
+    )
 
 
 def _add_lora(unet: UNet2DConditionModel, config: ModelConfig) -> None:
@@ -100,27 +118,6 @@ def _add_lora(unet: UNet2DConditionModel, config: ModelConfig) -> None:
             init_lora_weights="gaussian",
         )
     )
-
-
-def _tuples(arguments: dict[str, Any]) -> dict[str, Any]:
-    """YAML has lists where diffusers' configs want tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}
-
-
-def load_tokenizer(config: ModelConfig) -> CLIPTokenizer:
-    """The tokenizer of `pretrained`, or that of the folder `tokenizer`."""
-    if config.pretrained is not None:
-        return CLIPTokenizer.from_pretrained(config.pretrained, subfolder="tokenizer")
-    return CLIPTokenizer.from_pretrained(config.tokenizer)
-
-
-def load_vae(config: ModelConfig) -> AutoencoderKL:
-    """The frozen VAE; a folder named by `vae` comes before that of `pretrained`."""
-    if config.vae is not None:
-        vae = AutoencoderKL.from_pretrained(config.vae)
-    else:
-        vae = AutoencoderKL.from_pretrained(config.pretrained, subfolder="vae")
-    return vae.float().eval().requires_grad_(False)
 
 
 def empty_tokens(tokenizer: Any) -> Tensor:

@@ -2,98 +2,59 @@
 
 import copy
 import json
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionInpaintPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel
 
-from retouch.models.bundle import Recommended
-from retouch.models.components import Notes, read_notes, write_notes
-from retouch.train.config import ExportConfig, ModelConfig
-from retouch.train.noise import BETA_END, BETA_START, TIMESTEPS
-from retouch.train.text import WORDS_FILE, save_vocabulary
+from retouch.models.components import Components, write_notes
+from retouch.models.folder import quiet_loading
+from retouch.models.schedulers import own_scheduler
+from retouch.train.text import save_vocabulary
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The components of a checkpoint."""
-
-    unet: UNet2DConditionModel
-    text_encoder: CLIPTextModel
-    vae: AutoencoderKL
-    tokenizer: Any
-    prediction_type: str
-
-
-def build_scheduler(prediction_type: str) -> DDIMScheduler:
-    """DDIM with Stable Diffusion's settings (its repository's scheduler_config.json)."""
-    return DDIMScheduler(
-        num_train_timesteps=TIMESTEPS,
-        beta_start=BETA_START,
-        beta_end=BETA_END,
-        beta_schedule="scaled_linear",
-        prediction_type=prediction_type,
-        steps_offset=1,
-        clip_sample=False,
-        set_alpha_to_one=False,
-    )
-
-
-def build_pipeline(parts: Parts) -> StableDiffusionInpaintPipeline:
-    """The stock inpainting pipeline around these components, without a safety checker of its own."""
+def build_pipeline(parts: Components) -> StableDiffusionInpaintPipeline:
+    """The stock inpainting pipeline around these components, with the checkpoint's own scheduler."""
     pipeline = StableDiffusionInpaintPipeline(
         vae=parts.vae,
         text_encoder=parts.text_encoder,
         tokenizer=parts.tokenizer,
         unet=parts.unet,
-        scheduler=build_scheduler(parts.prediction_type),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        scheduler=own_scheduler(parts.scheduler_config),
+        safety_checker=parts.safety_checker,
+        feature_extractor=parts.feature_extractor,
+        requires_safety_checker=parts.safety_checker is not None,
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
-def known_words(model: ModelConfig) -> frozenset[str] | None:
-    """The words that a fresh model's tokenizer was made for, or that the one it starts from knows; None: all."""
-    if model.pretrained is not None:
-        return read_notes(Path(model.pretrained)).vocabulary
-    words = Path(str(model.tokenizer)) / WORDS_FILE
-    return frozenset(json.loads(words.read_text(encoding="utf-8"))) if words.is_file() else None
-
-
-def write_folder(parts: Parts, folder: Path, *, export: ExportConfig, words: frozenset[str] | None) -> None:
+def write_folder(parts: Components, folder: Path) -> None:
     """Write the components in fp16 under diffusers' default names, and `retouch.json` beside them.
 
-    The components in memory are left as they are.
+    A safety checker keeps its precision, the scheduler its config, word for word. The components in memory are
+    left as they are.
     """
-    half = Parts(
+    half = replace(
+        parts,
         unet=_half(merged(parts.unet)),
         text_encoder=_half(parts.text_encoder),
         vae=_half(parts.vae),
-        tokenizer=parts.tokenizer,
-        prediction_type=parts.prediction_type,
     )
-    build_pipeline(half).save_pretrained(folder, safe_serialization=True)
+    with quiet_loading():
+        build_pipeline(half).save_pretrained(folder, safe_serialization=True)
+    scheduler = folder / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(json.dumps(dict(parts.scheduler_config), indent=2) + "\n", encoding="utf-8")
     for config in folder.glob("*/config.json"):
         _clean_config(config)
     if hasattr(parts.tokenizer, "backend_tokenizer"):
         save_vocabulary(parts.tokenizer, folder / "tokenizer")
     if getattr(parts.unet, "peft_config", None):
         write_lora(parts.unet, folder / "lora")
-    advice = Recommended(
-        num_inference_steps=export.num_inference_steps,
-        guidance_scale=export.guidance_scale,
-        scheduler="DDIMScheduler",
-        context=export.context,
-        prompt_tokens=export.prompt_tokens,
-        seam=export.seam,
-    )
-    write_notes(folder, Notes(recommended=advice, vocabulary=words, licence=export.licence))
+    write_notes(folder, parts.notes)
 
 
 def _clean_config(config: Path) -> None:
@@ -141,4 +102,5 @@ def _half(module: Any) -> Any:
         else type(module).from_config(module.config)
     )
     copied.load_state_dict(module.state_dict())
-    return copied.to(torch.float16)
+    # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.
+    return torch.nn.Module.to(copied, torch.float16)

@@ -1,7 +1,8 @@
 """Pictures that worker processes make or decode ahead of the step that needs them."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any
 
@@ -13,6 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 from retouch.train.pictures import PictureReader
 from retouch.train.text import encode_captions
 
+AHEAD = 4
+"""Chunks that each process holds ready."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
@@ -22,15 +26,22 @@ class Chunk:
         images: (N, H, W, 3) bytes.
         masks: (N, H, W) bool, True = repaint.
         tokens: (N, T) ids of the captions.
+        passed_over: names of samples that could not be read.
     """
 
     images: Tensor
     masks: Tensor
     tokens: Tensor
+    passed_over: tuple[str, ...] = ()
 
     def pin_memory(self) -> "Chunk":
         """The same in pinned memory; DataLoader asks for it where an accelerator is fed."""
-        return Chunk(self.images.pin_memory(), self.masks.pin_memory(), self.tokens.pin_memory())
+        return replace(
+            self,
+            images=self.images.pin_memory(),
+            masks=self.masks.pin_memory(),
+            tokens=self.tokens.pin_memory(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,34 +49,33 @@ class FeedSpec:
     """What is read, and by how many.
 
     `open_reader` is called once in each worker, and must be a module's function or a `functools.partial` of one.
-    Chunk number n holds the same pictures whoever reads it.
     """
 
     open_reader: Callable[[], PictureReader]
     tokenizer: Any | None
     """None where no captions are wanted."""
     workers: int = 1
-    chunk: int = 32
-    seed: int = 0
+    """0 reads in the process that asks."""
 
 
 class _Chunks(Dataset[Chunk]):
-    """Chunks by number; each worker holds its own reader."""
+    """Chunks by the numbers of their pictures; each worker holds its own reader."""
 
     def __init__(self, spec: FeedSpec) -> None:
         self._spec = spec
         self._reader: PictureReader | None = None
 
-    def __getitem__(self, number: int) -> Chunk:
+    def __getitem__(self, numbers: Iterable[int]) -> Chunk:
         if self._reader is None:
-            torch.set_num_threads(1)
+            if self._spec.workers:
+                torch.set_num_threads(1)
             self._reader = self._spec.open_reader()
-        picks = np.random.default_rng((self._spec.seed, number)).random(self._spec.chunk)
-        found = [self._reader.read(float(pick)) for pick in picks]
+        found = [self._reader.read(number) for number in numbers]
         return Chunk(
             images=torch.from_numpy(np.stack([picture.image for picture in found])),
             masks=torch.from_numpy(np.stack([picture.mask for picture in found])),
             tokens=self._tokens([picture.caption for picture in found]),
+            passed_over=tuple(name for picture in found for name in picture.passed_over),
         )
 
     def _tokens(self, captions: list[str]) -> Tensor:
@@ -74,15 +84,27 @@ class _Chunks(Dataset[Chunk]):
         return encode_captions(self._spec.tokenizer, captions)
 
 
-def read_ahead(spec: FeedSpec, *, pin_memory: bool = False) -> Iterator[Chunk]:
-    """Endless chunks in order, read ahead by `spec.workers` processes; 0 reads in this one."""
+def read_ahead(spec: FeedSpec, numbers: Iterable[Iterable[int]], *, pin_memory: bool = False) -> Iterator[Chunk]:
+    """Chunks of the pictures of these numbers, in their order, whatever the number of workers."""
     loader: DataLoader[Chunk] = DataLoader(
         _Chunks(spec),
-        sampler=count(),  # any iterable of numbers will do
+        sampler=numbers,
         batch_size=None,
         num_workers=spec.workers,
         pin_memory=pin_memory,
-        prefetch_factor=4 if spec.workers else None,
+        prefetch_factor=AHEAD if spec.workers else None,
         multiprocessing_context="spawn" if spec.workers else None,
+        worker_init_fn=_stand_alone if spec.workers else None,
     )
     return iter(loader)
+
+
+def _stand_alone(_worker: int) -> None:
+    """Leave the training process's group: Ctrl-C, or a launcher's signal to all, must not end the readers before
+    the step that needs them. Whoever trains ends them, or they notice that it is gone."""
+    os.setsid()
+
+
+def each_its_own(*, chunk: int = 32, rank: int = 0, world: int = 1) -> Iterator[range]:
+    """Numbers without end, `chunk` at a time: of `world` processes each has others."""
+    return (range(number * chunk, (number + 1) * chunk) for number in count(rank, world))

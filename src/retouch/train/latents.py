@@ -1,9 +1,11 @@
-"""A cache of encoded scenes, as memory maps that a second process may renew while training reads."""
+"""A cache of encoded pictures, as memory maps that a second process may renew while training reads."""
 
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,10 +16,14 @@ from diffusers import AutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retouch.data.compose import Scene, SceneComposer, Split
-from retouch.data.mixture import MIXTURES, MixtureName
+from retouch.data.compose import Split
+from retouch.data.mixture import MixtureName
+from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
-from retouch.train.text import MAX_TOKENS, encode_captions
+from retouch.train.feed import FeedSpec, read_ahead
+from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
+from retouch.train.text import MAX_TOKENS
+from retouch.train.transfer import to_device
 
 GROUP = 16
 """Scenes encoded in one VAE call."""
@@ -38,11 +44,33 @@ class LatentSpec:
     mixture: MixtureName = "full"
     words: frozenset[str] | None = None
     """Only objects that these can name; None for all."""
+    kind: Literal["scenes", "shards"] = "scenes"
+    """What `data_dir` holds. Of `shards` each slot has its own crop and mask; so has a sample's next epoch."""
+    full_mask_rate: float = 0.25
+    """Of shards; scenes bring their own share."""
+    workers: int = 0
+    """Processes that read or compose ahead."""
+
+    def reader(self) -> Callable[[], PictureReader]:
+        """What opens the pictures, in each worker."""
+        if self.kind == "shards":
+            index = open_index(str(self.data_dir), workers=self.workers)
+            rate = self.full_mask_rate
+            return partial(ShardPictures, index, size=self.size, full_mask_rate=rate, seed=(self.seed,))
+        return partial(
+            SceneReader,
+            self.data_dir,
+            size=self.size,
+            mixture=self.mixture,
+            seed=(self.seed,),
+            split=self.split,
+            words=self.words,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class LatentBatch:
-    """Rows of training data, on the CPU in fp32; latents are scaled to unit deviation.
+    """Rows of training data in fp32; latents are scaled to unit deviation, and on the device of their noise.
 
     Attributes:
         latents, masked_image_latents: (B, 4, h, w), drawn from their posteriors.
@@ -67,14 +95,20 @@ def to_unit_range(pictures: Tensor) -> Tensor:
 
 
 def open_maps(
-    folder: Path, *, mode: Literal["r", "r+", "w+"], slots: int = 0, cells: int = 0, pixels: int = 0
+    folder: Path,
+    *,
+    mode: Literal["r", "r+", "w+"],
+    slots: int = 0,
+    cells: int = 0,
+    pixels: int = 0,
+    tokens: int = MAX_TOKENS,
 ) -> dict[str, NDArray[Any]]:
     """The cache's arrays; `mode` is `w+` to make them (sizes given), `r` or `r+` to open them."""
     posterior = (slots, 2, 2, 4, cells, cells)  # picture and masked picture; mean and deviation
     shapes: dict[str, tuple[type, tuple[int, ...]]] = {
         "posteriors": (np.float16, posterior),
         "masks": (np.uint8, (slots, pixels * pixels // 8)),
-        "tokens": (np.int16, (slots, MAX_TOKENS)),
+        "tokens": (np.int32, (slots, tokens)),  # CLIP's vocabulary has 49,408 of them
         "filled": (np.int64, (2,)),  # slots filled; scenes made in all
     }
     if mode != "w+":
@@ -86,31 +120,42 @@ def open_maps(
     }
 
 
-class SceneEncoder:
-    """Scenes to posteriors, with the frozen VAE."""
+class PictureEncoder:
+    """Pictures to posteriors, with the frozen VAE on a device; used by one thread."""
 
-    def __init__(self, vae: AutoencoderKL, *, size: int) -> None:
-        self._vae = vae.eval()
+    def __init__(self, vae: AutoencoderKL, *, size: int, device: torch.device | None = None) -> None:
+        self._vae = vae.eval().to(device, memory_format=torch.contiguous_format)
+        self._device = vae.device
         self._scale = float(vae.config.scaling_factor)
-        # Before the layout changes: over channels-last tensors PyTorch's norm loses digits of flat pictures.
-        self._empty = self._posteriors(torch.zeros(1, 3, size, size))[0]
+        self.cells = int(size // 2 ** (len(vae.config.block_out_channels) - 1))
+        # In the plain layout: over channels-last tensors PyTorch's norm loses digits of flat pictures.
+        self._empty = self._posteriors(torch.zeros(1, 3, size, size, device=vae.device))[0]
         self._vae.to(memory_format=torch.channels_last)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _posteriors(self, images: Tensor) -> Tensor:
-        found = self._vae.encode(images).latent_dist
-        return torch.stack([found.mean, found.std], dim=1) * self._scale  # (B, 2, 4, h, w)
+        with torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"):
+            found = self._vae.encode(images).latent_dist
+        return torch.stack([found.mean, found.std], dim=1).float() * self._scale  # (B, 2, 4, h, w)
 
-    def encode(self, scenes: list[Scene]) -> Tensor:
-        """(B, 2, 2, 4, h, w): picture and masked picture; mean and deviation. Scaled to unit deviation."""
-        images = to_unit_range(torch.from_numpy(np.stack([scene.image for scene in scenes])))
-        mask = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None].float()
-        partly = (mask.mean(dim=(1, 2, 3)) < 1.0).nonzero()[:, 0]
-        found = self._posteriors(torch.cat([images, masked_image(images, mask)[partly]]))
+    def encode_whole(self, images: Tensor) -> Tensor:
+        """Mean and deviation of bytes (B, H, W, 3), scaled to unit deviation: (B, 2, 4, h, w) on the device."""
+        return self._posteriors(to_unit_range(to_device(images, self._device)))
+
+    def encode(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Picture and masked picture of bytes (B, H, W, 3) and masks (B, H, W), both on the host.
+
+        Returns:
+            (B, 2, 2, 4, h, w) on the device: picture and masked picture; mean and deviation.
+        """
+        partly = to_device((~masks.flatten(1).all(1)).nonzero()[:, 0], self._device)
+        pictures = to_unit_range(to_device(images, self._device))
+        hidden_pictures = masked_image(pictures, to_device(masks, self._device)[:, None].float())[partly]
+        found = self._posteriors(torch.cat([pictures, hidden_pictures]))
         # A picture that is masked everywhere is the same grey for all: encoded once.
-        hidden = self._empty.expand(len(scenes), -1, -1, -1, -1).clone()
-        hidden[partly] = found[len(scenes) :]
-        return torch.stack([found[: len(scenes)], hidden], dim=1)
+        hidden = self._empty.expand(len(images), -1, -1, -1, -1).clone()
+        hidden[partly] = found[len(images) :]
+        return torch.stack([found[: len(images)], hidden], dim=1)
 
 
 def build_latents(
@@ -125,31 +170,33 @@ def build_latents(
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
-    composer = SceneComposer.open(
-        spec.data_dir, size=spec.size, split=spec.split, mixture=MIXTURES[spec.mixture], words=spec.words
-    )
-    encoder = SceneEncoder(vae, size=spec.size)
-    factor = 2 ** (len(vae.config.block_out_channels) - 1)
+    encoder = PictureEncoder(vae, size=spec.size)
     if (spec.folder / "filled.npy").exists():
         maps = open_maps(spec.folder, mode="r+")
     else:
-        maps = open_maps(spec.folder, mode="w+", slots=spec.slots, cells=spec.size // factor, pixels=spec.size)
+        maps = open_maps(
+            spec.folder,
+            mode="w+",
+            slots=spec.slots,
+            cells=encoder.cells,
+            pixels=spec.size,
+            tokens=tokenizer.model_max_length,
+        )
         (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
-    while keep_on():
-        made = int(maps["filled"][1])
-        if made >= spec.slots and renew_duty <= 0.0:
-            return
+    made = int(maps["filled"][1])
+    numbers = (range(first, first + GROUP) for first in count(made, GROUP))
+    chunks = read_ahead(FeedSpec(spec.reader(), tokenizer, workers=spec.workers), numbers)
+    while keep_on() and (made < spec.slots or renew_duty > 0.0):
         started = time.monotonic()
-        scenes = [
-            composer.scene(np.random.default_rng((spec.seed, number))) for number in range(made, made + GROUP)
-        ]
+        chunk = next(chunks)
         slots = np.arange(made, made + GROUP) % spec.slots
-        maps["posteriors"][slots] = encoder.encode(scenes).numpy().astype(np.float16)
-        maps["masks"][slots] = np.packbits(np.stack([scene.mask for scene in scenes]).reshape(GROUP, -1), axis=1)
-        maps["tokens"][slots] = encode_captions(tokenizer, [scene.caption for scene in scenes]).numpy()
+        maps["posteriors"][slots] = encoder.encode(chunk.images, chunk.masks).numpy().astype(np.float16)
+        maps["masks"][slots] = np.packbits(chunk.masks.numpy().reshape(GROUP, -1), axis=1)
+        maps["tokens"][slots] = chunk.tokens.numpy()
         maps["filled"][:] = min(made + GROUP, spec.slots), made + GROUP
         if made >= spec.slots:
             time.sleep((time.monotonic() - started) * (1.0 / renew_duty - 1.0))
+        made += GROUP
 
 
 class LatentCache:
@@ -171,8 +218,8 @@ class LatentCache:
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
         """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
-        slots, posterior_noise = (pick.cpu() * len(self)).long().numpy(), posterior_noise.cpu()
-        posteriors = torch.from_numpy(self._maps["posteriors"][slots]).float()
+        slots = (pick * len(self)).long().numpy()
+        posteriors = to_device(torch.from_numpy(self._maps["posteriors"][slots]), posterior_noise.device).float()
         mean, deviation = posteriors[:, :, 0], posteriors[:, :, 1]  # (B, 2, 4, h, w)
         drawn = mean + deviation * posterior_noise
         bits = np.unpackbits(self._maps["masks"][slots], axis=1).reshape(-1, 1, self.size, self.size)
@@ -184,8 +231,9 @@ class LatentCache:
         )
 
 
-def latent_mask(mask: Tensor, cells: int, *, rule: str) -> Tensor:
+def latent_mask(mask: Tensor, cells: int | tuple[int, int], *, rule: str) -> Tensor:
     """Pixel mask (B, 1, H, W) to latent cells (B, 1, h, w): `nearest` as SD trains, or `cover` (any pixel)."""
+    height, width = (cells, cells) if isinstance(cells, int) else cells
     if rule == "cover":
-        return F.max_pool2d(mask, kernel_size=mask.shape[-1] // cells)
-    return F.interpolate(mask, size=(cells, cells))
+        return F.max_pool2d(mask, kernel_size=mask.shape[-1] // width)
+    return F.interpolate(mask, size=(height, width))

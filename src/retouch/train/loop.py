@@ -15,17 +15,16 @@ from torch import Tensor
 
 from retouch.engine.yielding import yielding
 from retouch.errors import InvalidField
+from retouch.train.agreement import Agreement
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
-from retouch.train.ema import Ema, trained_parameters
-from retouch.train.moments import restore_moments
-from retouch.train.noise import NoiseSchedule
-from retouch.train.phase import Recipe, RowSource
+from retouch.train.ema import Ema
+from retouch.train.moments import make_optimiser, restore_moments
+from retouch.train.phase import OrderedSource, Recipe, Source
 from retouch.train.reading import fit_reading
-from retouch.train.rows import Place
-from retouch.train.schedule import check_factors, rate_factor, rate_of
+from retouch.train.rows import Place, Share
+from retouch.train.schedule import rate_factor
 from retouch.train.sketch import SketchHead
-from retouch.train.storage import load_state, save_atomically
 from retouch.train.surgery import INPAINT_CHANNELS, widen_input
 
 logger = logging.getLogger(__name__)
@@ -58,7 +57,8 @@ class Run:
     """What one phase needs while it lasts."""
 
     recipe: Recipe
-    source: RowSource
+    source: Source
+    share: Share
     model: torch.nn.Module
     optimiser: Any
     peaks: list[float] = field(default_factory=list)
@@ -79,7 +79,9 @@ class Trainer:
         self.accelerator = accelerator
         self.position = Position()
         self.empty_tokens = empty_tokens.to(accelerator.device)
-        self._noise = NoiseSchedule.scaled_linear().to(accelerator.device)
+        self._noise = denoiser.noise.to(accelerator.device)
+        self.begun_with: dict[str, Any] = {}
+        """Seed and data of the checkpoint that was resumed."""
         self._resumed_optimiser: dict[str, Any] | None = None
         self._prepare_input()
         denoiser.to(accelerator.device)  # before the averages, which live where the weights do
@@ -97,37 +99,31 @@ class Trainer:
         if self.phase.task == "inpaint" or self.config.model.widen_first:
             widen_input(self.denoiser.unet)
 
-    def _optimiser(self) -> torch.optim.AdamW:
-        settings, phase = self.config.optimiser, self.phase
-        groups: dict[float, dict[str, torch.nn.Parameter]] = {}
-        trained = trained_parameters(self.denoiser)
-        check_factors(trained, phase)
-        for name, parameter in trained.items():
-            groups.setdefault(rate_of(name, phase), {})[name] = parameter
-        return torch.optim.AdamW(
-            [
-                # The names are kept with the state: `restore_moments` finds each parameter by its own.
-                {"params": list(group.values()), "names": list(group), "lr": rate}
-                for rate, group in groups.items()
-            ],
-            betas=settings.betas,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+    @property
+    def share(self) -> Share:
+        """The micro-batches of this phase's steps that this process takes.
 
-    def _start_phase(self, source: RowSource) -> Run:
+        Raises:
+            InvalidField: the processes cannot share the batch evenly.
+        """
+        phase, accelerator = self.phase, self.accelerator
+        if phase.global_batch % (phase.micro_batch * accelerator.num_processes):
+            raise InvalidField("global_batch", f"{accelerator.num_processes} processes cannot share it evenly")
+        rank, world = accelerator.process_index, accelerator.num_processes
+        return Share(phase.global_batch, phase.micro_batch, rank, world)
+
+    def _start_phase(self, source: Source) -> Run:
         accelerator = self.accelerator
         recipe = Recipe(
             self.phase,
             self._noise,
-            self.config.model.prediction_type,
+            self.denoiser.predicts,
             self.empty_tokens,
             is_widened=self.denoiser.unet.config.in_channels == INPAINT_CHANNELS,
         )
         if self.position.step == 0:
             self._read_sketches(recipe, source)
-        optimiser = self._optimiser()
+        optimiser = make_optimiser(self.denoiser, self.config.optimiser, self.phase)
         peaks = [float(group["lr"]) for group in optimiser.param_groups]
         if self._resumed_optimiser is not None:
             restore_moments(optimiser, self._resumed_optimiser)
@@ -135,9 +131,9 @@ class Trainer:
         self.denoiser.unet.train()
         self.denoiser.text_encoder.train(self.denoiser.train_text)
         model, prepared = accelerator.prepare(self.denoiser, optimiser)
-        return Run(recipe, source, model, prepared, peaks)
+        return Run(recipe, source, self.share, model, prepared, peaks)
 
-    def _read_sketches(self, recipe: Recipe, source: RowSource) -> None:
+    def _read_sketches(self, recipe: Recipe, source: Source) -> None:
         """Before a phase's first step: the surgery on the attentions that are to read sketches."""
         if not self.phase.read_sketches:
             return
@@ -146,7 +142,9 @@ class Trainer:
         head = SketchHead.load(Path(folder))
         examples = [
             # The rows of a step that is never trained.
-            recipe.example_at(self._places(self.phase.steps, micro), source, self.accelerator.device)
+            recipe.example_at(
+                self._places(self.phase.steps, self.share.rows(micro)), source, self.accelerator.device
+            )
             for micro in range(math.ceil(SURGERY_ROWS / self.phase.micro_batch))
         ]
         for attention in self.phase.read_sketches:
@@ -156,19 +154,20 @@ class Trainer:
             only=tuple(f"unet.{name}.transformer_blocks.0.attn2." for name in self.phase.read_sketches),
         )
 
-    def train(
-        self, sources: Callable[[PhaseConfig], RowSource], hooks: Hooks, *, stop: Callable[[], bool]
-    ) -> None:
-        """Go through the rest of all phases, or until `stop()` after a step."""
+    def train(self, sources: Callable[["Trainer"], Source], hooks: Hooks, *, stop: Callable[[], bool]) -> None:
+        """Go through the rest of all phases, or until `stop()` after a step, in any of the processes."""
+        agreement = Agreement()
         while self.position.phase < len(self.config.phases):
-            self._run = self._start_phase(sources(self.phase))
+            self._run = self._start_phase(sources(self))
             while not self._is_over:
                 started = time.monotonic()
                 with yielding():
                     values = self._step(self._run)
                 hooks.on_step(self, values)
-                self.position.elapsed_s += time.monotonic() - started
-                if stop():
+                is_stopping, self.position.elapsed_s = agreement.settle(
+                    stop=stop(), elapsed_s=self.position.elapsed_s + time.monotonic() - started
+                )
+                if is_stopping:
                     return
             hooks.on_save(self)
             if self.position.phase + 1 == len(self.config.phases):
@@ -200,67 +199,69 @@ class Trainer:
             # The widened layer alone has another shape: its first channels carry on, the new ones are zero.
             (own if own.shape == shadow.shape else own[:, : shadow.shape[1]]).copy_(shadow)
 
-    def _places(self, step: int, micro: int) -> list[Place]:
-        """Rows of micro-batch number `micro` (over all processes and accumulations) of a step of this phase."""
-        size, phase = self.phase.micro_batch, self.position.phase
-        return [Place(self.config.seed, phase, step, micro * size + row) for row in range(size)]
+    def _places(self, step: int, rows: range) -> list[Place]:
+        """Rows of a step of this phase; they count within the global batch."""
+        return [Place(self.config.seed, self.position.phase, step, row) for row in rows]
 
     def _step(self, run: Run) -> dict[str, Scalar]:
         """One optimiser step over the global batch."""
-        accelerator, phase = self.accelerator, self.phase
-        accumulate, rest = divmod(phase.global_batch, phase.micro_batch * accelerator.num_processes)
-        if rest:
-            raise InvalidField("global_batch", f"{accelerator.num_processes} processes cannot share it evenly")
-        factor = rate_factor(self.position.step, phase, progress=self._progress)
+        accelerator = self.accelerator
+        factor = rate_factor(self.position.step, self.phase, progress=self._progress)
         for group, peak in zip(run.optimiser.param_groups, run.peaks, strict=True):
             group["lr"] = peak * factor
-        totals = torch.zeros(2, device=accelerator.device)
-        for turn in range(accumulate):
-            micro = turn * accelerator.num_processes + accelerator.process_index
-            places = self._places(self.position.step, micro)
-            example = run.recipe.example_at(places, run.source, accelerator.device)
-            is_last = turn == accumulate - 1
-            context = accelerator.no_sync(run.model) if not is_last else nullcontext()
-            with context:
-                with accelerator.autocast():
-                    prediction = run.model(example.unet_input, example.timesteps, example.tokens)
-                loss, hole = run.recipe.loss(prediction, example)
-                accelerator.backward(loss / accumulate)
-            totals += torch.stack([loss.detach(), hole]) / accumulate
+        totals = self._gather_gradients(run)
         norm = accelerator.clip_grad_norm_(self.denoiser.parameters(), self.config.optimiser.max_grad_norm)
         run.optimiser.step()
         run.optimiser.zero_grad()
         self.ema.update(self.denoiser)
         self.position.step += 1
-        return {"loss": totals[0], "hole": totals[1], "grad_norm": norm, "lr_factor": factor}
+        notes = run.source.take_notes() if isinstance(run.source, OrderedSource) else {}
+        return {"loss": totals[0], "hole": totals[1], "grad_norm": norm, "lr_factor": factor, **notes}
+
+    def _gather_gradients(self, run: Run) -> Tensor:
+        """Go through this process's micro-batches of the step; return the mean loss, and that of the hole.
+
+        Nothing here waits for an accelerator.
+        """
+        accelerator, micros = self.accelerator, run.share.micros()
+        totals = torch.zeros(2, device=accelerator.device)
+        for micro in micros:
+            places = self._places(self.position.step, run.share.rows(micro))
+            example = run.recipe.example_at(places, run.source, accelerator.device)
+            with nullcontext() if micro == micros[-1] else accelerator.no_sync(run.model):
+                with accelerator.autocast():
+                    prediction = run.model(example.unet_input, example.timesteps, example.tokens)
+                loss, hole = run.recipe.loss(prediction, example)
+                accelerator.backward(loss / len(micros))
+            totals += torch.stack([loss.detach(), hole]) / len(micros)
+        return totals
 
     def state(self) -> dict[str, Any]:
         """Everything that a resumed run needs; plain containers and tensors."""
         optimiser = (
             self._run.optimiser.optimizer.state_dict() if self._run is not None else self._resumed_optimiser
         )
+        scaler = self.accelerator.scaler
         return {
             "model": self.denoiser.state_dict(),
             "ema": self.ema.state(),
             "optimiser": optimiser,
+            "scaler": None if scaler is None else scaler.state_dict(),
             "phase": self.position.phase,
             "step": self.position.step,
             "elapsed_s": self.position.elapsed_s,
             "seed": self.config.seed,
         }
 
-    def save(self, path: Path) -> None:
-        """Write the state atomically, from the main process."""
-        if self.accelerator.is_main_process:
-            save_atomically(self.state(), path)
-
-    def resume(self, path: Path) -> None:
+    def resume(self, state: dict[str, Any]) -> None:
         """Take over a checkpoint. Draws depend on positions alone, so this is all there is to restore."""
-        state = load_state(path)
         self.position = Position(state["phase"], state["step"], state.get("elapsed_s", 0.0))
         self._prepare_input()
         self.denoiser.load_state_dict(state["model"])
         self.ema = Ema(self.denoiser, self.config.ema.decay)
         self.ema.load(state["ema"])
         self._resumed_optimiser = state["optimiser"]
+        if self.accelerator.scaler is not None and state.get("scaler"):
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.begun_with = {"seed": state["seed"], **state.get("data", {})}
         logger.info("resumed at phase %d, step %d", self.position.phase, self.position.step)

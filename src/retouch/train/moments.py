@@ -1,4 +1,4 @@
-"""The moments of an optimiser, by the names of its parameters.
+"""A phase's optimiser, and its moments by the names of its parameters.
 
 Its groups carry the names under `names`, so that a run may go on with other learning rates, and thus other groups.
 """
@@ -7,6 +7,35 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import nn
+
+from retouch.train.config import OptimiserConfig, PhaseConfig
+from retouch.train.ema import trained_parameters
+from retouch.train.schedule import check_factors, rate_of
+
+
+def make_optimiser(module: nn.Module, settings: OptimiserConfig, phase: PhaseConfig) -> torch.optim.AdamW:
+    """AdamW over the trained parameters, a group for each learning rate of the phase.
+
+    Raises:
+        InvalidField: a factor of the phase fits no parameter.
+    """
+    groups: dict[float, dict[str, nn.Parameter]] = {}
+    trained = trained_parameters(module)
+    check_factors(trained, phase)
+    for name, parameter in trained.items():
+        groups.setdefault(rate_of(name, phase), {})[name] = parameter
+    return torch.optim.AdamW(
+        [
+            # The names are kept with the state: `restore_moments` finds each parameter by its own.
+            {"params": list(group.values()), "names": list(group), "lr": rate}
+            for rate, group in groups.items()
+        ],
+        betas=settings.betas,
+        eps=settings.eps,
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
 
 
 def restore_moments(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:

@@ -1,10 +1,12 @@
 """The forward process: how noise is added, and what the model has to predict."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from retouch.errors import ModelUnsupported
 
 Prediction = Literal["epsilon", "v_prediction"]
 TIMESTEPS = 1000
@@ -23,6 +25,21 @@ class NoiseSchedule:
         """Betas whose square roots rise linearly, computed in float64."""
         betas = torch.linspace(BETA_START**0.5, BETA_END**0.5, TIMESTEPS, dtype=torch.float64) ** 2
         return cls(torch.cumprod(1.0 - betas, dim=0).float())
+
+    @classmethod
+    def of_scheduler(cls, scheduler: Any) -> "NoiseSchedule":
+        """The schedule of a scheduler of diffusers: training adds the noise that sampling takes away.
+
+        Raises:
+            ModelUnsupported: it has none of 1,000 timesteps.
+        """
+        table = getattr(scheduler, "alphas_cumprod", None)
+        if not isinstance(table, Tensor) or len(table) != TIMESTEPS:
+            raise ModelUnsupported(
+                f"the checkpoint's {type(scheduler).__name__} has no schedule of {TIMESTEPS} timesteps to learn",
+                hint="put a DDIMScheduler with the checkpoint's betas into scheduler/scheduler_config.json",
+            )
+        return cls(table.float())
 
     def to(self, device: torch.device) -> "NoiseSchedule":
         """The same schedule on a device, so that steps there need not wait for a transfer."""

@@ -1,7 +1,8 @@
 """One optimiser step of a phase: rows in, loss out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -10,8 +11,9 @@ from retouch.train.config import PhaseConfig
 from retouch.train.latents import LatentBatch, latent_mask
 from retouch.train.losses import hole_errors, min_snr_weights, row_errors
 from retouch.train.noise import NoiseSchedule, Prediction
-from retouch.train.rows import Draws, Place, draw_on_device, draw_rows
+from retouch.train.rows import Cells, Draws, Place, draw_on_device, draw_rows
 from retouch.train.surgery import INPAINT_CHANNELS
+from retouch.train.transfer import to_device
 
 
 class RowSource(Protocol):
@@ -22,10 +24,41 @@ class RowSource(Protocol):
         """Latent cells along one side."""
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
-        """Examples at `pick` (B,) in [0, 1), latents drawn with `posterior_noise` (B, 2, 4, h, w).
+        """Examples at `pick` (B,) in [0, 1), on the host, latents drawn with `posterior_noise` (B, 2, 4, h, w).
 
-        The arguments may be on any device; so may the result be.
+        The noise may be on any device; so may the result be.
         """
+
+
+@runtime_checkable
+class OrderedSource(Protocol):
+    """Where examples come from that are made ahead: the place of a row, not a draw, says which is its own."""
+
+    @property
+    def cells(self) -> int:
+        """Latent cells along one side."""
+
+    def batch_at(self, places: Sequence[Place], posterior_noise: Tensor) -> LatentBatch:
+        """The examples of one micro-batch, latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
+
+    def take_notes(self) -> dict[str, float]:
+        """What the log shall know, since this was asked last."""
+
+
+@runtime_checkable
+class ShapedSource(RowSource, Protocol):
+    """A source whose micro-batches differ in shape."""
+
+    def shape_at(self, place: Place) -> tuple[int, int]:
+        """Latent cells (h, w) of the micro-batch whose first row stands at `place`."""
+
+
+Source = RowSource | OrderedSource
+
+
+def shape_at(source: Source, place: Place) -> tuple[int, int]:
+    """Latent cells (h, w) of the micro-batch whose first row stands at `place`."""
+    return source.shape_at(place) if isinstance(source, ShapedSource) else (source.cells, source.cells)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +91,7 @@ class Recipe:
     is_widened: bool = False
     """Whether the UNet has the inpainting channels already, in a phase that does not use them."""
 
-    def draw(self, places: list[Place], cells: int, device: torch.device | None = None) -> Draws:
+    def draw(self, places: list[Place], cells: Cells, device: torch.device | None = None) -> Draws:
         """The random numbers of these rows, by row on the CPU, or together on another device."""
         phase = self.phase
         rates = {"text_drop_rate": phase.text_drop_rate, "high_noise_share": phase.high_noise_share}
@@ -66,28 +99,33 @@ class Recipe:
             return draw_rows(places, cells=cells, **rates)
         return draw_on_device(places[0], len(places), device, cells=cells, **rates)
 
-    def example_at(self, places: list[Place], source: RowSource, device: torch.device) -> Example:
+    def example_at(self, places: list[Place], source: Source, device: torch.device) -> Example:
         """The rows of these places, drawn from `source`."""
-        draws = self.draw(places, source.cells, device)
-        return self.example(source.batch(draws.pick, draws.posterior), draws, device)
+        draws = self.draw(places, shape_at(source, places[0]), device)
+        if isinstance(source, OrderedSource):
+            batch = source.batch_at(places, draws.posterior)
+        else:
+            batch = source.batch(draws.pick, draws.posterior)
+        return self.example(batch, draws, device)
 
     def example(self, batch: LatentBatch, draws: Draws, device: torch.device) -> Example:
         """Noise the latents, drop texts, and lay out the channels: latents, mask, masked image."""
-        latents, noise, timesteps = (x.to(device) for x in (batch.latents, draws.noise, draws.timesteps))
+        parts = (batch.latents, draws.noise, draws.timesteps, batch.tokens, draws.drop_text)
+        latents, noise, timesteps, tokens, drop = (to_device(part, device) for part in parts)
         noisy = self.noise.add_noise(latents, noise, timesteps)
         hole = torch.ones_like(noisy[:, :1])
         channels = [noisy]
         if self.phase.task == "inpaint":
-            hole = latent_mask(batch.mask, latents.shape[-1], rule=self.phase.latent_mask).to(device)
-            channels = [noisy, hole, batch.masked_image_latents.to(device)]
+            cells = latents.shape[-2], latents.shape[-1]
+            hole = to_device(latent_mask(batch.mask, cells, rule=self.phase.latent_mask), device)
+            channels = [noisy, hole, to_device(batch.masked_image_latents, device)]
         elif self.is_widened:
             # Where the new channels are 0 their weights have no gradient: they stay 0 until they are used.
             channels = [noisy, noisy.new_zeros(len(noisy), INPAINT_CHANNELS - 4, *noisy.shape[2:])]
-        empty, drop = self.empty_tokens.to(device), draws.drop_text.to(device)
         return Example(
             unet_input=torch.cat(channels, dim=1).contiguous(memory_format=torch.channels_last),
             timesteps=timesteps,
-            tokens=torch.where(drop[:, None], empty, batch.tokens.to(device)),
+            tokens=torch.where(drop[:, None], to_device(self.empty_tokens, device), tokens),
             target=self.noise.target(self.prediction_type, latents, noise, timesteps),
             hole=hole,
         )

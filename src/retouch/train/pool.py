@@ -13,7 +13,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.train.feed import Chunk
-from retouch.train.latents import LatentBatch, masked_image, to_unit_range
+from retouch.train.latents import LatentBatch, PictureEncoder, to_unit_range
+from retouch.train.transfer import to_device
 
 
 class Incoming:
@@ -96,11 +97,11 @@ class LatentPool:
         self, incoming: Incoming, vae: AutoencoderKL, *, size: int, slots: int, ready: int, device: torch.device
     ) -> None:
         self._incoming = incoming
-        self._vae = vae.to(device=device, memory_format=torch.channels_last)
+        self._encoder = PictureEncoder(vae, size=size, device=device)
         self._device = device
         self._slots = slots
         self._ready = min(ready, slots)
-        self.cells = cells = size // 2 ** (len(vae.config.block_out_channels) - 1)
+        self.cells = cells = self._encoder.cells
         self.made = 0
         # Picture and masked picture; mean and deviation.
         self._posteriors = torch.empty(slots, 2, 2, 4, cells, cells, dtype=torch.float16, device=device)
@@ -114,25 +115,15 @@ class LatentPool:
         chunk = self._incoming.take(wait=wait)
         if chunk is None:
             return False
-        images, masks, tokens = (
-            x.to(self._device, non_blocking=True) for x in (chunk.images, chunk.masks, chunk.tokens)
-        )
+        tokens = to_device(chunk.tokens, self._device)
         if self._tokens is None:
             self._tokens = tokens.new_empty(self._slots, tokens.shape[1])
-        where = _places(self.made, len(images), self._slots, self._device)
-        self._posteriors[where] = self._encode(to_unit_range(images), masks[:, None].float())
-        self._masks[where] = masks
+        where = _places(self.made, len(tokens), self._slots, self._device)
+        self._posteriors[where] = self._encoder.encode(chunk.images, chunk.masks).half()
+        self._masks[where] = to_device(chunk.masks, self._device)
         self._tokens[where] = tokens
-        self.made += len(images)
+        self.made += len(tokens)
         return True
-
-    @torch.no_grad()
-    def _encode(self, images: Tensor, masks: Tensor) -> Tensor:
-        pairs = torch.cat([images, masked_image(images, masks)]).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._device.type, torch.float16, enabled=self._device.type == "cuda"):
-            found = self._vae.encode(pairs).latent_dist
-        posteriors = torch.stack([found.mean, found.std], dim=1).half() * self._vae.config.scaling_factor
-        return torch.stack(posteriors.chunk(2), dim=1)
 
     def batch(self, pick: Tensor, posterior_noise: Tensor) -> LatentBatch:
         """The examples at `pick` (B,) in [0, 1), latents drawn with `posterior_noise` (B, 2, 4, h, w); first, what
@@ -140,7 +131,7 @@ class LatentPool:
         while self.made < self._ready:
             self._renew(wait=True)
         self._renew(wait=False)
-        slots = (pick.to(self._device) * len(self)).long()
+        slots = to_device((pick * len(self)).long(), self._device)
         mean, deviation = self._posteriors[slots].float().unbind(2)  # each (B, 2, 4, h, w)
         drawn = mean + deviation * posterior_noise.to(self._device)
         assert self._tokens is not None

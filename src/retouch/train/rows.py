@@ -6,8 +6,9 @@ on draws of the host, one row at a time: there a micro-batch draws as a whole, o
 place.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from retouch.train.noise import TIMESTEPS
 
 HIGH_NOISE_FROM = 800
+Cells = int | tuple[int, int]
+"""Latent cells: of a square's side, or height and width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,40 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """The micro-batches of each step that a process takes: every `world`-th, beginning with number `rank`."""
+
+    global_batch: int
+    micro_batch: int
+    rank: int = 0
+    world: int = 1
+
+    def micros(self) -> range:
+        """Numbers of this process's micro-batches in any step."""
+        return range(self.rank, self.global_batch // self.micro_batch, self.world)
+
+    def rows(self, micro: int) -> range:
+        """The rows of a micro-batch within its step."""
+        return range(micro * self.micro_batch, (micro + 1) * self.micro_batch)
+
+    def follow(self, step: int, micro: int) -> Iterator[tuple[int, int]]:
+        """Step and number of one micro-batch, and of all that come after it."""
+        yield step, micro
+        yield from ((step, later) for later in self.micros() if later > micro)
+        yield from ((later, number) for later in count(step + 1) for number in self.micros())
+
+    def numbers(self, step: int, micro: int) -> range:
+        """Numbers of a micro-batch's rows, counted from the phase's first."""
+        rows = self.rows(micro)
+        return range(step * self.global_batch + rows.start, step * self.global_batch + rows.stop)
+
+
+@dataclass(frozen=True, slots=True)
 class Draws:
-    """The draws of some rows, on one device.
+    """The draws of some rows, all but one on one device.
 
     Attributes:
-        pick: (B,) in [0, 1): which example of the data.
+        pick: (B,) in [0, 1): which example of the data; always on the host, where the data are looked up.
         timesteps: (B,) in 0..999.
         noise: (B, 4, h, w), standard normal.
         posterior: (B, 2, 4, h, w), standard normal, for the latents and the masked-image latents.
@@ -50,6 +82,10 @@ class Draws:
     noise: Tensor
     posterior: Tensor
     drop_text: Tensor
+
+
+def _sides(cells: Cells) -> tuple[int, int]:
+    return (cells, cells) if isinstance(cells, int) else cells
 
 
 def pick_timestep(uniform: Tensor, high_noise_share: float) -> Tensor:
@@ -66,7 +102,7 @@ def pick_timestep(uniform: Tensor, high_noise_share: float) -> Tensor:
 
 
 def draw_rows(
-    places: Sequence[Place], *, cells: int, text_drop_rate: float, high_noise_share: float = 0.0
+    places: Sequence[Place], *, cells: Cells, text_drop_rate: float, high_noise_share: float = 0.0
 ) -> Draws:
     """Draw for each place, in a fixed order that later draws may extend but never reorder."""
     pick, timesteps, noise, posterior, drop = [], [], [], [], []
@@ -76,7 +112,7 @@ def draw_rows(
         pick.append(uniform[0])
         timesteps.append(pick_timestep(uniform[1], high_noise_share))
         drop.append(uniform[2] < text_drop_rate)
-        normal = torch.randn(3, 4, cells, cells, generator=generator)
+        normal = torch.randn(3, 4, *_sides(cells), generator=generator)
         noise.append(normal[0])
         posterior.append(normal[1:])
     return Draws(
@@ -93,18 +129,19 @@ def draw_on_device(
     count: int,
     device: torch.device,
     *,
-    cells: int,
+    cells: Cells,
     text_drop_rate: float,
     high_noise_share: float = 0.0,
 ) -> Draws:
     """Draw for `count` rows at once, on `device`, from the place of the first."""
+    pick = torch.rand(count, generator=first.generator(), dtype=torch.float64)
     generator = first.generator(device)
-    uniform = torch.rand(3, count, generator=generator, dtype=torch.float64, device=device)
-    normal = torch.randn(3, count, 4, cells, cells, generator=generator, device=device)
+    uniform = torch.rand(2, count, generator=generator, dtype=torch.float64, device=device)
+    normal = torch.randn(3, count, 4, *_sides(cells), generator=generator, device=device)
     return Draws(
-        pick=uniform[0],
-        timesteps=pick_timestep(uniform[1], high_noise_share),
+        pick=pick,
+        timesteps=pick_timestep(uniform[0], high_noise_share),
         noise=normal[0],
         posterior=normal[1:].transpose(0, 1),
-        drop_text=uniform[2] < text_drop_rate,
+        drop_text=uniform[1] < text_drop_rate,
     )

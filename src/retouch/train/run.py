@@ -4,8 +4,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -13,19 +12,19 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 
-from retouch.train.config import PhaseConfig, TrainConfig
-from retouch.train.denoiser import build_denoiser, empty_tokens, load_tokenizer, load_vae
-from retouch.train.export import Parts, known_words, write_folder
-from retouch.train.feed import FeedSpec, read_ahead
-from retouch.train.latents import LatentCache
+from retouch.models.components import Components
+from retouch.train.config import TrainConfig
+from retouch.train.denoiser import build_denoiser, empty_tokens
+from retouch.train.export import write_folder
+from retouch.train.held_out import HeldOut
+from retouch.train.history import History, check_same
 from retouch.train.loop import Hooks, Scalar, Trainer
-from retouch.train.phase import RowSource
-from retouch.train.pictures import EncodedPictures, PictureReader, SceneReader, ShardPictures
-from retouch.train.pool import Incoming, LatentPool
+from retouch.train.origin import load_origin
 from retouch.train.progress import RunLog
-from retouch.train.samples import draw_samples, held_out_places, make_grid
+from retouch.train.samples import draw_fills, draw_samples, held_out_places, make_grid
+from retouch.train.sources import Sources
+from retouch.train.split import caption_words
 from retouch.train.storage import publish_folder
-from retouch.train.validation import validation_losses
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +38,8 @@ class RunOptions:
     cpu: bool = False
     max_steps: int | None = None
     """Stop after this many optimiser steps of this call."""
+    accept_changes: bool = False
+    """Go on though seed or data are not the checkpoint's."""
     on_report: Callable[[str, int, dict[str, float]], None] | None = None
     """Called with a phase's name, its steps and each line of the log."""
 
@@ -46,10 +47,13 @@ class RunOptions:
 class RunKeeper:
     """The loop's hooks: log lines, checkpoints, validation, sample grids, exports; main process only."""
 
-    def __init__(self, options: RunOptions, parts: Parts) -> None:
+    def __init__(self, options: RunOptions, parts: Components, sources: Sources, device: torch.device) -> None:
         self._config = options.config
         self._folder = options.run_dir
+        self._history = History(options.run_dir, keep=options.config.log.keep)
+        self._sources = sources
         self._parts = parts
+        self._held_out = HeldOut(parts, device)
         self._on_report = options.on_report
         total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
         self._log = RunLog(options.run_dir / "log.jsonl", total=total)
@@ -89,20 +93,24 @@ class RunKeeper:
             for name, value in line.items():
                 self._writer.add_scalar(name, value, samples)  # type: ignore[attr-defined]
 
+    def save(self, trainer: Trainer) -> None:
+        """Write a checkpoint."""
+        self._history.save(trainer.state() | {"data": self._sources.describe(trainer.phase)})
+
     def on_save(self, trainer: Trainer) -> None:
         """Checkpoint first; then what is derived from it: validation, samples, export."""
-        trainer.save(self._folder / "checkpoint.pt")
+        self.save(trainer)
         self._saved_at = time.monotonic()
         samples = self.samples_done(trainer)
         settings = self._config.log
         is_drawing_due = self._saved_at - self._drawn_at >= settings.samples_every_s
-        if not (is_drawing_due or settings.publish or trainer.phase.data.validation):
+        data = trainer.phase.data
+        if not (is_drawing_due or settings.publish or data.validation or data.kind == "folder"):
             return
         # A compiled model would be compiled again for the few rows of these.
         with trainer.ema.swapped_in(trainer.denoiser), torch.compiler.set_stance("force_eager"):
             trainer.denoiser.eval()
-            if trainer.phase.data.validation is not None:
-                self._validate(trainer, trainer.phase.data.validation, samples)
+            self._validate(trainer, samples)
             if is_drawing_due:
                 self._draw(trainer, samples)
             if settings.publish is not None:
@@ -110,70 +118,44 @@ class RunKeeper:
             trainer.denoiser.train()
             trainer.denoiser.text_encoder.train(trainer.denoiser.train_text)
 
-    def _validate(self, trainer: Trainer, cache: Path, samples: int) -> None:
-        losses = validation_losses(trainer, cache)
-        self._log.note(**losses)
-        self._scalars(self._log.report(step=trainer.position.step, samples=samples), samples)
+    def _validate(self, trainer: Trainer, samples: int) -> None:
+        if losses := self._held_out.losses(trainer):
+            self._log.note(**losses)
+            self._scalars(self._log.report(step=trainer.position.step, samples=samples), samples)
 
     def _draw(self, trainer: Trainer, samples: int) -> None:
         settings = self._config.log
         self._drawn_at = time.monotonic()
-        if not settings.prompts or settings.scenes is None:
-            return
-        places = held_out_places(settings.scenes, count=len(settings.prompts), size=trainer.phase.data.size)
-        images: list[Image.Image] = draw_samples(
-            self._parts, settings.prompts, places, guidance=self._config.export.guidance_scale
-        )
-        folder = self._folder / "samples"
-        folder.mkdir(exist_ok=True)
-        make_grid(images).save(folder / f"{samples:09d}.png")
+        images: list[Image.Image] = []
+        if settings.prompts and settings.scenes is not None:
+            places = held_out_places(settings.scenes, count=len(settings.prompts), size=trainer.phase.data.size)
+            images = draw_samples(self._parts, settings.prompts, places)
+        elif pictures := self._held_out.pictures(trainer.phase):
+            images = draw_fills(self._parts, pictures)
+        if images:
+            folder = self._folder / "samples"
+            folder.mkdir(exist_ok=True)
+            make_grid(images).save(folder / f"{samples:09d}.png")
 
     def export(self, folder: Path) -> None:
         """Write the folder of the weights that the model holds now."""
-        write_folder(self._parts, folder, export=self._config.export, words=known_words(self._config.model))
+        write_folder(self._parts, folder)
 
 
-def open_source(phase: PhaseConfig, parts: Parts, device: torch.device) -> RowSource:
-    """The rows that a phase reads; pictures are encoded on `device`."""
-    data = phase.data
-    if data.kind == "latents":
-        return LatentCache(data.folder)
-    open_reader: Callable[[], PictureReader]
-    if data.kind == "shards":
-        open_reader = partial(ShardPictures, data.folder, size=data.size, full_mask_rate=phase.full_mask_rate)
-    else:
-        open_reader = partial(SceneReader, data.folder, size=data.size, mixture=data.mixture)
-    if data.pool is None:
-        return EncodedPictures(open_reader(), parts.vae.to(device), parts.tokenizer, size=data.size)
-    feed = FeedSpec(open_reader, parts.tokenizer, workers=data.pool.workers)
-    return LatentPool(
-        Incoming(read_ahead(feed, pin_memory=device.type == "cuda")),
-        parts.vae,
-        size=data.size,
-        slots=data.pool.slots,
-        ready=data.pool.ready,
-        device=device,
-    )
-
-
-def start(options: RunOptions) -> tuple[Trainer, Parts]:
+def start(options: RunOptions) -> tuple[Trainer, Components]:
     """Build the trainer, and resume where a checkpoint of `run_dir` stands."""
     config = options.config
     accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=options.cpu)
     torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
-    tokenizer = load_tokenizer(config.model)
-    denoiser = build_denoiser(config.model, tokenizer)
-    trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(tokenizer), accelerator=accelerator)
-    checkpoint = options.run_dir / "checkpoint.pt"
-    if checkpoint.exists():
+    parts = load_origin(config.model, config.export)
+    if parts.notes.vocabulary is not None:
+        words = parts.notes.vocabulary | caption_words(config.phases)
+        parts = replace(parts, notes=replace(parts.notes, vocabulary=words))
+    denoiser = build_denoiser(config.model, parts)
+    trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(parts.tokenizer), accelerator=accelerator)
+    checkpoint = History(options.run_dir).load()
+    if checkpoint is not None:
         trainer.resume(checkpoint)
-    parts = Parts(
-        unet=denoiser.unet,
-        text_encoder=denoiser.text_encoder,
-        vae=load_vae(config.model),
-        tokenizer=tokenizer,
-        prediction_type=config.model.prediction_type,
-    )
     return trainer, parts
 
 
@@ -198,26 +180,21 @@ def stop_when_asked(max_steps: int | None) -> Callable[[], bool]:
 
 
 def run_training(options: RunOptions) -> Trainer:
-    """Train to the end of the last phase, or until stopped; the state is saved either way."""
+    """Train to the end of the last phase, or until stopped; the state is saved either way.
+
+    Raises:
+        InvalidField: the run was begun with another seed or other data.
+    """
     trainer, parts = start(options)
+    sources = Sources(options.config, parts, trainer.accelerator)
+    if not options.accept_changes:
+        check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
     stop = stop_when_asked(options.max_steps)
-    device = trainer.accelerator.device
-
-    opened: dict[str, RowSource] = {}
-
-    def sources(phase: PhaseConfig) -> RowSource:
-        # Phases that read the same share one source: its readers are at work, and a pool is full.
-        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
-        if key not in opened:
-            opened.clear()
-            opened[key] = open_source(phase, parts, device)
-        return opened[key]
-
     if not trainer.accelerator.is_main_process:
-        trainer.train(sources, Hooks(), stop=stop)
+        trainer.train(sources.open, Hooks(), stop=stop)
         return trainer
     options.run_dir.mkdir(parents=True, exist_ok=True)
-    keeper = RunKeeper(options, parts)
-    trainer.train(sources, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
-    trainer.save(options.run_dir / "checkpoint.pt")
+    keeper = RunKeeper(options, parts, sources, trainer.accelerator.device)
+    trainer.train(sources.open, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+    keeper.save(trainer)
     return trainer

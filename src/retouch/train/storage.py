@@ -10,16 +10,32 @@ import torch
 
 
 def save_atomically(state: Any, path: Path) -> None:
-    """Write `state` with `torch.save`, so that `path` holds the old file or the new one, never a part."""
+    """Write `state` with `torch.save`, so that `path` holds the old file or the new one, never a part.
+
+    Parts that killed runs left are removed.
+    """
+    _write_aside(state, path).replace(path)
+
+
+def _write_aside(state: Any, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"{path.name}.*.part"):
+        left.unlink(missing_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    torch.save(state, partial)
-    partial.replace(path)
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())  # or a power cut leaves the name without the content
+    return partial
 
 
 def load_state(path: Path) -> Any:
-    """Read back what `save_atomically` wrote; only tensors and plain containers are accepted."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """Read back what `save_atomically` wrote; only tensors and plain containers are accepted.
+
+    The tensors are a private map of the file: what nobody looks at is not read, and the processes of a machine
+    share what is.
+    """
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def publish_folder(folder: Path, write: Callable[[Path], None]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from retouch.data.compose import SceneComposer
 from retouch.data.mixture import MIXTURES, MixtureName
-from retouch.train.feed import FeedSpec, read_ahead
+from retouch.train.feed import FeedSpec, each_its_own, read_ahead
 from retouch.train.latents import to_unit_range
 from retouch.train.perceptual import PerceptualDistance
 from retouch.train.pictures import SceneReader
@@ -221,12 +221,11 @@ def train_vae(recipe: VaeRecipe) -> Path:
 def _open_pool(recipe: VaeRecipe, *, seed: int) -> PicturePool:
     """The scenes that the run reads, when the first of them are there."""
     feed = FeedSpec(
-        partial(SceneReader, recipe.data_dir, size=recipe.size, mixture=recipe.mixture),
+        partial(SceneReader, recipe.data_dir, size=recipe.size, mixture=recipe.mixture, seed=(seed,)),
         tokenizer=None,
         workers=recipe.workers,
-        seed=seed,
     )
-    incoming = Incoming(read_ahead(feed, pin_memory=recipe.device != "cpu"))
+    incoming = Incoming(read_ahead(feed, each_its_own(), pin_memory=recipe.device != "cpu"))
     pool = PicturePool(incoming, slots=recipe.slots, device=torch.device(recipe.device))
     while pool.made < min(256, recipe.slots):
         pool.renew(wait=True)

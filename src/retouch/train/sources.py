@@ -1,0 +1,143 @@
+"""The rows of a run's phases, opened from the recipe; and what of them a resumed run has to find again."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from retouch.data.shard_index import ShardIndex, open_index
+from retouch.errors import BadInput
+from retouch.models.components import Components
+from retouch.train.config import DataConfig, PhaseConfig, PoolConfig, TrainConfig
+from retouch.train.feed import FeedSpec, each_its_own, read_ahead
+from retouch.train.folder_source import FolderLatents, open_folder
+from retouch.train.latents import LatentCache
+from retouch.train.loop import Trainer
+from retouch.train.phase import Source
+from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
+from retouch.train.pool import Incoming, LatentPool
+from retouch.train.split import split_folder
+from retouch.train.stream import MOST_WARNINGS, PictureStream
+
+logger = logging.getLogger(__name__)
+
+Described = dict[str, str | int | float]
+
+
+class Sources:
+    """Opens the rows of phases; one for each process of a run, and asked by all of them at the same points."""
+
+    def __init__(self, config: TrainConfig, parts: Components, accelerator: Accelerator) -> None:
+        self._config = config
+        self._parts = parts
+        self._accelerator = accelerator
+        self._indexes: dict[Path, ShardIndex] = {}
+        self._pools: dict[str, LatentPool] = {}
+        self._folders: dict[str, FolderLatents] = {}
+
+    def open(self, trainer: Trainer) -> Source:
+        """The rows of the trainer's phase; pictures are encoded on its device."""
+        phase = trainer.phase
+        if phase.data.kind == "latents":
+            return LatentCache(phase.data.folder)
+        if phase.data.kind == "folder":
+            return self._photographs(trainer)
+        if phase.data.pool is not None:
+            return self._pool(trainer, phase.data.pool)
+        return PictureStream(
+            FeedSpec(
+                self._reader(phase, (self._config.seed, trainer.position.phase)),
+                self._parts.tokenizer,
+                workers=phase.data.workers,
+            ),
+            self._parts.vae,
+            share=trainer.share,
+            size=phase.data.size,
+            device=trainer.accelerator.device,
+            hides=phase.task == "inpaint",
+        )
+
+    def describe(self, phase: PhaseConfig) -> Described:
+        """What decides which rows a phase sees, beside the seed."""
+        data = phase.data
+        found: Described = {"data.kind": data.kind, "data.size": data.size}
+        if data.kind == "shards":
+            # Wherever they are mounted.
+            found["data.folder (its shards)"] = self._index(data).digest()
+            return found | {"data.window": data.window, "full_mask_rate": phase.full_mask_rate}
+        found["data.folder"] = str(data.folder.resolve())
+        return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})
+
+    def _pool(self, trainer: Trainer, settings: PoolConfig) -> LatentPool:
+        # Phases that read the same share one pool: its readers are at work, and it is full.
+        phase, position = trainer.phase, trainer.position
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in self._pools:
+            self._pools.clear()
+            # What a run that was interrupted has read before is not what it begins with.
+            reader = self._reader(phase, (self._config.seed, position.phase, position.step))
+            feed = FeedSpec(reader, self._parts.tokenizer, workers=settings.workers)
+            numbers = each_its_own(rank=trainer.share.rank, world=trainer.share.world)
+            device = trainer.accelerator.device
+            self._pools[key] = LatentPool(
+                Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda")),
+                self._parts.vae,
+                size=phase.data.size,
+                slots=settings.slots,
+                ready=settings.ready,
+                device=device,
+            )
+        return self._pools[key]
+
+    def _photographs(self, trainer: Trainer) -> FolderLatents:
+        # Phases that read the same share what is encoded.
+        phase = trainer.phase
+        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
+        if key not in self._folders:
+            self._folders.clear()
+            items = split_folder(phase.data).train
+            self._folders[key] = open_folder(items, phase, self._parts, trainer.accelerator.device)
+        return self._folders[key]
+
+    def _reader(self, phase: PhaseConfig, seed: tuple[int, ...]) -> Callable[[], PictureReader]:
+        """What opens a phase's pictures, in each worker."""
+        data = phase.data
+        if data.kind != "shards":
+            return partial(SceneReader, data.folder, size=data.size, mixture=data.mixture, seed=seed)
+        return partial(
+            ShardPictures,
+            self._index(data),
+            size=data.size,
+            full_mask_rate=phase.full_mask_rate,
+            window=data.window,
+            seed=seed,
+        )
+
+    def _index(self, data: DataConfig) -> ShardIndex:
+        """The shards' index; where it is not made yet, one process of each machine makes it for the others."""
+        if data.folder not in self._indexes:
+            accelerator = self._accelerator
+            for is_its_turn in (accelerator.is_main_process, accelerator.is_local_main_process, True):
+                if is_its_turn and data.folder not in self._indexes:
+                    self._indexes[data.folder] = open_index(str(data.folder), workers=data.workers)
+                accelerator.wait_for_everyone()
+            # Shards that differ between machines would give rows twice, and others never.
+            if len(set(gather_object([self._indexes[data.folder].digest()]))) > 1:
+                raise BadInput(
+                    f"{data.folder} holds other shards on another machine", hint="copy or mount it anew"
+                )
+            if accelerator.is_main_process:
+                _tell_broken(self._indexes[data.folder])
+        return self._indexes[data.folder]
+
+
+def _tell_broken(index: ShardIndex) -> None:
+    for shard, reason, times in islice(index.broken(), MOST_WARNINGS):
+        logger.warning("passed over in %s: %s (%d)", shard, reason, times)
+    broken = sum(1 for entry in index.entries if entry.broken)
+    if broken > MOST_WARNINGS:
+        logger.warning("%d of %d shards hold what cannot be read", broken, len(index.entries))

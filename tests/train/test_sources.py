@@ -1,0 +1,38 @@
+"""The rows of phases, opened from the recipe."""
+
+from pathlib import Path
+from typing import Any
+
+from retouch.train.config import TrainConfig
+from retouch.train.pool import LatentPool
+from retouch.train.run import RunOptions, start
+from retouch.train.sources import Sources
+from retouch.train.stream import PictureStream
+
+
+def opened(recipe: dict[str, Any], folder: Path) -> tuple[Any, Any, Any]:
+    config = TrainConfig.model_validate(recipe)
+    trainer, parts = start(RunOptions(config=config, run_dir=folder / "run", cpu=True))
+    sources = Sources(config, parts, trainer.accelerator)
+    first = sources.open(trainer)
+    trainer.position.phase = 1
+    return first, sources.open(trainer), sources
+
+
+def test_phases_that_read_the_same_share_one_pool(recipe: dict[str, Any], data_dir: Path, tmp_path: Path) -> None:
+    pool = {"slots": 4, "ready": 2, "workers": 1}
+    for phase in recipe["phases"]:
+        phase["data"] = {"kind": "scenes", "folder": str(data_dir), "size": 32, "pool": pool}
+    first, second, _ = opened(recipe, tmp_path)
+    assert isinstance(first, LatentPool)
+    assert first is second
+
+
+def test_each_phase_has_a_stream_of_its_own(recipe: dict[str, Any], data_dir: Path, tmp_path: Path) -> None:
+    for phase in recipe["phases"]:
+        phase["data"] = {"kind": "scenes", "folder": str(data_dir), "size": 32, "workers": 0}
+    first, second, sources = opened(recipe, tmp_path)
+    assert isinstance(first, PictureStream)
+    assert first is not second
+    config = TrainConfig.model_validate(recipe)
+    assert sources.describe(config.phases[0])["data.folder"] == str(data_dir.resolve())
