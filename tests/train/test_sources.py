@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from retouch.train.config import TrainConfig
+from PIL import Image
+
+from retouch.train.config import DataConfig, TrainConfig
 from retouch.train.pool import LatentPool
 from retouch.train.run import RunOptions, start
 from retouch.train.sources import Sources
+from retouch.train.split import split_folder
 from retouch.train.stream import PictureStream
 
 
@@ -36,3 +39,18 @@ def test_each_phase_has_a_stream_of_its_own(recipe: dict[str, Any], data_dir: Pa
     assert first is not second
     config = TrainConfig.model_validate(recipe)
     assert sources.describe(config.phases[0])["data.folder"] == str(data_dir.resolve())
+
+
+def test_a_folder_is_known_by_its_pictures_wherever_it_is(tmp_path: Path) -> None:
+    for place in ("here", "there", "other"):
+        (tmp_path / place).mkdir()
+        for number in range(2):
+            picture = Image.new("RGB", (64, 64), (number, 0, 0) if place != "other" else (number, 99, 123))
+            picture.save(tmp_path / place / f"{number}.png")
+            caption = "a cup" if place != "other" else "a hat"
+            (tmp_path / place / f"{number}.txt").write_text(caption)
+    digests = [
+        split_folder(DataConfig(kind="folder", folder=tmp_path / place)).digest()
+        for place in ("here", "there", "other")
+    ]
+    assert digests[0] == digests[1] != digests[2]

@@ -69,6 +69,9 @@ class Sources:
             # Wherever they are mounted.
             found["data.folder (its shards)"] = self._index(data).digest()
             return found | {"data.window": data.window, "full_mask_rate": phase.full_mask_rate}
+        if data.kind == "folder":
+            found["data.folder (its pictures)"] = split_folder(data).digest()
+            return found | {"data.pictures": data.pictures.model_dump_json(exclude={"cache"})}
         found["data.folder"] = str(data.folder.resolve())
         return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})
 

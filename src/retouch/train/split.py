@@ -21,6 +21,11 @@ class Split:
     train: list[FolderItem]
     held_out: list[FolderItem]
 
+    def digest(self) -> str:
+        """Of the names, sizes and captions of what is trained on, wherever the folder is."""
+        told = [(item.image.name, item.image.stat().st_size, item.caption) for item in self.train]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
 
 def split_folder(data: DataConfig) -> Split:
     """List a folder's pictures, and take out those that are held out.
