@@ -4,13 +4,15 @@ from retouch.evaluate.lineup import Lineup, assemble
 from retouch.evaluate.painters import Sampling
 
 
-def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint):
+def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint, data_folder):
     with ExitStack() as stack:
-        painters = assemble(Lineup(str(checkpoint), with_stock=True), stack)
+        painters = assemble(Lineup(str(checkpoint), with_stock=True, data=data_folder), stack)
         assert [painter.name for painter in painters] == [
             "retouch",
             "stock diffusers",
+            "sprite pasted",
             "grey fill",
+            "mean of the ring",
             "OpenCV telea",
             "OpenCV navier-stokes",
             "VAE round trip",

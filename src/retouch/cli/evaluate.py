@@ -60,6 +60,7 @@ def pocket(
 ) -> None:
     """Prompts over composed scenes, judged offline: object, colour, seam, distance to real composites."""
     from contextlib import ExitStack
+    from dataclasses import replace
 
     from retouch.evaluate.cases import Quota
     from retouch.evaluate.features import LiteFeatures
@@ -70,7 +71,7 @@ def pocket(
     lineup = _lineup(model, place, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
     run = PocketRun(data=data, quota=Quota.of(cases), size=size, seed=seed)
     with ExitStack() as stack:
-        run_pocket(run, assemble(lineup, stack), LiteFeatures(), out=out, say=_say)
+        run_pocket(run, assemble(replace(lineup, data=data), stack), LiteFeatures(), out=out, say=_say)
     typer.echo(str(out / "report.html"))
 
 

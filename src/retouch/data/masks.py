@@ -38,7 +38,7 @@ class Irregular:
 
 # OpenCV's lines, which LaMa's are, come out wider than asked for.
 _OPENCV_PX = 1
-# LaMa's generator draws one stroke more than its settings say (`cur_max_times` there), and no box of the largest size.
+# LaMa's generator draws one stroke more than its settings say (`cur_max_times`), and no box of the largest size.
 IRREGULAR: dict[IrregularKind, Irregular] = {
     "thin": Irregular((4, 71), 20, 100),
     "medium": Irregular((4, 11), 100, 200, 0.3, (1, 5), (30, 149)),
@@ -56,7 +56,8 @@ class Brush:
         """Mark the pixels within half of `width_px` of the segment between two points (x, y)."""
         reach = max(width_px, 1.0) / 2
         (left, right), (top, bottom) = (
-            (max(int(min(a, b) - reach), 0), max(int(max(a, b) + reach) + 2, 0)) for a, b in zip(start, end, strict=True)
+            (max(int(min(a, b) - reach), 0), max(int(max(a, b) + reach) + 2, 0))
+            for a, b in zip(start, end, strict=True)
         )
         window = self.mask[top:bottom, left:right]
         x = np.arange(left, left + window.shape[1])[None, :] - start[0]

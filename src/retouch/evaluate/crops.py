@@ -53,7 +53,7 @@ def masked_crop(pixels: U8, kind: IrregularKind, rng: np.random.Generator) -> tu
     side = min(pixels.shape[:2])
     for _ in range(_ATTEMPTS):
         mask = irregular(rng, pixels.shape[:2], kind)
-        left, top, right, bottom = bounding_box(mask)
+        right, bottom = bounding_box(mask)[2:]
         y, x = _start(rng, side, mask.shape[0], bottom), _start(rng, side, mask.shape[1], right)
         window = mask[y : y + side, x : x + side]
         if 0 < window.mean() <= MAX_MASK_AREA:

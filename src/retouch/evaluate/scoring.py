@@ -13,7 +13,7 @@ from retouch.evaluate.bootstrap import Estimate
 from retouch.evaluate.cases import Case
 from retouch.evaluate.frechet import PairedKernels, frechet_distance
 from retouch.evaluate.judge import Judge, Opinion
-from retouch.evaluate.metrics import kept_identical_share, psnr, seam_ratio, ssim
+from retouch.evaluate.metrics import cosine_distance, kept_identical_share, psnr, ring, seam_ratio, slope, ssim
 from retouch.evaluate.painters import Painter
 
 U8 = NDArray[np.uint8]
@@ -31,8 +31,10 @@ MEASURES: dict[str, str] = {
     "frechet": "Fréchet distance of the judge's features, fills to truths (less is better)",
     "kernel": "kernel distance of the same features, times 1000 (less is better)",
     "seam_ratio": "steepness across the mask's border over that beside it (1 is invisible)",
-    "psnr_db": "PSNR in the hole, backgrounds only",
-    "ssim": "SSIM in the hole, backgrounds only",
+    "psnr_db": "PSNR in the hole, removals only",
+    "ssim": "SSIM in the hole, removals only",
+    "feature_distance": "1 - cosine of the judge's features of fill and truth, removals only (less is better)",
+    "colour_slope": "slope of the hole's mean colour on its ring's, removals only (the truth has about 1)",
     "kept_identical": "share of pictures whose kept pixels are all bit for bit the input's",
 }
 
@@ -41,8 +43,9 @@ MEASURES: dict[str, str] = {
 class Painted:
     """What one painter made of the cases, and what the judge thinks of it.
 
-    `features` and each array of `pixels` (by name of the measure) have a row for each case; `seconds` is the
-    painter's own time for all cases.
+    `features`, `colours` and each array of `pixels` (by name of the measure) have a row for each case; `colours`
+    (N, 2, 3) are the mean colours of hole and ring, NaN where there is no ring; `seconds` is the painter's own
+    time for all cases.
     """
 
     painter: str
@@ -52,6 +55,7 @@ class Painted:
     features: F32
     seconds: float = 0.0
     pixels: Mapping[str, F64] = field(default_factory=dict)
+    colours: F64 = field(default_factory=lambda: np.zeros((0, 2, 3)))
 
 
 def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Painted:
@@ -62,7 +66,8 @@ def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Pa
     features = judge.features(pictures, cases)
     opinions = judge.opinions(features, pictures, cases)
     pixels = _pixel_measures(pictures, cases)
-    return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels)
+    colours = np.array([_mean_colours(picture, case) for picture, case in zip(pictures, cases, strict=True)])
+    return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels, colours)
 
 
 def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: int = 0) -> Scores:
@@ -86,7 +91,23 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     }
     with_object = [k for k in rows if painted.cases[k].concept is not None]
     scores |= _distances(painted.features[with_object], truth_features[with_object], seed)
+    removals = [k for k in rows if painted.cases[k].concept is None]
+    distances = cosine_distance(painted.features[removals], truth_features[removals])
+    scores["feature_distance"] = bootstrap.mean(distances, seed=seed)
+    scores["colour_slope"] = _colour_slope(painted.colours[removals], seed)
     return scores | _pixel_scores(painted.pixels, rows, seed)
+
+
+def _colour_slope(colours: F64, seed: int) -> Estimate:
+    """Estimate the slope over cases and channels together, of colours (N, 2, 3) of hole and ring."""
+    known = colours[~np.isnan(colours).any(axis=(1, 2))]
+    if len(known) < _FEWEST_FOR_DISTANCES:
+        return bootstrap.NOTHING
+
+    def of_rows(rows: NDArray[np.intp]) -> float:
+        return slope(known[rows, 1].ravel(), known[rows, 0].ravel())
+
+    return bootstrap.statistic(of_rows, len(known), seed=seed, resamples=300)
 
 
 def _distances(fills: F32, truths: F32, seed: int) -> Scores:
@@ -110,6 +131,14 @@ def _pixel_measures(pictures: Sequence[U8], cases: Sequence[Case]) -> dict[str, 
     """Measure every picture once: a value for each case, NaN where the measure does not apply."""
     rows = [_measure(picture, case) for picture, case in zip(pictures, cases, strict=True)]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def _mean_colours(picture: U8, case: Case) -> F64:
+    """Return (2, 3): the mean colour of the hole and of the ring around it."""
+    around = ring(case.mask)
+    if not around.any():
+        return np.full((2, 3), math.nan)
+    return np.stack([picture[case.mask].mean(axis=0), picture[around].mean(axis=0)])
 
 
 def _measure(picture: U8, case: Case) -> dict[str, float]:
