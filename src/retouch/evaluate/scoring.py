@@ -26,6 +26,8 @@ _FEWEST_FOR_DISTANCES = 8  # below, a resample may hold one case alone, and no p
 MEASURES: dict[str, str] = {
     "object_top1": "the judge names the asked object first",
     "object_top5": "the asked object is among the judge's five likeliest",
+    "outsider_top1": "a judge that learnt from drawings by other hands names the asked object first",
+    "outsider_top5": "the asked object is among that judge's five likeliest",
     "colour": "the fill has the asked colour",
     "object_and_colour": "both, where a colour was asked",
     "frechet": "Fréchet distance of the judge's features, fills to truths (less is better)",
@@ -83,7 +85,7 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     opinions = [painted.opinions[k] for k in rows]
     asked = [opinion for opinion, case in zip(opinions, cases, strict=True) if case.concept is not None]
     coloured = [opinion for opinion in asked if opinion.is_asked_colour is not None]
-    scores = {
+    scores = outsider_shares(asked) | {
         "object_top1": bootstrap.share([opinion.is_asked_object for opinion in asked]),
         "object_top5": bootstrap.share([opinion.is_near for opinion in asked]),
         "colour": bootstrap.share([bool(opinion.is_asked_colour) for opinion in coloured]),
@@ -96,6 +98,15 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     scores["feature_distance"] = bootstrap.mean(distances, seed=seed)
     scores["colour_slope"] = _colour_slope(painted.colours[removals], seed)
     return scores | _pixel_scores(painted.pixels, rows, seed)
+
+
+def outsider_shares(opinions: Sequence[Opinion]) -> Scores:
+    """Return how often the outsider sees the asked object, of those that it knows."""
+    ranks = [opinion.outsider_rank for opinion in opinions if opinion.outsider_rank is not None]
+    return {
+        "outsider_top1": bootstrap.share([rank == 1 for rank in ranks]),
+        "outsider_top5": bootstrap.share([rank <= 5 for rank in ranks]),
+    }
 
 
 def _colour_slope(colours: F64, seed: int) -> Estimate:
