@@ -1,6 +1,6 @@
 from contextlib import ExitStack
 
-from retouch.evaluate.lineup import Lineup, assemble
+from retouch.evaluate.lineup import Lineup, assemble, known_words
 from retouch.evaluate.painters import Sampling
 
 
@@ -18,6 +18,11 @@ def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint, data
             "VAE round trip",
             "truth",
         ]
+
+
+def test_the_words_of_a_small_model_are_its_folders(checkpoint):
+    assert known_words(Lineup(str(checkpoint))) is None
+    assert {"apple", "car"} < known_words(Lineup(None))
 
 
 def test_the_model_may_stand_alone_and_paints(checkpoint, cases):

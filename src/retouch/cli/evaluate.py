@@ -70,13 +70,21 @@ def pocket(
 
     from retouch.evaluate.cases import Quota
     from retouch.evaluate.features import LiteFeatures
-    from retouch.evaluate.lineup import assemble
+    from retouch.evaluate.lineup import assemble, known_words
     from retouch.evaluate.pocket_protocol import PocketRun, run_pocket
     from retouch.evaluate.report import headline
 
     place = LoadOptions(device=device, dtype=dtype, threads=threads)
     lineup = _lineup(model, place, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
-    run = PocketRun(data, Quota.of(cases), size=size, seed=seed, outsiders=outsiders, variety=variety)
+    run = PocketRun(
+        data,
+        Quota.of(cases),
+        size=size,
+        seed=seed,
+        outsiders=outsiders,
+        words=known_words(lineup),
+        variety=variety,
+    )
     with ExitStack() as stack:
         report = run_pocket(run, assemble(replace(lineup, data=data), stack), LiteFeatures(), out=out, say=_say)
     _say(headline(report, ("objects", "held-out", "background", "photograph")))

@@ -103,11 +103,14 @@ class Quota:
         return cls(held_out=count - 2 * side, own_colour=side, seen=side, background=0)
 
 
-def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0) -> list[Case]:
+def standard_set(
+    data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0, words: frozenset[str] | None = None
+) -> list[Case]:
     """Draw the cases of a data folder; the same folder, quota, size and seed give the same cases.
 
     Objects follow one another through the vocabulary, so that every one is asked for about equally often.
-    Colours are asked for only where the surroundings are neutral enough to judge them.
+    Colours are asked for only where the surroundings are neutral enough to judge them, and with `words` only
+    objects that they can name.
     """
     held_names = _names_with_held_sprites(data_dir)
     plan: list[tuple[Group, Split, int]] = [
@@ -117,7 +120,8 @@ def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0
         ("background", "validation", quota.background),
     ]
     composers = {
-        split: SceneComposer.open(data_dir, size=size, split=split) for split in {split for _, split, _ in plan}
+        split: SceneComposer.open(data_dir, size=size, split=split, words=words)
+        for split in {split for _, split, _ in plan}
     }
     cases: list[Case] = []
     for row, (group, split, count) in enumerate(plan):

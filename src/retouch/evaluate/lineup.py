@@ -13,6 +13,7 @@ from retouch.evaluate.baselines import (
 )
 from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
 from retouch.evaluate.paste import PastePainter
+from retouch.models.components import read_notes
 from retouch.models.locate import locate
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 
@@ -65,6 +66,12 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
     if lineup.with_truth and folder is not None:
         painters.append(RoundTripPainter.load(folder))
     return [*painters, TruthPainter()] if lineup.with_truth else painters
+
+
+def known_words(lineup: Lineup) -> frozenset[str] | None:
+    """Return the words that a small model's folder lists as its own; None where any may be asked for."""
+    folder = _folder(lineup.model, lineup.options)
+    return None if folder is None else read_notes(folder).vocabulary
 
 
 def _folder(model: str | None, options: LoadOptions) -> Path | None:

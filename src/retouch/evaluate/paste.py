@@ -75,4 +75,5 @@ def _laid(ground: U8, sprite: U8, frame: Box, rng: np.random.Generator) -> U8:
     layer.paste(Image.fromarray(sprite).convert("RGBa").resize(size, Image.Resampling.BOX), (x, y))
     premultiplied = np.asarray(layer, dtype=np.float32)
     alpha = premultiplied[..., 3:] / 255
-    return to_bytes(premultiplied[..., :3] + ground * (1 - alpha))
+    below = ground.astype(np.float32) * (1 - alpha)
+    return to_bytes(np.asarray(premultiplied[..., :3] + below, dtype=np.float32))

@@ -53,6 +53,7 @@ class PocketRun:
         seed: of cases and noise.
         cache_dir: where probes are kept; None is the user's own cache folder.
         outsiders: a folder made by `retouch data build outsiders`, for a judge that knows no sprite of the data.
+        words: that a small model knows: nothing else is asked for; None asks for all of the data's objects.
         variety: objects that are painted with several seeds.
     """
 
@@ -62,6 +63,7 @@ class PocketRun:
     seed: int = 0
     cache_dir: Path | None = None
     outsiders: Path | None = None
+    words: frozenset[str] | None = None
     variety: int = 0
 
 
@@ -85,7 +87,7 @@ def run_pocket(
     tell: Say = say or (lambda _: None)
     tell("training or loading the probe")
     judge = _judge(run, extractor)
-    cases = standard_set(run.data, run.quota, size=run.size, seed=run.seed)
+    cases = standard_set(run.data, run.quota, size=run.size, seed=run.seed, words=run.words)
     truths = judge.features([case.truth for case in cases], cases)
     done: list[Painted] = []
     for painter in painters:
