@@ -3,30 +3,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.archives import tar_bytes
+from tests.icon_sets import write_icon_sets
 
-from retouch.data.outsiders import HELD_OUT_SET, ICON_SETS, IconSet, build_outsiders
+from retouch.data.outsiders import HELD_OUT_SET, IconSet, build_outsiders
 from retouch.data.sources import PERMISSIVE
 from retouch.data.sprites import SpritePack
-
-NAMES = {"1f34e": "red-apple", "1f697": "automobile", "2708": "airplane"}
-BODY = '<circle cx="18" cy="18" r="12" fill="#{colour}"/>'
 
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """Small icon sets in the layout of the real ones; the last has no car."""
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    for k, source in enumerate(ICON_SETS):
-        icons = {name: {"body": BODY.format(colour=f"{k}00")} for name in NAMES.values()}
-        if source.key == HELD_OUT_SET:
-            del icons["automobile"]
-        content = {"icons": icons, "width": 36, "height": 36}
-        files = {"package/icons.json": json.dumps(content).encode()}
-        files["package/chars.json"] = json.dumps(NAMES if source.key == "twemoji" else {}).encode()
-        (folder / source.archive.replace("*", source.version)).write_bytes(tar_bytes(files))
-    return folder
+    return write_icon_sets(tmp_path / "packages")
 
 
 def test_every_set_gives_a_picture_of_what_it_has_and_one_set_is_held_out(packages, tmp_path):
