@@ -145,6 +145,7 @@ def sheet(
     out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("sheet.jpg"),
     model: options.Model = None,
     size: Annotated[int, typer.Option(min=32, help="Side of the pictures, in pixels.")] = 256,
+    cell: Annotated[int, typer.Option(min=16, help="Side that they are drawn with, in pixels.")] = 112,
     steps: options.Steps = None,
     guidance_scale: options.Guidance = None,
     seed: Seed = 0,
@@ -163,7 +164,7 @@ def sheet(
     settings = EngineSettings(rows_per_call=rows_per_call)
     with Inpainter.load(model, options=place, settings=settings) as inpainter:
         cases = showcase_cases(size=size, seed=seed, words=inpainter.bundle.vocabulary)
-        drawn = showcase(EnginePainter(inpainter, Sampling(steps, guidance_scale)), cases)
+        drawn = showcase(EnginePainter(inpainter, Sampling(steps, guidance_scale)), cases, side_px=cell)
     drawn.save(out, quality=82)
     typer.echo(str(out))
 

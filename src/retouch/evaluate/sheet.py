@@ -50,12 +50,12 @@ def strip_sheet(strips: Sequence[U8], captions: Sequence[str], *, columns: int) 
     return _laid_out(cells, columns)
 
 
-def outlined(picture: U8, mask: NDArray[np.bool_]) -> U8:
-    """Return the picture with a thin white line where the hole begins."""
+def outlined(picture: U8, mask: NDArray[np.bool_], ink: Ink = (255, 255, 255)) -> U8:
+    """Return the picture with a thin line, white by default, where the hole begins."""
     padded = np.pad(mask, 1, mode="edge")  # a hole that ends with the picture has no line there
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     drawn = picture.copy()
-    drawn[mask & ~inner] = 255
+    drawn[mask & ~inner] = ink
     return drawn
 
 

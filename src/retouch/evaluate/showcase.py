@@ -18,6 +18,7 @@ from retouch.evaluate.sheet import outlined, strip_sheet
 U8 = NDArray[np.uint8]
 
 COLUMNS = 6
+_INK = (255, 40, 140)  # of outlines: few photographs have it
 _REMOVED = 2  # of the columns: the hole's ground shall go on there
 
 
@@ -44,10 +45,7 @@ def showcase_cases(*, size: int, seed: int, words: Collection[str] | None = None
 
 def showcase(painter: Painter, cases: Sequence[Case], *, side_px: int = 112) -> Image.Image:
     """Paint the cases and draw each as a pair, the outlined hole and the fill, its prompt below."""
-    pairs = [
-        np.concatenate([_small(outlined(case.truth, case.mask), side_px), _small(fill, side_px)], axis=1)
-        for case, fill in zip(cases, painter.paint(cases), strict=True)
-    ]
+    pairs = [_pair(case, fill, side_px) for case, fill in zip(cases, painter.paint(cases), strict=True)]
     return strip_sheet(pairs, [f"“{case.prompt}”" for case in cases], columns=COLUMNS)
 
 
@@ -61,6 +59,11 @@ def _prompt(rng: np.random.Generator, known: Sequence[Concept]) -> str:
 
 def _is_known(concept: Concept, words: Collection[str] | None) -> bool:
     return words is None or set(concept.name.split()).issubset(words)
+
+
+def _pair(case: Case, fill: U8, side_px: int) -> U8:
+    hole = np.asarray(Image.fromarray(case.mask).resize((side_px, side_px), Image.Resampling.NEAREST))
+    return np.concatenate([outlined(_small(case.truth, side_px), hole, _INK), _small(fill, side_px)], axis=1)
 
 
 def _small(picture: U8, side_px: int) -> U8:
