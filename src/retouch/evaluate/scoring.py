@@ -68,7 +68,7 @@ def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Pa
     features = judge.features(pictures, cases)
     opinions = judge.opinions(features, pictures, cases)
     pixels = _pixel_measures(pictures, cases)
-    colours = np.array([_mean_colours(picture, case) for picture, case in zip(pictures, cases, strict=True)])
+    colours = np.array([_mean_colours(*pair) for pair in zip(pictures, cases, strict=True)]).reshape(-1, 2, 3)
     return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels, colours)
 
 
