@@ -128,7 +128,7 @@ def cosine_distance(first: F32, second: F32) -> F64:
     """Return 1 - cos of the angle between each row (N, D) and its counterpart: 0 for alike, 1 for unrelated."""
     a, b = first.astype(np.float64), second.astype(np.float64)
     lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
-    return np.asarray(1 - (a * b).sum(axis=-1) / np.maximum(lengths, 1e-12))
+    return np.asarray(np.maximum(1 - (a * b).sum(axis=-1) / np.maximum(lengths, 1e-12), 0))
 
 
 def slope(x: F64, y: F64) -> float:
