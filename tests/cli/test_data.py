@@ -3,11 +3,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from tests.data_factories import make_data
+from tests.icon_sets import write_icon_sets
 from typer.testing import CliRunner
 
 from retouch.cli.data import app
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
+from retouch.data.sprites import SpritePack
 
 runner = CliRunner()
 
@@ -23,6 +25,13 @@ def test_show_draws_a_contact_sheet(folder: Path, tmp_path: Path):
     assert done.exit_code == 0, done.output
     with Image.open(out) as sheet:
         assert sheet.width == 4 * 100
+
+
+def test_outsiders_are_built_from_icon_sets(tmp_path: Path):
+    packages, out = write_icon_sets(tmp_path / "packages"), tmp_path / "outsiders"
+    done = runner.invoke(app, ["build", "outsiders", "--packages", str(packages), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert {record["source"] for record in SpritePack.open(out).records} == {"twemoji", "emojione", "noto-v1"}
 
 
 def test_export_and_check_go_together(folder: Path, tmp_path: Path):

@@ -73,8 +73,22 @@ def test_pocket_judges_a_checkpoint_on_a_data_folder(run, tmp_path, monkeypatch)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("retouch.evaluate.exemplars.ProbeRecipe", partial(ProbeRecipe, per_concept=3))
     data, out = make_data(tmp_path / "data"), tmp_path / "out"
-    options = ["--cases", "5", "--size", "32", "--steps", "1", "--rows-per-call", "4"]
+    options = ["--cases", "5", "--size", "32", "--steps", "1", "--rows-per-call", "4", "--variety", "1"]
     result = run("evaluate", "pocket", "--data", str(data), "--out", str(out), *options)
     assert result.exit_code == 0, result.output
     told = json.loads((out / "report.json").read_text())
-    assert [p["name"] for p in told["painters"]][-2:] == ["VAE round trip", "truth"]
+    names = [p["name"] for p in told["painters"]]
+    assert names[-2:] == ["VAE round trip", "truth"]
+    assert {"sprite pasted", "mean of the ring", "OpenCV telea"} <= set(names)
+    assert "retouch" in told["variety"]
+    assert "| sprite pasted |" in result.stderr
+
+
+@pytest.mark.slow
+def test_sheet_draws_fills_that_the_seed_chose(run, tmp_path):
+    out = tmp_path / "sheet.png"
+    result = run("evaluate", "sheet", "--out", str(out), "--size", "32", "--steps", "1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(out)
+    with Image.open(out) as drawn:
+        assert drawn.width > 1000

@@ -3,8 +3,14 @@ import numpy as np
 import pytest
 
 from retouch.errors import ModelNotFound
-from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, RoundTripPainter, TruthPainter
-from retouch.evaluate.metrics import psnr
+from retouch.evaluate.baselines import (
+    DiffusionFreePainter,
+    GreyPainter,
+    RingPainter,
+    RoundTripPainter,
+    TruthPainter,
+)
+from retouch.evaluate.metrics import psnr, ring
 
 
 def _kept_equal(pictures, cases):
@@ -32,6 +38,14 @@ def test_classical_fills_beat_grey_on_backgrounds(cases):
     filled, grey = DiffusionFreePainter("telea").paint(backgrounds), GreyPainter().paint(backgrounds)
     gains = [psnr(f, c.truth, c.mask) - psnr(g, c.truth, c.mask) for f, g, c in zip(filled, grey, backgrounds)]
     assert np.mean(gains) > 0
+
+
+def test_the_ring_s_mean_fills_the_hole_flat(cases):
+    for case, picture in zip(cases, RingPainter().paint(cases)):
+        assert (picture[~case.mask] == case.truth[~case.mask]).all()
+        if not case.is_whole:
+            assert len(np.unique(picture[case.mask], axis=0)) == 1
+            assert np.abs(picture[case.mask][0] - case.truth[ring(case.mask)].mean(axis=0)).max() <= 0.5
 
 
 def test_the_round_trip_is_the_vaes_and_keeps_the_rest(checkpoint, cases):

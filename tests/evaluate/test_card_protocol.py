@@ -6,6 +6,7 @@ from PIL import Image
 
 from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, TruthPainter
 from retouch.evaluate.card_protocol import CardNetworks, CardRun, run_card
+from retouch.evaluate.crops import card_cases, pictures_in
 from retouch.evaluate.frechet import frechet_distance
 
 
@@ -46,8 +47,6 @@ def test_better_painters_score_better_on_every_measure(photographs, tmp_path, th
 
 
 def test_fid_is_the_distance_of_all_fills_to_all_originals(photographs, tmp_path, thumbnails):
-    from retouch.evaluate.crops import card_cases, pictures_in
-
     run = CardRun(photographs, side=32, kinds=("thick",), chunk=4)
     report = run_card(run, [GreyPainter()], CardNetworks(inception=thumbnails), out=tmp_path)
     cases = list(card_cases(pictures_in(photographs), "thick", side=32))
@@ -55,6 +54,17 @@ def test_fid_is_the_distance_of_all_fills_to_all_originals(photographs, tmp_path
         thumbnails.extract(pictures) for pictures in ([c.visible for c in cases], [c.truth for c in cases])
     ]
     assert _scores(report, 0, "thick")["fid"].value == pytest.approx(frechet_distance(*features))
+
+
+def test_fid_stands_in_the_hardest_bin_too(photographs, tmp_path, thumbnails):
+    run = CardRun(photographs, side=32, kinds=("thick",), seed=3)
+    report = run_card(run, [GreyPainter()], CardNetworks(inception=thumbnails), out=tmp_path)
+    cases = list(card_cases(pictures_in(photographs), "thick", side=32, seed=3))
+    hard = [case for case in cases if case.mask.mean() > 0.4]
+    assert 2 <= len(hard) < len(cases)
+    features = [thumbnails.extract([c.visible for c in hard]), thumbnails.extract([c.truth for c in hard])]
+    fid = _scores(report, 0, "thick, 40% to 50% repainted")["fid"]
+    assert (fid.value, fid.count) == (pytest.approx(frechet_distance(*features)), len(hard))
 
 
 def test_area_bins_share_out_the_pictures(photographs, tmp_path):

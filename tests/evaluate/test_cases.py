@@ -80,4 +80,20 @@ def test_data_without_the_wanted_scenes_is_an_error(data_folder, monkeypatch):
 def test_quotas_add_up():
     quick = Quota.quick(100)
     assert (quick.held_out, quick.own_colour, quick.seen, quick.background) == (60, 20, 20, 0)
-    assert Quota.of(200) == Quota(200, 40, 40, 40)
+    assert Quota.of(200) == Quota(200, 40, 40, 100, photograph=100)
+
+
+def test_a_small_model_is_asked_for_what_it_can_name(data_folder):
+    named = frozenset({"park", "wooden", "bench", "ball"})
+    cases = standard_set(data_folder, Quota(0, 4, 4, 0, whole_share=0), size=32, words=named)
+    assert {case.concept for case in cases} <= {"bench", "ball"}
+
+
+def test_photographs_follow_the_other_cases_with_holes_of_every_shape(data_folder):
+    cases = standard_set(data_folder, Quota(1, 0, 0, 1, whole_share=0, photograph=8), size=48)
+    found = [case for case in cases if case.group == "photograph"]
+    assert [case.number for case in cases] == list(range(10))
+    assert cases[2:] == found
+    assert all(case.concept is None and not case.is_whole for case in found)
+    assert len({case.mask.tobytes() for case in found}) == 8
+    assert rows_by_group(cases)["photograph"] == list(range(2, 10))

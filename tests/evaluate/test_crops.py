@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from retouch.errors import BadInput
-from retouch.evaluate.crops import KINDS, PROMPT, card_cases, pictures_in, square_crop
+from retouch.evaluate.crops import KINDS, PROMPT, card_cases, fitted, masked_crop, pictures_in
 
 
 @pytest.fixture
@@ -29,24 +29,41 @@ def test_a_folder_without_pictures_is_an_error(tmp_path):
 @pytest.mark.parametrize("shape", [(20, 50, 3), (50, 20, 3), (128, 70, 3), (32, 32, 3)])
 def test_crops_have_the_asked_side_whatever_the_picture(shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    assert square_crop(pixels, 32, np.random.default_rng(1)).shape == (32, 32, 3)
+    truth, mask = masked_crop(fitted(pixels, 32), "thick", np.random.default_rng(1))
+    assert (truth.shape, mask.shape) == ((32, 32, 3), (32, 32))
 
 
 def test_a_crop_keeps_the_proportions():
     stripes = np.zeros((40, 80, 3), dtype=np.uint8)
     stripes[:, 40:] = 255
-    crop = square_crop(stripes, 20, np.random.default_rng(3))
-    rows = crop[:, :, 0]
-    assert (rows == rows[0]).all()  # nothing but the vertical edge
+    scaled = fitted(stripes, 20)
+    assert scaled.shape == (20, 40, 3)
+    assert (scaled == scaled[0]).all()  # nothing but the vertical edge
 
 
-def test_a_picture_has_the_same_crop_and_another_mask_for_every_kind(photographs):
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_the_picture_is_masked_before_it_is_cropped(is_wide, monkeypatch):
+    side, place = 32, (slice(None), slice(100, 104))
+    mask = np.zeros((side, 128), dtype=bool)
+    mask[place] = True
+    pixels = np.repeat(mask[..., None], 3, axis=2).astype(np.uint8)
+    if not is_wide:
+        mask, pixels = mask.T, pixels.transpose(1, 0, 2)
+    monkeypatch.setattr("retouch.evaluate.crops.irregular", lambda rng, size, kind: mask)
+    lefts = set()
+    for seed in range(40):
+        truth, window = masked_crop(pixels, "thin", np.random.default_rng(seed))
+        assert (truth[..., 0] == window).all()
+        lefts.add(int(np.flatnonzero(window.any(axis=0 if is_wide else 1))[0]))
+    # LaMa's crop lies between the one that ends with the mask and the one that the picture's border allows.
+    assert lefts <= set(range(4, 29))
+    assert len(lefts) > 8
+
+
+def test_every_kind_of_mask_covers_at_most_half_of_the_crop(photographs):
     paths = pictures_in(photographs)
-    sets = {kind: list(card_cases(paths, kind, side=32, seed=5)) for kind in KINDS}
-    for one, other in zip(sets["thin"], sets["thick"]):
-        assert (one.truth == other.truth).all()
-        assert (one.mask != other.mask).any()
-    for cases in sets.values():
+    for kind in KINDS:
+        cases = list(card_cases(paths, kind, side=32, seed=5))
         assert all(0 < case.mask.mean() <= 0.5 for case in cases)
         assert {case.prompt for case in cases} == {PROMPT}
 

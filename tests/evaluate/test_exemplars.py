@@ -3,6 +3,7 @@ from collections import Counter
 import numpy as np
 
 from retouch.data.compose import SceneComposer
+from retouch.data.sprites import SpritePack
 from retouch.evaluate.exemplars import (
     ProbeRecipe,
     data_fingerprint,
@@ -43,6 +44,18 @@ def test_other_data_has_another_fingerprint(data_folder, tmp_path):
     with (tmp_path / "sprites.npz").open("ab") as file:
         file.write(b"\0")
     assert data_fingerprint(tmp_path) != data_fingerprint(data_folder)
+
+
+def test_a_probe_may_learn_other_pictures_over_the_same_places(data_folder, tmp_path, thumbnails):
+    others = tmp_path / "others"
+    others.mkdir()
+    pack = SpritePack.open(data_folder)
+    rows = [k for k, record in enumerate(pack.records) if record["concept"] != "cup"]
+    SpritePack.write(others, [pack.sprite(k).pixels for k in rows], [pack.records[k] for k in rows])
+    own = trained_probe(data_folder, thumbnails, recipe=RECIPE, cache_dir=tmp_path)
+    other = trained_probe(data_folder, thumbnails, recipe=RECIPE, cache_dir=tmp_path, sprites_dir=others)
+    assert set(own.classes) - set(other.classes) == {"cup"}
+    assert data_fingerprint(data_folder, others) != data_fingerprint(data_folder)
 
 
 def test_softening_lowers_contrast_and_is_seeded():

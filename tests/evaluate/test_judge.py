@@ -3,6 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from retouch.evaluate.judge import Judge
+from retouch.evaluate.probe import Probe
+
 
 def _opinions(judge, cases, pictures=None):
     pictures = [case.truth for case in cases] if pictures is None else pictures
@@ -42,6 +45,26 @@ def test_backgrounds_have_no_rank(judge, cases):
     assert opinion.rank is None
     assert not opinion.is_asked_object
     assert not opinion.is_near
+
+
+def test_an_outsider_ranks_the_same_names_by_its_own_probe(judge, cases):
+    objects = [case for case in cases if case.concept is not None]
+    assert all(opinion.outsider_rank is None for opinion in _opinions(judge, objects))
+    both = Judge(judge.extractor, judge.probe, judge.probe)
+    assert all(opinion.outsider_rank == opinion.rank for opinion in _opinions(both, objects))
+
+
+def test_an_outsider_says_nothing_of_what_it_does_not_know_and_names_nothing_unasked(judge, cases):
+    keep = [k for k, name in enumerate(judge.probe.classes) if name != "vase"]
+    probe = judge.probe
+    others = ("unicorn", *(probe.classes[k] for k in keep[1:]))
+    outsider = Probe(others, probe.centre, probe.scale, probe.weights[keep], probe.bias[keep])
+    known = Judge(judge.extractor, probe, outsider)
+    opinions = _opinions(known, cases)
+    for case, opinion in zip(cases, opinions):
+        is_known = case.concept is not None and case.concept in others
+        assert (opinion.outsider_rank is not None) == is_known
+        assert (opinion.outsider_rank or 1) <= 2  # "unicorn" is no name of the data's
 
 
 def test_an_object_that_the_probe_never_saw_is_refused(judge, cases):

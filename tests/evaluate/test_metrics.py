@@ -96,3 +96,23 @@ def test_grow_widens_by_city_block_distance():
     mask[4, 4] = True
     y, x = np.mgrid[:9, :9]
     assert (metrics.grow_city_block(mask, 3) == (abs(y - 4) + abs(x - 4) <= 3)).all()
+
+
+def test_the_ring_lies_around_the_hole_and_touches_it():
+    mask = _box_mask()
+    around = metrics.ring(mask)
+    assert not (around & mask).any()
+    assert around.sum() == 4 * 3 * 20 + 4 * 3  # three pixels deep; corners in city-block distance
+    assert not metrics.ring(np.ones((48, 48), dtype=bool)).any()
+
+
+def test_cosine_distance_is_nothing_between_parallel_rows_and_one_between_orthogonal_ones():
+    rows = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 3.0]], dtype=np.float32)
+    assert metrics.cosine_distance(rows, rows[[1, 1, 0]]) == pytest.approx([0, 0, 1])
+
+
+def test_the_slope_is_that_of_least_squares():
+    x = np.random.default_rng(0).normal(size=50)
+    y = 0.7 * x + np.random.default_rng(1).normal(size=50)
+    assert metrics.slope(x, y) == pytest.approx(np.polyfit(x, y, 1)[0])
+    assert np.isnan(metrics.slope(np.ones(4), np.arange(4.0)))

@@ -42,3 +42,20 @@ def test_the_judge_is_worth_more_on_right_prompts_than_on_wrong_ones(judge, case
     assert right["object_top1"].value > wrong["object_top1"].value
     assert right["colour"].value > wrong["colour"].value
     assert worth["the same, softened"]["colour"].count == right["colour"].count
+
+
+def test_outsiders_and_variety_stand_in_the_report_where_they_are_asked_for(
+    data_folder, judge, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("retouch.evaluate.exemplars.ProbeRecipe", lambda: ProbeRecipe(per_concept=20, size=32))
+    quota = Quota(4, 0, 0, 0, whole_share=0, photograph=8)
+    run = PocketRun(data_folder, quota, size=32, cache_dir=tmp_path / "cache", outsiders=data_folder, variety=2)
+    report = run_pocket(run, [GreyPainter()], judge.extractor, out=tmp_path / "out")
+    scores = report.painters[0].scores
+    assert scores["held-out"]["outsider_top1"].count == 4
+    assert scores["photograph"]["colour_slope"].value == pytest.approx(0, abs=1e-6)
+    assert list(report.variety) == ["grey fill", "any sprite pasted", "sprite pasted"]
+    assert report.variety["grey fill"]["pixel_deviation"].value == 0
+    assert report.judge["drawings by a hand that neither judge knows"]["outsider_top1"].count > 0
+    assert "different_pictures" in report.measures
+    assert report.settings["outsiders"] is not None

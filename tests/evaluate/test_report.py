@@ -4,12 +4,15 @@ import math
 import pytest
 
 from retouch.evaluate.bootstrap import NOTHING, Estimate
+from retouch.evaluate.html import to_html
 from retouch.evaluate.judge_check import Confusion
 from retouch.evaluate.report import (
+    VARIETY_TITLE,
     PainterReport,
     Report,
     environment,
     format_estimate,
+    headline,
     shown_measures,
     to_json,
     to_markdown,
@@ -35,6 +38,7 @@ def report():
         measures=dict.fromkeys(SCORES, "what it means"),
         painters=painters,
         judge={"real": {"object_top1": Estimate(0.99, 0.97, 1.0, 200)}},
+        variety={"retouch": {"three_or_more": Estimate(0.25, 0.1, 0.5, 16)}},
         differences={"grey <fill>": {"object_top1": Estimate(0.4, 0.3, 0.5, 50)}},
         groups={"held-out": "never seen"},
         notes=("mind the gap",),
@@ -72,3 +76,18 @@ def test_markdown_shows_values_with_intervals_and_leaves_out_what_nobody_has(rep
 )
 def test_estimates_are_written_for_people(measure, estimate, text):
     assert format_estimate(measure, estimate) == text
+
+
+def test_variety_stands_in_every_form_of_a_report(report):
+    assert "| retouch | 25% [10, 50] |" in to_markdown(report)
+    assert VARIETY_TITLE in to_html(report)
+    assert json.loads(to_json(report))["variety"]["retouch"]["three_or_more"]["count"] == 16
+
+
+def test_a_terminal_is_shown_the_asked_groups_with_every_painter(report):
+    told = headline(report, ("held-out", "photograph"))
+    assert "## held-out" in told
+    assert "photograph" not in told
+    assert "| grey <fill> | 42% [31, 55] |" in told
+    assert "What the judge itself is worth" in told
+    assert VARIETY_TITLE in told

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from retouch.evaluate.baselines import GreyPainter, TruthPainter
-from retouch.evaluate.cases import rows_by_group
+from retouch.evaluate.baselines import GreyPainter, RingPainter, TruthPainter
+from retouch.evaluate.cases import Quota, rows_by_group, standard_set
 from retouch.evaluate.scoring import MEASURES, paint_and_judge, score
 
 
@@ -56,3 +56,23 @@ def test_one_changed_kept_pixel_is_no_identity(judge, cases, truths):
 def test_a_handful_of_pictures_has_no_distance(judge, cases, truths):
     scores = score(paint_and_judge(GreyPainter(), cases, judge), truths, rows_by_group(cases)["seen"])
     assert (scores["frechet"].count, scores["kernel"].count) == (0, 0)
+
+
+def test_removals_are_scored_by_features_and_by_how_they_follow_their_surroundings(judge, data_folder):
+    removals = standard_set(data_folder, Quota(0, 0, 0, 0, photograph=16), size=48)
+    truths = judge.features([case.truth for case in removals], removals)
+
+    def scores(painter):
+        return score(paint_and_judge(painter, removals, judge), truths, range(len(removals)))
+
+    truth, grey, flat = (scores(painter) for painter in (TruthPainter(), GreyPainter(), RingPainter()))
+    assert truth["feature_distance"].value == pytest.approx(0, abs=1e-6)
+    assert flat["feature_distance"].value > 0.01
+    assert flat["colour_slope"].value == pytest.approx(1, abs=0.01)
+    assert grey["colour_slope"].value == pytest.approx(0, abs=0.01)
+    assert 0.5 < truth["colour_slope"].value < 1.5
+
+
+def test_objects_have_no_measures_of_removal(judge, cases, truths):
+    scores = score(paint_and_judge(TruthPainter(), cases, judge), truths, rows_by_group(cases)["objects"])
+    assert (scores["feature_distance"].count, scores["colour_slope"].count) == (0, 0)

@@ -21,6 +21,7 @@ class Recipe(StrEnum):
     """The data sets that can be built."""
 
     POCKET = "pocket"
+    OUTSIDERS = "outsiders"
 
 
 class Licences(StrEnum):
@@ -63,10 +64,17 @@ def build(
     views: Annotated[int, typer.Option(min=1, max=500, help="Views of each panorama.")] = 12,
     seed: Seed = 0,
 ) -> None:
-    """Fetch packages with free licences and pack sprites and backgrounds from them."""
+    """Fetch packages with free licences and pack sprites and backgrounds from them.
+
+    `pocket` is what the embedded model learns from; `outsiders` are drawings for an independent judge.
+    """
     from retouch.data.backgrounds import Amounts
     from retouch.data.build import BuildOptions, build_pocket
+    from retouch.data.outsiders import build_outsiders
 
+    if recipe is Recipe.OUTSIDERS:
+        typer.echo(f"{recipe.value}: {build_outsiders(packages.expanduser(), out)}", err=True)
+        return
     amounts = Amounts(per_panorama=views)
     options = BuildOptions(licences=licences.value, styles=styles.value, amounts=amounts, seed=seed)
     folder = build_pocket(packages.expanduser(), out, options)

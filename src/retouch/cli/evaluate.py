@@ -46,7 +46,13 @@ def pocket(
     data: Data,
     out: Out,
     model: options.Model = None,
-    cases: Annotated[int, typer.Option(min=5, help="Held-out cases; other groups get a fifth each.")] = 200,
+    outsiders: Annotated[
+        Path | None, typer.Option(help="A folder made by `retouch data build outsiders`: for a second judge.")
+    ] = None,
+    cases: Annotated[
+        int, typer.Option(min=5, help="Held-out cases; removals get half each, other groups a fifth.")
+    ] = 200,
+    variety: Annotated[int, typer.Option(min=0, help="Objects to paint with eight seeds each.")] = 40,
     size: Annotated[int, typer.Option(min=32, help="Side of the pictures, in pixels.")] = 128,
     steps: options.Steps = None,
     guidance_scale: options.Guidance = None,
@@ -58,19 +64,30 @@ def pocket(
     threads: options.Threads = None,
     rows_per_call: Rows = 16,
 ) -> None:
-    """Prompts over composed scenes, judged offline: object, colour, seam, distance to real composites."""
+    """Prompts over composed scenes, judged offline, beside lookups; removals; variety over seeds."""
     from contextlib import ExitStack
+    from dataclasses import replace
 
     from retouch.evaluate.cases import Quota
     from retouch.evaluate.features import LiteFeatures
-    from retouch.evaluate.lineup import assemble
+    from retouch.evaluate.lineup import assemble, known_words
     from retouch.evaluate.pocket_protocol import PocketRun, run_pocket
+    from retouch.evaluate.report import headline
 
     place = LoadOptions(device=device, dtype=dtype, threads=threads)
     lineup = _lineup(model, place, rows_per_call, (steps, guidance_scale), stock=stock, baselines=baselines)
-    run = PocketRun(data=data, quota=Quota.of(cases), size=size, seed=seed)
+    run = PocketRun(
+        data,
+        Quota.of(cases),
+        size=size,
+        seed=seed,
+        outsiders=outsiders,
+        words=known_words(lineup),
+        variety=variety,
+    )
     with ExitStack() as stack:
-        run_pocket(run, assemble(lineup, stack), LiteFeatures(), out=out, say=_say)
+        report = run_pocket(run, assemble(replace(lineup, data=data), stack), LiteFeatures(), out=out, say=_say)
+    _say(headline(report, ("objects", "held-out", "background", "photograph")))
     typer.echo(str(out / "report.html"))
 
 
@@ -121,6 +138,35 @@ def card(
     with ExitStack() as stack:
         run_card(run, assemble(replace(lineup, with_truth=False), stack), networks, out=out, say=_say)
     typer.echo(str(out / "report.html"))
+
+
+@app.command()
+def sheet(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The picture to write.")] = Path("sheet.jpg"),
+    model: options.Model = None,
+    size: Annotated[int, typer.Option(min=32, help="Side of the pictures, in pixels.")] = 256,
+    cell: Annotated[int, typer.Option(min=16, help="Side that they are drawn with, in pixels.")] = 112,
+    steps: options.Steps = None,
+    guidance_scale: options.Guidance = None,
+    seed: Seed = 0,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "auto",
+    threads: options.Threads = None,
+    rows_per_call: Rows = 16,
+) -> None:
+    """Draw 48 fills over photographs, in holes of eight shapes; the seed chooses, nobody else."""
+    from retouch.engine.settings import EngineSettings
+    from retouch.evaluate.painters import EnginePainter, Sampling
+    from retouch.evaluate.showcase import showcase, showcase_cases
+    from retouch.inpainter import Inpainter
+
+    place = LoadOptions(device=device, dtype=dtype, threads=threads)
+    settings = EngineSettings(rows_per_call=rows_per_call)
+    with Inpainter.load(model, options=place, settings=settings) as inpainter:
+        cases = showcase_cases(size=size, seed=seed, words=inpainter.bundle.vocabulary)
+        drawn = showcase(EnginePainter(inpainter, Sampling(steps, guidance_scale)), cases, side_px=cell)
+    drawn.save(out, quality=82)
+    typer.echo(str(out))
 
 
 @app.command()

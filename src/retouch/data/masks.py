@@ -1,8 +1,8 @@
 """Seeded mask generators for training and evaluation: pure functions of a random generator.
 
-All masks are (H, W) bool, True = repaint. Irregular masks follow LaMa's evaluation settings
-(Suvorov et al., "Resolution-robust Large Mask Inpainting", 2022, published 512 px
-configurations), scaled by the side.
+All masks are (H, W) bool, True = repaint. Irregular masks follow LaMa's evaluation masks (Suvorov et al.,
+"Resolution-robust Large Mask Inpainting", 2022): the settings of `configs/data_gen/random_*_512.yaml` and the
+distributions of `saicinpainting/training/data/masks.py` in github.com/advimman/lama, scaled by the side.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageFilter
 
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
@@ -24,7 +24,7 @@ IrregularKind = Literal["thin", "medium", "thick"]
 class Irregular:
     """Stroke and box settings in pixels of a 512 px picture; ranges are inclusive.
 
-    `box_weight` is the odds of boxes against strokes (1).
+    `box_weight` is the odds of boxes against strokes (1); boxes keep `margin_px` from the picture's border.
     """
 
     strokes: tuple[int, int]
@@ -33,13 +33,38 @@ class Irregular:
     box_weight: float = 0.0
     boxes: tuple[int, int] = (0, 0)
     box_px: tuple[int, int] = (0, 0)
+    margin_px: int = 0
 
 
+# OpenCV's lines, which LaMa's are, come out wider than asked for.
+_OPENCV_PX = 1
+# LaMa's generator draws one stroke more than its settings say (`cur_max_times`), and no box of the largest size.
 IRREGULAR: dict[IrregularKind, Irregular] = {
-    "thin": Irregular((4, 70), 20, 100),
-    "medium": Irregular((4, 10), 100, 200, 0.3, (1, 5), (30, 150)),
-    "thick": Irregular((1, 5), 250, 450, 0.3, (1, 4), (30, 300)),
+    "thin": Irregular((4, 71), 20, 100),
+    "medium": Irregular((4, 11), 100, 200, 0.3, (1, 5), (30, 149)),
+    "thick": Irregular((1, 6), 250, 450, 0.3, (1, 4), (30, 299), 10),
 }
+
+
+class Brush:
+    """A round brush over an empty mask of `size` (height, width): `line` paints into `mask`."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.mask: Mask = np.zeros(size, dtype=np.bool_)
+
+    def line(self, start: tuple[float, float], end: tuple[float, float], width_px: float) -> None:
+        """Mark the pixels within half of `width_px` of the segment between two points (x, y)."""
+        reach = max(width_px, 1.0) / 2
+        (left, right), (top, bottom) = (
+            (max(int(min(a, b) - reach), 0), max(int(max(a, b) + reach) + 2, 0))
+            for a, b in zip(start, end, strict=True)
+        )
+        window = self.mask[top:bottom, left:right]
+        x = np.arange(left, left + window.shape[1])[None, :] - start[0]
+        y = np.arange(top, top + window.shape[0])[:, None] - start[1]
+        dx, dy = end[0] - start[0], end[1] - start[1]
+        along = np.clip((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-9), 0, 1)
+        window |= (x - along * dx) ** 2 + (y - along * dy) ** 2 <= reach * reach
 
 
 def full(size: tuple[int, int]) -> Mask:
@@ -120,37 +145,40 @@ def irregular(rng: Rng, size: tuple[int, int], kind: IrregularKind = "medium", *
 
 
 def _draw_irregular(rng: Rng, size: tuple[int, int], settings: Irregular) -> Mask:
-    height, width = size
-    scale = min(size) / 512
-    canvas = Image.new("L", (width, height), 0)
-    draw = ImageDraw.Draw(canvas)
     if rng.random() < settings.box_weight / (1 + settings.box_weight):
-        for _ in range(int(rng.integers(settings.boxes[0], settings.boxes[1] + 1))):
-            w, h = (max(1, round(scale * int(rng.integers(*settings.box_px)))) for _ in range(2))
-            x = int(rng.integers(0, max(width - w, 1)))
-            y = int(rng.integers(0, max(height - h, 1)))
-            draw.rectangle((x, y, x + w - 1, y + h - 1), fill=255)
-    else:
-        for number in range(int(rng.integers(settings.strokes[0], settings.strokes[1] + 1))):
-            _stroke(rng, draw, size, settings, mirrored=number % 2 == 0)
-    return np.asarray(canvas) > 0
+        return _boxes(rng, size, settings)
+    brush = Brush(size)
+    for number in range(int(rng.integers(settings.strokes[0], settings.strokes[1], endpoint=True))):
+        _stroke(rng, brush, size, settings, mirrored=number % 2 == 0)
+    return brush.mask
 
 
-def _stroke(
-    rng: Rng, draw: ImageDraw.ImageDraw, size: tuple[int, int], settings: Irregular, *, mirrored: bool
-) -> None:
-    """Draw one to five joined segments; mirrored strokes turn the other way."""
+def _boxes(rng: Rng, size: tuple[int, int], settings: Irregular) -> Mask:
+    scale = min(size) / 512
+    margin = round(scale * settings.margin_px)
+    mask = np.zeros(size, dtype=np.bool_)
+    for _ in range(int(rng.integers(*settings.boxes, endpoint=True))):
+        h, w = (max(1, round(scale * int(side))) for side in rng.integers(*settings.box_px, size=2, endpoint=True))
+        top = int(rng.integers(margin, max(size[0] - margin - h, margin), endpoint=True))
+        left = int(rng.integers(margin, max(size[1] - margin - w, margin), endpoint=True))
+        mask[top : top + h, left : left + w] = True
+    return mask
+
+
+def _stroke(rng: Rng, brush: Brush, size: tuple[int, int], settings: Irregular, *, mirrored: bool) -> None:
+    """Draw one to five joined segments, each in one of four directions; mirrored strokes turn the other way."""
     height, width = size
     scale = min(size) / 512
-    x, y = float(rng.integers(0, width)), float(rng.integers(0, height))
+    x, y = float(rng.integers(width)), float(rng.integers(height))
     for _ in range(int(rng.integers(1, 6))):
-        angle = float(rng.uniform(0, 4)) * (-1 if mirrored else 1)
-        length = scale * (10 + float(rng.uniform(0, settings.length_px)))
-        thickness = max(1, round(scale * (5 + float(rng.uniform(0, settings.width_px)))))
-        nx = float(np.clip(x + length * np.sin(angle), 0, width))
-        ny = float(np.clip(y + length * np.cos(angle), 0, height))
-        draw.line([(x, y), (nx, ny)], fill=255, width=thickness)
-        x, y = nx, ny
+        angle = (0.01 + int(rng.integers(4))) * (-1 if mirrored else 1)
+        length = scale * (10 + int(rng.integers(settings.length_px)))
+        end = (
+            float(np.clip(x + length * np.sin(angle), 0, width)),
+            float(np.clip(y + length * np.cos(angle), 0, height)),
+        )
+        brush.line((x, y), end, scale * (5 + int(rng.integers(settings.width_px)) + _OPENCV_PX))
+        x, y = end
 
 
 def bounding_box(mask: Mask) -> Box:

@@ -10,19 +10,34 @@ from numpy.typing import NDArray
 
 from retouch.errors import MissingExtra, ModelNotFound
 from retouch.evaluate.cases import Case
-from retouch.evaluate.metrics import composite
+from retouch.evaluate.metrics import composite, ring
 
 U8 = NDArray[np.uint8]
 
 
 class GreyPainter:
-    """Leaves the hole grey. What the judge still names right, the mask's outline gave away."""
+    """Does nothing: leaves the hole grey. What the judge still names right, the mask's outline gave away."""
 
     name = "grey fill"
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return the pictures as painters are shown them."""
         return [case.visible for case in cases]
+
+
+class RingPainter:
+    """Paints the hole flat, in the mean colour of the ring around it: right on average, and nothing else."""
+
+    name = "mean of the ring"
+
+    def paint(self, cases: Sequence[Case]) -> list[U8]:
+        """Return flat holes; a mask over everything stays grey."""
+        return [case.visible if case.is_whole else self._fill(case) for case in cases]
+
+    def _fill(self, case: Case) -> U8:
+        picture = case.visible
+        picture[case.mask] = np.rint(picture[ring(case.mask)].mean(axis=0)).astype(np.uint8)
+        return picture
 
 
 class TruthPainter:

@@ -12,21 +12,25 @@ from retouch.data.compose import Scene, SceneComposer, Split
 from retouch.data.sprites import SpritePack
 from retouch.errors import BadInput
 from retouch.evaluate.colour_judge import is_neutral
+from retouch.evaluate.holes import HOLES
 from retouch.evaluate.metrics import mask_box
+from retouch.evaluate.photographs import REMOVAL_PROMPT, photograph_crop
 
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 _Sample = TypeVar("_Sample", np.uint8, np.bool_)
-Group = Literal["held-out", "own colour", "seen", "background"]
+Group = Literal["held-out", "own colour", "seen", "background", "photograph"]
 
 HOLE_GREY = 127
 _NEW_ROUND = 150  # scenes passed over in a row, after which every object may come again
 _PATIENCE = 5_000
+_PHOTOGRAPH_ROW = 4  # of the groups' random streams
 GROUPS: dict[Group, str] = {
-    "held-out": "object, colour and place never trained together; a panorama never trained at all",
-    "own colour": "no colour asked; a panorama never trained",
-    "seen": "combinations and panoramas that training shows",
-    "background": "no object: continue the place, which is known",
+    "held-out": "a pair of object and colour that training never shows, over a place that it never shows",
+    "own colour": "no colour asked; a place that training never shows",
+    "seen": "pairs and places that training shows",
+    "background": "no object: continue a place that training never shows, and which is known",
+    "photograph": "no object: continue crops of scikit-image's photographs, under holes of eight shapes",
 }
 
 
@@ -84,11 +88,13 @@ class Quota:
     seen: int = 40
     background: int = 40
     whole_share: float = 0.2
+    photograph: int = 0
 
     @classmethod
     def of(cls, count: int) -> "Quota":
-        """Return `count` held-out cases and a fifth as many of every other group."""
-        return cls(held_out=count, own_colour=count // 5, seen=count // 5, background=count // 5)
+        """Return `count` held-out cases, half as many of either kind of removal, a fifth of every other group."""
+        fifth, half = count // 5, count // 2
+        return cls(held_out=count, own_colour=fifth, seen=fifth, background=half, photograph=half)
 
     @classmethod
     def quick(cls, count: int) -> "Quota":
@@ -97,11 +103,14 @@ class Quota:
         return cls(held_out=count - 2 * side, own_colour=side, seen=side, background=0)
 
 
-def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0) -> list[Case]:
+def standard_set(
+    data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0, words: frozenset[str] | None = None
+) -> list[Case]:
     """Draw the cases of a data folder; the same folder, quota, size and seed give the same cases.
 
     Objects follow one another through the vocabulary, so that every one is asked for about equally often.
-    Colours are asked for only where the surroundings are neutral enough to judge them.
+    Colours are asked for only where the surroundings are neutral enough to judge them, and with `words` only
+    objects that they can name.
     """
     held_names = _names_with_held_sprites(data_dir)
     plan: list[tuple[Group, Split, int]] = [
@@ -111,7 +120,8 @@ def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0
         ("background", "validation", quota.background),
     ]
     composers = {
-        split: SceneComposer.open(data_dir, size=size, split=split) for split in {split for _, split, _ in plan}
+        split: SceneComposer.open(data_dir, size=size, split=split, words=words)
+        for split in {split for _, split, _ in plan}
     }
     cases: list[Case] = []
     for row, (group, split, count) in enumerate(plan):
@@ -119,7 +129,7 @@ def standard_set(data_dir: Path, quota: Quota, *, size: int = 128, seed: int = 0
         for scene in _draw(composers[split], group, count, rng, quota.whole_share):
             is_new = split == "validation" and scene.concept in held_names
             cases.append(replace(_case(scene, group, seed, len(cases)), is_new_sprite=is_new))
-    return cases
+    return cases + _photographs(quota.photograph, size, seed, first=len(cases))
 
 
 def _draw(
@@ -173,6 +183,19 @@ def _case(scene: Scene, group: Group, seed: int, number: int) -> Case:
         colour=scene.colour,
         place=scene.place,
     )
+
+
+def _photographs(count: int, size: int, seed: int, *, first: int) -> list[Case]:
+    """Return removals from photographs; holes of the eight shapes and pictures follow one another."""
+    kinds = list(HOLES.values())
+    cases = []
+    for k in range(count):
+        rng = np.random.default_rng([seed, _PHOTOGRAPH_ROW, k])
+        truth = photograph_crop(k, size, rng)
+        mask = kinds[k % len(kinds)](rng, (size, size))
+        noise = (seed * 100_003 + first + k) % 2**32
+        cases.append(Case(first + k, REMOVAL_PROMPT, truth, mask, noise, group="photograph"))
+    return cases
 
 
 def _names_with_held_sprites(data_dir: Path) -> frozenset[str]:

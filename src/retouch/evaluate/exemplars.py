@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from retouch.data.backgrounds import FILE_NAME as BACKGROUNDS_FILE
-from retouch.data.compose import Scene, SceneComposer
+from retouch.data.backgrounds import BackgroundPool
+from retouch.data.compose import Scene, SceneComposer, Split
 from retouch.data.sprites import FILE_NAME as SPRITES_FILE
+from retouch.data.sprites import SpritePack
 from retouch.evaluate.features import FeatureExtractor
 from retouch.evaluate.metrics import mask_box
 from retouch.evaluate.probe import Probe
@@ -39,6 +41,7 @@ def trained_probe(
     *,
     recipe: ProbeRecipe | None = None,
     cache_dir: Path | None = None,
+    sprites_dir: Path | None = None,
 ) -> Probe:
     """Return the probe of a data folder, from the cache or newly trained (a minute or two).
 
@@ -47,19 +50,28 @@ def trained_probe(
         extractor: whose features it reads.
         recipe: how it is trained.
         cache_dir: where probes are kept; None is the user's own cache folder.
+        sprites_dir: a folder with other pictures of the objects, to be learnt over the same places.
     """
     recipe = recipe or ProbeRecipe()
-    key = f"{data_fingerprint(data_dir)}|{extractor.name}|{recipe}|{_VERSION}"
+    key = f"{data_fingerprint(data_dir, sprites_dir)}|{extractor.name}|{recipe}|{_VERSION}"
     digest = hashlib.sha256(key.encode()).hexdigest()[:20]
     path = (cache_dir or default_cache_dir()) / f"probe-{digest}.npz"
     if path.exists():
         return Probe.load(path)
     logger.info("training the probe of %s", data_dir)
-    composer = SceneComposer.open(data_dir, size=recipe.size, split="train")
+    composer = composer_of(data_dir, sprites_dir, size=recipe.size)
     pairs = list(exemplars(composer, recipe))
     probe = Probe.fit(extractor.extract([crop for crop, _ in pairs]), [name for _, name in pairs])
     probe.save(path)
     return probe
+
+
+def composer_of(
+    data_dir: Path, sprites_dir: Path | None = None, *, size: int, split: Split = "train"
+) -> SceneComposer:
+    """Return a composer of a data folder's places, with its own sprites or those of another folder."""
+    sprites = SpritePack.open(sprites_dir or data_dir)
+    return SceneComposer(sprites, BackgroundPool.open(data_dir), size=size, split=split)
 
 
 def exemplars(composer: SceneComposer, recipe: ProbeRecipe) -> Iterator[tuple[U8, str]]:
@@ -95,11 +107,11 @@ def soften(picture: U8, rng: np.random.Generator) -> U8:
     return np.asarray(np.clip(np.rint(noisy), 0, 255), dtype=np.uint8)
 
 
-def data_fingerprint(data_dir: Path) -> str:
-    """Return SHA-256 over the packed pictures of a data folder, hexadecimal."""
+def data_fingerprint(data_dir: Path, sprites_dir: Path | None = None) -> str:
+    """Return SHA-256 over the packed pictures of a data folder, hexadecimal; sprites may be another folder's."""
     digest = hashlib.sha256()
-    for name in (SPRITES_FILE, BACKGROUNDS_FILE):
-        digest.update((data_dir / name).read_bytes())
+    for path in ((sprites_dir or data_dir) / SPRITES_FILE, data_dir / BACKGROUNDS_FILE):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

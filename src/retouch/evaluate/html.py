@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from retouch.evaluate.bootstrap import Estimate
-from retouch.evaluate.report import Report, format_estimate, shown_measures
+from retouch.evaluate.report import VARIETY_TITLE, Report, format_estimate, shown_measures
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif; }
@@ -26,6 +26,7 @@ def to_html(report: Report) -> str:
         body.append(f"<h2>{escape(group)}</h2><p>{escape(meaning)}</p>")
         rows = {painter.name: painter.scores.get(group, {}) for painter in report.painters}
         body.append(_table(rows, shown_measures(report, group), report.measures))
+    body += _titled(VARIETY_TITLE, report.variety, report.measures)
     body += _titled("What the judge itself is worth", report.judge, report.measures)
     first = report.painters[0].name if report.painters else ""
     body += _titled(f"{first} minus the others, over the same cases", report.differences, report.measures)

@@ -25,6 +25,7 @@ class Opinion:
         rank: place of the asked object among all names, from 1; None where no object was asked.
         colour: the colour read in the hole; None where no colour was asked.
         is_asked_colour: whether its word is the asked one; None where no colour was asked.
+        outsider_rank: place of the asked object for the outsider; None where it does not know the object.
     """
 
     objects: tuple[str, ...]
@@ -32,6 +33,7 @@ class Opinion:
     rank: int | None
     colour: ColourReading | None
     is_asked_colour: bool | None
+    outsider_rank: int | None = None
 
     @property
     def is_asked_object(self) -> bool:
@@ -44,11 +46,18 @@ class Opinion:
 
 
 class Judge:
-    """Reads crops with a feature extractor and a probe; it never sees the prompt before it has an opinion."""
+    """Reads crops with a feature extractor and a probe; it never sees the prompt before it has an opinion.
 
-    def __init__(self, extractor: FeatureExtractor, probe: Probe) -> None:
+    Args:
+        extractor: its eyes.
+        probe: learnt from composites of the data's own sprites: it knows what a lookup would paste.
+        outsider: learnt from drawings by other hands, so that what it names is the thing and not the sprite.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, probe: Probe, outsider: Probe | None = None) -> None:
         self.extractor = extractor
         self.probe = probe
+        self.outsider = outsider
 
     def features(self, pictures: Sequence[U8], cases: Sequence[Case]) -> F32:
         """Return features (N, D) of each picture's hole, as cut out by its case."""
@@ -62,16 +71,27 @@ class Judge:
         """
         probabilities = self.probe.probabilities(features)
         rankings = self.probe.ranking(features)
-        rows = zip(rankings, probabilities, pictures, cases, strict=True)
-        return [_opinion(ranking, row, picture, case) for ranking, row, picture, case in rows]
+        others = self._outsider_rankings(features)
+        rows = zip(rankings, others, probabilities, pictures, cases, strict=True)
+        return [
+            _opinion(ranking, row, picture, case, _rank(case, other))
+            for ranking, other, row, picture, case in rows
+        ]
+
+    def _outsider_rankings(self, features: F32) -> list[tuple[str, ...]]:
+        """Rank the names that both probes know, so that the choice is no wider than the probe's own."""
+        if self.outsider is None:
+            return [()] * len(features)
+        rankings = self.outsider.ranking(features)
+        return [tuple(name for name in ranking if name in self.probe.classes) for ranking in rankings]
 
 
-def _opinion(ranking: tuple[str, ...], probabilities: F32, picture: U8, case: Case) -> Opinion:
-    rank = None
-    if case.concept is not None:
-        if case.concept not in ranking:
-            raise ValueError(f"the probe does not know {case.concept!r}: it was trained on other data")
-        rank = ranking.index(case.concept) + 1
+def _opinion(
+    ranking: tuple[str, ...], probabilities: F32, picture: U8, case: Case, outsider_rank: int | None
+) -> Opinion:
+    rank = _rank(case, ranking)
+    if case.concept is not None and rank is None:
+        raise ValueError(f"the probe does not know {case.concept!r}: it was trained on other data")
     reading = read_colour(picture, case.mask) if case.colour is not None else None
     return Opinion(
         objects=ranking[:5],
@@ -79,4 +99,10 @@ def _opinion(ranking: tuple[str, ...], probabilities: F32, picture: U8, case: Ca
         rank=rank,
         colour=reading,
         is_asked_colour=None if reading is None else reading.word == case.colour,
+        outsider_rank=outsider_rank,
     )
+
+
+def _rank(case: Case, ranking: tuple[str, ...]) -> int | None:
+    """Return the asked object's place from 1, None where none is asked or it is not among the names."""
+    return ranking.index(case.concept) + 1 if case.concept in ranking else None

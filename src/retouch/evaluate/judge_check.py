@@ -3,17 +3,22 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from retouch.data.sprites import SpritePack
 from retouch.evaluate import bootstrap
 from retouch.evaluate.bootstrap import Estimate
 from retouch.evaluate.cases import Case
+from retouch.evaluate.exemplars import composer_of
 from retouch.evaluate.judge import Judge, Opinion
-from retouch.evaluate.scoring import Painted
+from retouch.evaluate.scoring import Painted, outsider_shares
 
 F32 = NDArray[np.float32]
+_PATIENCE = 20_000  # scenes looked through for objects of the held-out set
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,29 @@ def wrong_prompts(painted: Painted, judge: Judge, *, seed: int = 0) -> dict[str,
         "object_top5": bootstrap.share([opinion.is_near for opinion in opinions]),
         "colour": bootstrap.share(colours),
     }
+
+
+def outsider_worth(
+    outsiders: Path, data: Path, judge: Judge, *, size: int, count: int, seed: int = 0
+) -> dict[str, Estimate]:
+    """Show the outsider the objects of the one icon set that it did not learn from, composed like all others.
+
+    Returns:
+        `outsider_top1` and `outsider_top5`.
+    """
+    composer = composer_of(data, outsiders, size=size, split="validation")
+    held = {str(row["concept"]) for row in SpritePack.open(outsiders).records if row["split"] == "validation"}
+    rng = np.random.default_rng([seed, 7])
+    scenes = (composer.scene(rng) for _ in range(_PATIENCE))
+    wanted = held.intersection(judge.probe.classes)
+    shown = list(islice((scene for scene in scenes if scene.concept in wanted), count))
+    cases = [
+        Case(k, scene.caption, scene.image, scene.mask, 0, "own colour", concept=scene.concept)
+        for k, scene in enumerate(shown)
+    ]
+    pictures = [case.truth for case in cases]
+    opinions = judge.opinions(judge.features(pictures, cases), pictures, cases)
+    return outsider_shares(opinions)
 
 
 def swapped(cases: Sequence[Case], *, seed: int = 0) -> list[Case]:

@@ -4,8 +4,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from retouch.evaluate.baselines import DiffusionFreePainter, GreyPainter, RoundTripPainter, TruthPainter
+from retouch.evaluate.baselines import (
+    DiffusionFreePainter,
+    GreyPainter,
+    RingPainter,
+    RoundTripPainter,
+    TruthPainter,
+)
 from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
+from retouch.evaluate.paste import PastePainter
+from retouch.models.components import read_notes
 from retouch.models.locate import locate
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 
@@ -21,6 +29,7 @@ class Lineup:
         with_stock: also run stock diffusers on the same checkpoint.
         with_baselines: also run the painters that need no prompt.
         with_truth: also show the truth and its round trip through the VAE.
+        data: a folder made by `retouch data build`, whose sprites the lookup among the baselines pastes.
     """
 
     model: str | None = None
@@ -30,6 +39,7 @@ class Lineup:
     with_stock: bool = False
     with_baselines: bool = True
     with_truth: bool = True
+    data: Path | None = None
 
 
 def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
@@ -50,10 +60,18 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
         device = str(inpainter.bundle.device)
         painters.append(StockPainter(folder, lineup.sampling, device=device))
     if lineup.with_baselines:
-        painters += [GreyPainter(), DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
+        painters += [] if lineup.data is None else [PastePainter(lineup.data)]
+        painters += [GreyPainter(), RingPainter()]
+        painters += [DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
     if lineup.with_truth and folder is not None:
         painters.append(RoundTripPainter.load(folder))
     return [*painters, TruthPainter()] if lineup.with_truth else painters
+
+
+def known_words(lineup: Lineup) -> frozenset[str] | None:
+    """Return the words that a small model's folder lists as its own; None where any may be asked for."""
+    folder = _folder(lineup.model, lineup.options)
+    return None if folder is None else read_notes(folder).vocabulary
 
 
 def _folder(model: str | None, options: LoadOptions) -> Path | None:

@@ -10,6 +10,7 @@ from retouch.imaging.luma import LUMA_WEIGHTS
 from retouch.imaging.morphology import Box, Mask, bounding_box
 
 U8 = NDArray[np.uint8]
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 # Rounding to bytes alone leaves an error of 1/12 level squared, 58.9 dB: more is not a better picture.
@@ -116,6 +117,25 @@ def grow_city_block(mask: Mask, radius_px: int) -> Mask:
         wide[:, 1:] |= before[:, :-1]
         wide[:, :-1] |= before[:, 1:]
     return wide
+
+
+def ring(mask: Mask) -> Mask:
+    """Return the kept pixels around a hole, a sixteenth of the picture's shorter side wide (two at least)."""
+    return grow_city_block(mask, max(2, round(min(mask.shape) / 16))) & ~mask
+
+
+def cosine_distance(first: F32, second: F32) -> F64:
+    """Return 1 - cos of the angle between each row (N, D) and its counterpart: 0 for alike, 1 for unrelated."""
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
+    return np.asarray(np.maximum(1 - (a * b).sum(axis=-1) / np.maximum(lengths, 1e-12), 0))
+
+
+def slope(x: F64, y: F64) -> float:
+    """Return the slope of the least-squares line of y on x; NaN where x does not vary."""
+    away = x - x.mean()
+    spread = float((away**2).sum())
+    return float((away * (y - y.mean())).sum()) / spread if spread > 0 else float("nan")
 
 
 def _near_border(mask: Mask, reach_px: int) -> Mask:

@@ -14,21 +14,27 @@ from retouch.evaluate.cases import GROUPS, Case, Quota, rows_by_group, standard_
 from retouch.evaluate.exemplars import data_fingerprint, soften, trained_probe
 from retouch.evaluate.features import FeatureExtractor
 from retouch.evaluate.judge import Judge
-from retouch.evaluate.judge_check import confusions, wrong_prompts
+from retouch.evaluate.judge_check import confusions, outsider_worth, wrong_prompts
 from retouch.evaluate.painters import Painter
+from retouch.evaluate.paste import PastePainter
 from retouch.evaluate.report import PainterReport, Report, environment
 from retouch.evaluate.report_files import write
-from retouch.evaluate.scoring import MEASURES, Painted, paint_and_judge, score
+from retouch.evaluate.scoring import MEASURES, Painted, outsider_shares, paint_and_judge, score
 from retouch.evaluate.sheet import contact_sheet
+from retouch.evaluate.variety import MEASURES as VARIETY
+from retouch.evaluate.variety import one_for_each_object, variety
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Say = Callable[[str], None]
 
-VERSION = 1
+VERSION = 2
+_SHOWN_TO_OUTSIDER = 200
 NOTES = (
     "Shares carry Wilson's 95% interval, other means a percentile bootstrap over cases.",
-    "The grey fill shows what a mask's outline alone gives away; boxes give away nothing.",
+    "The pasted sprite is the lookup: a training picture of what is asked over a plain fill. A model that scores "
+    "no higher works, but its score does not say that it imagines; the probe learnt from the same sprites.",
+    "The grey fill does nothing and shows what a mask's outline alone gives away; boxes give away nothing.",
     "The truth's row is the judge's own ceiling, the VAE round trip's row is the checkpoint's.",
     "The Fréchet distance is taken in EfficientNet-lite0 features and is biased in small sets: "
     "compare it within this report alone, never with a published FID.",
@@ -38,13 +44,27 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True)
 class PocketRun:
-    """What to run: a data folder, how many cases of each group, the pictures' side, the seed."""
+    """What to run.
+
+    Attributes:
+        data: a folder made by `retouch data build pocket`.
+        quota: how many cases of each group.
+        size: the pictures' side in pixels.
+        seed: of cases and noise.
+        cache_dir: where probes are kept; None is the user's own cache folder.
+        outsiders: a folder made by `retouch data build outsiders`, for a judge that knows no sprite of the data.
+        words: that a small model knows: nothing else is asked for; None asks for all of the data's objects.
+        variety: objects that are painted with several seeds.
+    """
 
     data: Path
     quota: Quota
     size: int = 128
     seed: int = 0
     cache_dir: Path | None = None
+    outsiders: Path | None = None
+    words: frozenset[str] | None = None
+    variety: int = 0
 
 
 def run_pocket(
@@ -66,20 +86,26 @@ def run_pocket(
     """
     tell: Say = say or (lambda _: None)
     tell("training or loading the probe")
-    judge = Judge(extractor, trained_probe(run.data, extractor, cache_dir=run.cache_dir))
-    cases = standard_set(run.data, run.quota, size=run.size, seed=run.seed)
+    judge = _judge(run, extractor)
+    cases = standard_set(run.data, run.quota, size=run.size, seed=run.seed, words=run.words)
     truths = judge.features([case.truth for case in cases], cases)
     done: list[Painted] = []
     for painter in painters:
         tell(f"{painter.name}: {len(cases)} pictures")
         done.append(paint_and_judge(painter, cases, judge))
+    worth = judge_worth(judge, cases, truths, done[0], seed=run.seed)
+    if run.outsiders is not None:
+        worth["drawings by a hand that neither judge knows"] = outsider_worth(
+            run.outsiders, run.data, judge, size=run.size, count=_SHOWN_TO_OUTSIDER, seed=run.seed
+        )
     report = Report(
         title=f"Pocket protocol: {done[0].painter}",
         protocol=f"pocket {VERSION}",
         settings=_settings(run, extractor, judge),
-        measures=MEASURES,
+        measures=MEASURES | (VARIETY if run.variety else {}),
         painters=tuple(_painter_report(painted, truths, run.seed) for painted in done),
-        judge=judge_worth(judge, cases, truths, done[0], seed=run.seed),
+        judge=worth,
+        variety=_variety(run, painters[0], cases, judge, tell),
         differences=_differences(done, run.seed),
         groups={str(name): meaning for name, meaning in GROUPS.items()},
         notes=NOTES,
@@ -88,6 +114,25 @@ def run_pocket(
     )
     write(report, out)
     return report
+
+
+def _judge(run: PocketRun, extractor: FeatureExtractor) -> Judge:
+    probe = trained_probe(run.data, extractor, cache_dir=run.cache_dir)
+    if run.outsiders is None:
+        return Judge(extractor, probe)
+    outsider = trained_probe(run.data, extractor, cache_dir=run.cache_dir, sprites_dir=run.outsiders)
+    return Judge(extractor, probe, outsider)
+
+
+def _variety(
+    run: PocketRun, model: Painter, cases: Sequence[Case], judge: Judge, tell: Say
+) -> dict[str, dict[str, Estimate]]:
+    """Compare the model with two lookups: that of any sprite, and that of one."""
+    chosen = one_for_each_object(cases, run.variety)
+    if not chosen:
+        return {}
+    tell(f"variety: {len(chosen)} objects")
+    return variety([model, PastePainter(run.data, any_picture=True)], PastePainter(run.data), chosen, judge)
 
 
 def judge_worth(
@@ -120,6 +165,7 @@ def _hits(judge: Judge, shown: Painted) -> dict[str, Estimate]:
         "object_top1": bootstrap.share([opinion.is_asked_object for opinion in opinions]),
         "object_top5": bootstrap.share([opinion.is_near for opinion in opinions]),
         "colour": bootstrap.share(colours),
+        **outsider_shares(opinions),
     }
 
 
@@ -146,6 +192,7 @@ def _case_row(painted: Painted, k: int) -> dict[str, Any]:
         "seed": case.seed,
         "sees": list(opinion.objects),
         "rank": opinion.rank,
+        "outsider_rank": opinion.outsider_rank,
         "sees_colour": None if opinion.colour is None else opinion.colour.word,
     }
 
@@ -193,4 +240,6 @@ def _settings(run: PocketRun, extractor: FeatureExtractor, judge: Judge) -> dict
         "seed": run.seed,
         "features": extractor.name,
         "vocabulary": len(judge.probe.classes),
+        "outsiders": None if run.outsiders is None else data_fingerprint(run.data, run.outsiders),
+        "variety": run.variety,
     }

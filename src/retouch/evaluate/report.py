@@ -3,7 +3,7 @@
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -13,7 +13,13 @@ from retouch.evaluate.bootstrap import Estimate
 from retouch.evaluate.judge_check import Confusion
 from retouch.evaluate.scoring import Scores
 
-PERCENT = frozenset({"object_top1", "object_top5", "colour", "object_and_colour", "kept_identical"})
+PERCENT = frozenset(
+    {
+        *("object_top1", "object_top5", "outsider_top1", "outsider_top5"),
+        *("colour", "object_and_colour", "kept_identical", "three_or_more"),
+    }
+)
+VARIETY_TITLE = "How many pictures of one thing the seeds show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Report:
         painters: the rows, the model first.
         judge: the judge's own scores, by the kind of picture it was shown.
         differences: first painter minus each other one, over the same cases, by measure.
+        variety: how much each painter's pictures of one thing differ with the seed.
         groups: name and one-line meaning of the groups of cases.
         notes: what a reader must know to read the numbers right.
         made_with: versions and machine.
@@ -52,6 +59,7 @@ class Report:
     painters: tuple[PainterReport, ...]
     judge: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     differences: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
+    variety: Mapping[str, Mapping[str, Estimate]] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     made_with: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +100,7 @@ def to_markdown(report: Report) -> str:
     for group in report.painters[0].scores if report.painters else ():
         meaning = report.groups.get(group, "")
         parts += [f"## {group}" + (f": {meaning}" if meaning else ""), "", *_painter_table(report, group), ""]
+    parts += _section(VARIETY_TITLE, report.variety)
     parts += _section("What the judge itself is worth", report.judge)
     first = report.painters[0].name if report.painters else ""
     parts += _section(f"{first} minus the others, over the same cases", report.differences)
@@ -103,6 +112,14 @@ def to_markdown(report: Report) -> str:
     settings = {**report.settings, **report.made_with}
     parts += ["## Settings", "", *(f"- {name}: {value}" for name, value in settings.items()), ""]
     return "\n".join(parts)
+
+
+def headline(report: Report, groups: Sequence[str]) -> str:
+    """Return what a terminal shows of a report: some groups' tables with every painter, variety and the judge."""
+    shown = [group for group in groups if report.painters and group in report.painters[0].scores]
+    parts = [line for group in shown for line in (f"## {group}", "", *_painter_table(report, group), "")]
+    parts += _section(VARIETY_TITLE, report.variety)
+    return "\n".join([*parts, *_section("What the judge itself is worth", report.judge)])
 
 
 def shown_measures(report: Report, group: str) -> list[str]:

@@ -13,7 +13,7 @@ from retouch.evaluate.bootstrap import Estimate
 from retouch.evaluate.cases import Case
 from retouch.evaluate.frechet import PairedKernels, frechet_distance
 from retouch.evaluate.judge import Judge, Opinion
-from retouch.evaluate.metrics import kept_identical_share, psnr, seam_ratio, ssim
+from retouch.evaluate.metrics import cosine_distance, kept_identical_share, psnr, ring, seam_ratio, slope, ssim
 from retouch.evaluate.painters import Painter
 
 U8 = NDArray[np.uint8]
@@ -26,13 +26,17 @@ _FEWEST_FOR_DISTANCES = 8  # below, a resample may hold one case alone, and no p
 MEASURES: dict[str, str] = {
     "object_top1": "the judge names the asked object first",
     "object_top5": "the asked object is among the judge's five likeliest",
+    "outsider_top1": "a judge that learnt from drawings by other hands names the asked object first",
+    "outsider_top5": "the asked object is among that judge's five likeliest",
     "colour": "the fill has the asked colour",
     "object_and_colour": "both, where a colour was asked",
     "frechet": "Fréchet distance of the judge's features, fills to truths (less is better)",
     "kernel": "kernel distance of the same features, times 1000 (less is better)",
     "seam_ratio": "steepness across the mask's border over that beside it (1 is invisible)",
-    "psnr_db": "PSNR in the hole, backgrounds only",
-    "ssim": "SSIM in the hole, backgrounds only",
+    "psnr_db": "PSNR in the hole, removals only",
+    "ssim": "SSIM in the hole, removals only",
+    "feature_distance": "1 - cosine of the judge's features of fill and truth, removals only (less is better)",
+    "colour_slope": "slope of the hole's mean colour on its ring's, removals only (the truth has about 1)",
     "kept_identical": "share of pictures whose kept pixels are all bit for bit the input's",
 }
 
@@ -41,8 +45,9 @@ MEASURES: dict[str, str] = {
 class Painted:
     """What one painter made of the cases, and what the judge thinks of it.
 
-    `features` and each array of `pixels` (by name of the measure) have a row for each case; `seconds` is the
-    painter's own time for all cases.
+    `features`, `colours` and each array of `pixels` (by name of the measure) have a row for each case; `colours`
+    (N, 2, 3) are the mean colours of hole and ring, NaN where there is no ring; `seconds` is the painter's own
+    time for all cases.
     """
 
     painter: str
@@ -52,6 +57,7 @@ class Painted:
     features: F32
     seconds: float = 0.0
     pixels: Mapping[str, F64] = field(default_factory=dict)
+    colours: F64 = field(default_factory=lambda: np.zeros((0, 2, 3)))
 
 
 def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Painted:
@@ -62,7 +68,8 @@ def paint_and_judge(painter: Painter, cases: Sequence[Case], judge: Judge) -> Pa
     features = judge.features(pictures, cases)
     opinions = judge.opinions(features, pictures, cases)
     pixels = _pixel_measures(pictures, cases)
-    return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels)
+    colours = np.array([_mean_colours(*pair) for pair in zip(pictures, cases, strict=True)]).reshape(-1, 2, 3)
+    return Painted(painter.name, cases, pictures, opinions, features, seconds, pixels, colours)
 
 
 def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: int = 0) -> Scores:
@@ -78,7 +85,7 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     opinions = [painted.opinions[k] for k in rows]
     asked = [opinion for opinion, case in zip(opinions, cases, strict=True) if case.concept is not None]
     coloured = [opinion for opinion in asked if opinion.is_asked_colour is not None]
-    scores = {
+    scores = outsider_shares(asked) | {
         "object_top1": bootstrap.share([opinion.is_asked_object for opinion in asked]),
         "object_top5": bootstrap.share([opinion.is_near for opinion in asked]),
         "colour": bootstrap.share([bool(opinion.is_asked_colour) for opinion in coloured]),
@@ -86,7 +93,32 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     }
     with_object = [k for k in rows if painted.cases[k].concept is not None]
     scores |= _distances(painted.features[with_object], truth_features[with_object], seed)
+    removals = [k for k in rows if painted.cases[k].concept is None]
+    distances = cosine_distance(painted.features[removals], truth_features[removals])
+    scores["feature_distance"] = bootstrap.mean(distances, seed=seed)
+    scores["colour_slope"] = _colour_slope(painted.colours[removals], seed)
     return scores | _pixel_scores(painted.pixels, rows, seed)
+
+
+def outsider_shares(opinions: Sequence[Opinion]) -> Scores:
+    """Return how often the outsider sees the asked object, of those that it knows."""
+    ranks = [opinion.outsider_rank for opinion in opinions if opinion.outsider_rank is not None]
+    return {
+        "outsider_top1": bootstrap.share([rank == 1 for rank in ranks]),
+        "outsider_top5": bootstrap.share([rank <= 5 for rank in ranks]),
+    }
+
+
+def _colour_slope(colours: F64, seed: int) -> Estimate:
+    """Estimate the slope over cases and channels together, of colours (N, 2, 3) of hole and ring."""
+    known = colours[~np.isnan(colours).any(axis=(1, 2))]
+    if len(known) < _FEWEST_FOR_DISTANCES:
+        return bootstrap.NOTHING
+
+    def of_rows(rows: NDArray[np.intp]) -> float:
+        return slope(known[rows, 1].ravel(), known[rows, 0].ravel())
+
+    return bootstrap.statistic(of_rows, len(known), seed=seed, resamples=300)
 
 
 def _distances(fills: F32, truths: F32, seed: int) -> Scores:
@@ -110,6 +142,14 @@ def _pixel_measures(pictures: Sequence[U8], cases: Sequence[Case]) -> dict[str, 
     """Measure every picture once: a value for each case, NaN where the measure does not apply."""
     rows = [_measure(picture, case) for picture, case in zip(pictures, cases, strict=True)]
     return {name: np.array([row[name] for row in rows]) for name in rows[0]} if rows else {}
+
+
+def _mean_colours(picture: U8, case: Case) -> F64:
+    """Return (2, 3): the mean colour of the hole and of the ring around it."""
+    around = ring(case.mask)
+    if not around.any():
+        return np.full((2, 3), math.nan)
+    return np.stack([picture[case.mask].mean(axis=0), picture[around].mean(axis=0)])
 
 
 def _measure(picture: U8, case: Case) -> dict[str, float]:

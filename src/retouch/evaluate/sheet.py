@@ -44,12 +44,18 @@ def fill_sheet(pairs: Sequence[tuple[Case, U8]], *, columns: int = 1, side_px: i
     return _laid_out(cells, columns)
 
 
-def outlined(picture: U8, mask: NDArray[np.bool_]) -> U8:
-    """Return the picture with a thin white line where the hole begins."""
+def strip_sheet(strips: Sequence[U8], captions: Sequence[str], *, columns: int) -> Image.Image:
+    """Draw strips (H, W, 3) of any pictures in a grid, a line of text below each."""
+    cells = [_captioned(strip, [(text, _INK)]) for strip, text in zip(strips, captions, strict=True)]
+    return _laid_out(cells, columns)
+
+
+def outlined(picture: U8, mask: NDArray[np.bool_], ink: Ink = (255, 255, 255)) -> U8:
+    """Return the picture with a thin line, white by default, where the hole begins."""
     padded = np.pad(mask, 1, mode="edge")  # a hole that ends with the picture has no line there
     inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     drawn = picture.copy()
-    drawn[mask & ~inner] = 255
+    drawn[mask & ~inner] = ink
     return drawn
 
 
@@ -67,8 +73,13 @@ def _laid_out(cells: Sequence[Image.Image], columns: int) -> Image.Image:
 
 def _cell(case: Case, picture: U8, lines: Sequence[tuple[str, Ink]]) -> Image.Image:
     strip = np.concatenate([case.visible, outlined(case.truth, case.mask), picture], axis=1)
+    return _captioned(strip, lines, room=3)
+
+
+def _captioned(strip: U8, lines: Sequence[tuple[str, Ink]], *, room: int = 1) -> Image.Image:
+    """Draw lines of text below a strip, with room for at least so many."""
     height, width = strip.shape[:2]
-    cell = Image.new("RGB", (width, height + 3 * _LINE_PX + 2), _PAPER)
+    cell = Image.new("RGB", (width, height + room * _LINE_PX + 2), _PAPER)
     cell.paste(Image.fromarray(strip), (0, 0))
     draw = ImageDraw.Draw(cell)
     font = ImageFont.load_default(_FONT_PX)
