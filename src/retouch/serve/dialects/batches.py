@@ -17,7 +17,7 @@ from retouch.jobs.job import JobState
 from retouch.jobs.store import PAGE_LIMIT
 from retouch.serve.dialect import Dialect, plain_words
 from retouch.serve.dialects.batches_body import BODY, batch_order_of
-from retouch.serve.dialects.batches_views import ResultFormat, media_type_of, results_of, view_of
+from retouch.serve.dialects.batches_views import ResultFormat, media_type_of, place_of, results_of, view_of
 from retouch.serve.keys import caller_of
 from retouch.serve.service import Service
 
@@ -33,7 +33,7 @@ def routes(service: Service) -> APIRouter:
         order = await batch_order_of(request, service)
         submission = await desk.submit(order, owner=caller_of(request.scope).id, key=idempotency_key)
         job = submission.job
-        return JSONResponse(await view_of(job, desk), 202, {"location": f"/v1/batches/{job.id}"})
+        return JSONResponse(await view_of(job, desk), 202, {"location": place_of(job, desk)})
 
     @router.get("/v1/batches", summary="List batches")
     async def batches(

@@ -27,9 +27,14 @@ _MEDIA_TYPES = {
 }
 
 
+def place_of(job: Job, desk: BatchDesk) -> str:
+    """Return where a client finds a batch."""
+    return f"{desk.root}/v1/batches/{job.id}"
+
+
 async def view_of(job: Job, desk: BatchDesk) -> dict[str, Any]:
     """Return what a client sees of a batch: where it stands, and where its results are."""
-    place = f"/v1/batches/{job.id}"
+    place = place_of(job, desk)
     live, counts = desk.live(job.id), await desk.counts(job)
     view: dict[str, Any] = {
         **standing_of(job),

@@ -1,0 +1,66 @@
+"""`retouch serve --ray` on a cluster of this machine alone, and its replicas' processes."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+from tests.serve.servers import free_port
+from tests.serve.serving import until
+
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True)
+class Running:
+    """The command, and where it serves."""
+
+    process: "subprocess.Popen[str]"
+    url: str
+
+    def replicas(self) -> list[psutil.Process]:
+        """The processes of its replicas."""
+        found = []
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if any("ServeReplica:retouch" in word for word in process.cmdline()):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+
+@contextmanager
+def replicas(checkpoint: Path, jobs: Path, count: str, *options: str) -> Iterator[Running]:
+    """Serve a checkpoint on so many replicas of one core each; ready when this gives it."""
+    port = free_port()
+    command = [sys.executable, "-m", "retouch.cli", "serve", "--ray", "local", "--replicas", count]
+    chosen = ["--model", str(checkpoint), "--port", str(port), "--jobs-folder", str(jobs), "--threads", "1"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile("w+") as log:
+        started = subprocess.Popen(
+            [*command, *chosen, "--safety", "off", *options], stdout=log, stderr=log, text=True, env=environment
+        )
+
+        def is_ready() -> bool:
+            assert started.poll() is None, log.seek(0) or log.read()
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/health/ready", timeout=20).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        try:
+            until(is_ready, within_s=180, every_s=0.3)
+            yield Running(started, f"http://127.0.0.1:{port}")
+        finally:
+            started.terminate()
+            try:
+                started.wait(90)
+            finally:
+                started.kill()
