@@ -37,11 +37,13 @@ class Running:
 
 
 @contextmanager
-def replicas(checkpoint: Path, jobs: Path, count: str, *options: str) -> Iterator[Running]:
-    """Serve a checkpoint on so many replicas of one core each; ready when this gives it."""
+def replicas(checkpoint: Path | None, jobs: Path, count: str, *options: str) -> Iterator[Running]:
+    """Serve a checkpoint, or the embedded model, on so many replicas of one core; ready when this gives it."""
     port = free_port()
     command = [sys.executable, "-m", "retouch.cli", "serve", "--ray", "local", "--replicas", count]
-    chosen = ["--model", str(checkpoint), "--port", str(port), "--jobs-folder", str(jobs), "--threads", "1"]
+    chosen = ["--port", str(port), "--jobs-folder", str(jobs), "--threads", "1"]
+    if checkpoint is not None:
+        chosen += ["--model", str(checkpoint)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
     with tempfile.TemporaryFile("w+") as log:
         started = subprocess.Popen(

@@ -135,17 +135,34 @@ def test_metrics_and_health_are_those_of_docs_operations(two: Running) -> None:
     assert refused.status_code == 403
 
 
+def test_a_queue_that_grows_starts_another_replica_and_another_model_has_its_path(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray.serve")
+    options = ["--replica-rows", "2", "--also", f"tiny={checkpoint}"]
+    with replicas(checkpoint, tmp_path, "0-1", *options) as running, httpx.Client(timeout=120) as client:
+        assert len(running.replicas()) == 1  # of the model that was asked whether it is ready
+        taken = client.post(f"{running.url}/models/tiny/v1/inpaint", json=JSON, headers=LATER)
+        assert taken.headers["location"].startswith("/models/tiny/v1/jobs/")
+        assert len(running.replicas()) == 2
+        until(lambda: client.get(running.url + taken.headers["location"]).json()["state"] == "done", every_s=0.2)
+        assert client.get(f"{running.url}/v1/jobs").json()["jobs"] == []
+
+
 def test_sigterm_lets_work_end_refuses_new_work_and_exits_0(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray.serve")
-    with replicas(checkpoint, tmp_path, "1") as running, ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(httpx.post, running.url + EDITS, data=form(150), files=FILES, timeout=60)
-        until(lambda: "retouch_queue_rows 1.0" in metrics_without_labels(running.url), every_s=0.05)
+    with replicas(checkpoint, tmp_path, "1") as running, ThreadPoolExecutor(8) as pool:
+        many = form(150, n=4)
+        asked = [
+            pool.submit(httpx.post, running.url + EDITS, data=many, files=FILES, timeout=120) for _ in range(8)
+        ]
+        until(lambda: "retouch_queue_rows 32.0" in metrics_without_labels(running.url), every_s=0.05)
         running.process.send_signal(signal.SIGTERM)
         until(lambda: httpx.get(f"{running.url}/health/ready", timeout=20).status_code == 503, every_s=0.1)
         late = httpx.post(running.url + EDITS, data=form(1), files=FILES, timeout=20)
         assert late.status_code == 503
         assert int(late.headers["retry-after"]) >= 1
-        assert asked.result().status_code == 200
+        assert {one.result().status_code for one in asked} == {200}
         assert running.process.wait(90) == 0
 
 
