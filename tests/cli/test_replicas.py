@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from retouch.cli.replicas import application, specs
+from retouch.cli.replicas import application, as_replicas, specs
 from retouch.cli.serve import app, settings_of
 from retouch.errors import BadInput, RetouchError
 
@@ -45,6 +45,13 @@ def test_what_cannot_be_is_refused_before_there_is_a_cluster(options: list[str],
 def test_ray_may_stand_without_an_address() -> None:
     result = CliRunner().invoke(app, ["--check", "--ray"])
     assert result.exit_code == 0, result.exception
+
+
+def test_engines_of_one_kind_are_replicas() -> None:
+    several = as_replicas(GIVEN | {"device": "cpu,cpu,cpu", "replicas": None})
+    assert (several["device"], several["replicas"]) == ("cpu", "3")
+    assert as_replicas(GIVEN | {"device": "cpu,cpu"})["replicas"] == "2"
+    assert as_replicas(GIVEN | {"device": "cuda:0,cuda:1"})["device"] == "cuda:0,cuda:1"
 
 
 def test_replicas_get_digests_and_no_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -105,9 +105,27 @@ def test_a_client_that_waits_with_a_key_may_come_again_elsewhere(both: tuple[Ser
 def test_what_an_orderly_stop_leaves_is_done_by_the_others(checkpoint: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"safety": "off", "jobs_folder": tmp_path, "resume_jobs": True, "is_shared": True}
     with served(checkpoint, **settings) as other:
-        with served(checkpoint, **settings) as one:
+        with served(checkpoint, drain_s=0, **settings) as one:
             place = take(one)
         until(lambda: state(other, place) == "done", within_s=60)
+
+
+def test_a_replica_that_ends_in_good_order_ends_its_jobs_first(checkpoint: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"safety": "off", "jobs_folder": tmp_path, "resume_jobs": True, "is_shared": True}
+    with served(checkpoint, **settings) as one:
+        place = take(one)
+        until(lambda: state(one, place) == "running")
+    with served(checkpoint, **settings) as other:
+        assert httpx.get(other.url + place).json()["state"] == "done"
+
+
+def test_nothing_of_a_shared_folder_is_for_others(checkpoint: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "jobs"
+    with served(checkpoint, safety="off", jobs_folder=folder, is_shared=True) as one:
+        take(one, JSON)
+        until(lambda: bool(list((folder / "members").glob("*.metrics"))))
+        for file in (folder, *folder.rglob("*")):
+            assert file.stat().st_mode & 0o077 == 0, file
 
 
 def test_a_batch_goes_on_at_another_server(both: tuple[Served, Served]) -> None:

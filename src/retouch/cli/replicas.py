@@ -55,6 +55,14 @@ def check_alone(given: Mapping[str, Any]) -> None:
             raise BadInput(f"{option} has no effect without --ray", hint="leave it out, or name both")
 
 
+def as_replicas(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options with as many replicas as there would be engines of one kind, where no option says."""
+    devices = given["device"].split(",")
+    if len(set(devices)) > 1 or len(devices) == 1:
+        return given
+    return {**given, "device": devices[0], "replicas": given["replicas"] or str(len(devices))}
+
+
 def check_cluster(given: Mapping[str, Any]) -> None:
     """Refuse what can be refused before there is a cluster.
 

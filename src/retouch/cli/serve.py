@@ -11,7 +11,7 @@ from retouch.cli import options
 from retouch.cli.batch_options import RunCommand
 from retouch.cli.deployments import as_deployed
 from retouch.cli.loading import Checkpoint
-from retouch.cli.replicas import Load, check_alone, check_cluster, run_replicas
+from retouch.cli.replicas import Load, as_replicas, check_alone, check_cluster, run_replicas
 from retouch.errors import BadInput
 from retouch.request import SafetyPolicy
 
@@ -112,6 +112,8 @@ def serve(
     given = locals()
     if deployment is not None:
         given = as_deployed(deployment, given)
+    if given["ray"] is not None:
+        given = as_replicas(given)
     settings = settings_of(given)
     (check_alone if given["ray"] is None else check_cluster)(given)
     checkpoints = [Checkpoint.of(given | {"device": name}) for name in given["device"].split(",")]

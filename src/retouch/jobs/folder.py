@@ -53,6 +53,21 @@ def is_on_network(path: Path) -> bool:
     return kind.startswith(_NETWORK)
 
 
+def make_private(path: Path) -> None:
+    """Make a folder where it is missing, durably, for its owner alone.
+
+    Raises:
+        BadInput: it cannot be made.
+    """
+    try:
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in missing:
+            sync(folder.parent)
+    except OSError as error:
+        raise _cannot_be_kept(path, error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class LockedFolder:
     """A folder that one store uses, or several that share it, until `release` or the death of the process."""
@@ -70,17 +85,11 @@ class LockedFolder:
             OutputInUse: another store has it, or others share it.
             BadInput: it cannot be made or written.
         """
+        make_private(path)
         try:
-            missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for folder in missing:
-                sync(folder.parent)
             return cls(path, _locked(path, is_shared=is_shared))
         except OSError as error:
-            raise BadInput(
-                f"jobs cannot be kept in {path}: {error.strerror}",
-                hint="name a folder that can be written with --jobs-folder",
-            ) from error
+            raise _cannot_be_kept(path, error) from error
 
     def release(self) -> None:
         """Let others have the folder."""
@@ -96,6 +105,13 @@ def opening(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _cannot_be_kept(path: Path, error: OSError) -> BadInput:
+    return BadInput(
+        f"jobs cannot be kept in {path}: {error.strerror}",
+        hint="name a folder that can be written with --jobs-folder",
+    )
 
 
 def _locked(folder: Path, *, is_shared: bool) -> IO[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from retouch.jobs.failures import storage_failures
+from retouch.jobs.folder import make_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +34,13 @@ class Members:
         """Become one of those that share the folder.
 
         Raises:
+            BadInput: it cannot be made.
             StorageFailed: it cannot be written.
         """
+        make_private(folder)
+        place = folder / "members"
         with storage_failures():
-            place = folder / "members"
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            place.mkdir(exist_ok=True, mode=0o700)
             while True:
                 name = secrets.token_hex(8)
                 lock = os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
@@ -59,7 +62,8 @@ class Members:
         """
         with storage_failures():
             written = self._folder / f".{self.id}.{topic}"
-            written.write_bytes(data)
+            with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(data)
             written.replace(self._folder / f"{self.id}.{topic}")
 
     def told(self, topic: str) -> Mapping[str, bytes]:

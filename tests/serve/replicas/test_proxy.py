@@ -51,7 +51,13 @@ def test_who_lost_a_replica_is_told_to_send_it_again() -> None:
 
 @pytest.mark.parametrize(
     ("rays", "status", "code"),
-    [(404, 503, "draining"), (503, 503, "unavailable"), (429, 503, "unavailable"), (500, 500, "internal")],
+    [
+        (404, 503, "draining"),
+        (408, 504, "deadline_exceeded"),
+        (503, 503, "unavailable"),
+        (429, 503, "unavailable"),
+        (500, 500, "internal"),
+    ],
 )
 def test_what_ray_says_itself_is_said_in_our_words(rays: int, status: int, code: str) -> None:
     found, headers, body = answer_of(said(rays))

@@ -135,18 +135,38 @@ def test_metrics_and_health_are_those_of_docs_operations(two: Running) -> None:
     assert refused.status_code == 403
 
 
-def test_a_queue_that_grows_starts_another_replica_and_another_model_has_its_path(
-    checkpoint: Path, tmp_path: Path
-) -> None:
+def test_a_queue_that_grows_starts_another_replica(checkpoint: Path, tmp_path: Path) -> None:
     pytest.importorskip("ray.serve")
-    options = ["--replica-rows", "2", "--also", f"tiny={checkpoint}"]
-    with replicas(checkpoint, tmp_path, "0-1", *options) as running, httpx.Client(timeout=120) as client:
+    with replicas(checkpoint, tmp_path, "1-2", "--replica-rows", "4") as running:
+        assert len(running.replicas()) == 1
+        slow = JSON | {"num_inference_steps": 150, "num_images_per_prompt": 4}
+        stop = threading.Event()
+
+        def keep_busy() -> None:
+            while not stop.is_set():
+                httpx.post(f"{running.url}/v1/inpaint", json=slow, headers=LATER, timeout=60)
+                stop.wait(0.2)
+
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(keep_busy)
+            try:
+                until(lambda: len(running.replicas()) == 2, within_s=120, every_s=0.5)
+            finally:
+                stop.set()
+
+
+def test_another_model_has_its_path_and_may_have_no_replica(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray.serve")
+    with (
+        replicas(checkpoint, tmp_path, "0-1", "--also", f"tiny={checkpoint}") as running,
+        httpx.Client(base_url=running.url, timeout=120) as client,
+    ):
         assert len(running.replicas()) == 1  # of the model that was asked whether it is ready
-        taken = client.post(f"{running.url}/models/tiny/v1/inpaint", json=JSON, headers=LATER)
+        taken = client.post("/models/tiny/v1/inpaint", json=JSON, headers=LATER)
         assert taken.headers["location"].startswith("/models/tiny/v1/jobs/")
         assert len(running.replicas()) == 2
-        until(lambda: client.get(running.url + taken.headers["location"]).json()["state"] == "done", every_s=0.2)
-        assert client.get(f"{running.url}/v1/jobs").json()["jobs"] == []
+        until(lambda: client.get(taken.headers["location"]).json()["state"] == "done", every_s=0.2)
+        assert client.get("/v1/jobs").json()["jobs"] == []
 
 
 def test_sigterm_lets_work_end_refuses_new_work_and_exits_0(checkpoint: Path, tmp_path: Path) -> None:

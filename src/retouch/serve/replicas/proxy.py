@@ -13,7 +13,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from retouch.errors import Draining, RetouchError, Unavailable
+from retouch.errors import DeadlineExceeded, Draining, RetouchError, Unavailable
 from retouch.serve.answer_headers import AnswerHeaders
 from retouch.serve.answers import render
 from retouch.serve.request_ids import HEADER, RequestIds
@@ -76,6 +76,8 @@ class _Exchange:
 def _said_by_ray(status: int) -> RetouchError:
     if status == 404:
         return Draining("nothing is served here now", hint="come again later", retry_after_s=_LATER_S)
+    if status == 408:
+        return DeadlineExceeded("the time that the request gave itself is over")
     if status in (429, 503):
         return Unavailable("no replica has room now", hint="come again later", retry_after_s=_SOON_S)
     return RetouchError("internal error", hint="tell the operator the request id")
