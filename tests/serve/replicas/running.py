@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Running:
-    """The command, and where it serves."""
+    """The command, where it serves, and what it logs."""
 
     process: "subprocess.Popen[str]"
     url: str
+    log: Path
 
     def replicas(self) -> list[psutil.Process]:
         """The processes of its replicas."""
@@ -45,7 +46,7 @@ def replicas(checkpoint: Path | None, jobs: Path, count: str, *options: str) -> 
     if checkpoint is not None:
         chosen += ["--model", str(checkpoint)]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    with tempfile.TemporaryFile("w+") as log:
+    with tempfile.NamedTemporaryFile("w+") as log:
         started = subprocess.Popen(
             [*command, *chosen, "--safety", "off", *options], stdout=log, stderr=log, text=True, env=environment
         )
@@ -59,7 +60,7 @@ def replicas(checkpoint: Path | None, jobs: Path, count: str, *options: str) -> 
 
         try:
             until(is_ready, within_s=180, every_s=0.3)
-            yield Running(started, f"http://127.0.0.1:{port}")
+            yield Running(started, f"http://127.0.0.1:{port}", Path(log.name))
         finally:
             started.terminate()
             try:

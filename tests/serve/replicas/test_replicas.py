@@ -1,5 +1,6 @@
 """Replicas on a local cluster: one killed under load, all changed under load, and an end in good order."""
 
+import shutil
 import signal
 import threading
 import time
@@ -153,6 +154,26 @@ def test_a_queue_that_grows_starts_another_replica(checkpoint: Path, tmp_path: P
                 until(lambda: len(running.replicas()) == 2, within_s=120, every_s=0.5)
             finally:
                 stop.set()
+
+
+def test_weights_that_cannot_be_used_do_not_end_the_service(checkpoint: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray.serve")
+    own = shutil.copytree(checkpoint, tmp_path / "own")
+    with replicas(own, tmp_path / "jobs", "2") as running:
+        until(lambda: len(running.replicas()) == 2, within_s=60, every_s=0.2)
+        [weights] = (own / "unet").glob("*.safetensors")
+        weights.write_bytes(weights.read_bytes()[:100])
+        running.process.send_signal(signal.SIGHUP)
+        statuses: Counter[int] = Counter()
+
+        def has_failed() -> bool:
+            statuses[httpx.post(running.url + EDITS, data=form(2), files=FILES, timeout=60).status_code] += 1
+            return "were not changed" in running.log.read_text()
+
+        until(has_failed, within_s=240, every_s=0.5)
+        assert statuses.keys() == {200}
+        assert httpx.post(running.url + EDITS, data=form(2), files=FILES, timeout=60).status_code == 200
+        assert running.process.poll() is None
 
 
 def test_another_model_has_its_path_and_may_have_no_replica(checkpoint: Path, tmp_path: Path) -> None:
