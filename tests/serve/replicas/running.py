@@ -59,7 +59,7 @@ def replicas(checkpoint: Path | None, jobs: Path, count: str, *options: str) -> 
                 return False
 
         try:
-            until(is_ready, within_s=180, every_s=0.3)
+            until(is_ready, within_s=400, every_s=0.3)
             yield Running(started, f"http://127.0.0.1:{port}", Path(log.name))
         finally:
             started.terminate()

@@ -77,7 +77,6 @@ class BatchDesk:
         self._store = store
         self._folders = folders
         settings = service.settings
-        self.root = service.root
         self.bounds = InputBounds(settings.batch_root, service.limits, settings.batch_rows)
         self._waiting: dict[str, Job] = {}
         self._served: list[str] = []
