@@ -55,11 +55,11 @@ def check_alone(given: Mapping[str, Any]) -> None:
             raise BadInput(f"{option} has no effect without --ray", hint="leave it out, or name both")
 
 
-def as_replicas(given: Mapping[str, Any]) -> Mapping[str, Any]:
+def as_replicas(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options with as many replicas as there would be engines of one kind, where no option says."""
     devices = given["device"].split(",")
     if len(set(devices)) > 1 or len(devices) == 1:
-        return given
+        return {**given}
     return {**given, "device": devices[0], "replicas": given["replicas"] or str(len(devices))}
 
 

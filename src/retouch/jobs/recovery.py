@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,7 +64,7 @@ class Recovery:
         """
         present, jobs, dropped = self.bundles.present(), [], []
         for row in self.left(connection):
-            is_whole = row.bundle.file is None or row.bundle.file in present
+            is_whole = row.bundle.file is None or self._is_there(row.bundle.file, present)
             if resume and is_whole and not row.is_awaited and row.job.attempts < self.attempts:
                 jobs.append(rows.requeue(connection, row, attempts=row.job.attempts, server=self.server))
             else:
@@ -79,9 +79,13 @@ class Recovery:
         present = self.bundles.present()
         named = rows.select(connection, "WHERE file IS NOT NULL", {})
         for row in named:
-            if row.job.is_finished and row.bundle.file not in present:
+            if row.job.is_finished and row.bundle.file and not self._is_there(row.bundle.file, present):
                 rows.expire(connection, row.number, now)
         unnamed = present - {row.bundle.file for row in named}
         if self.members is not None:
             unnamed = self.bundles.older_than(time.time() - _AT_WORK_S, unnamed)
         return None, [Bundle(file, ()) for file in unnamed]
+
+    def _is_there(self, file: str, present: Collection[str]) -> bool:
+        # A network's file system may list a folder as it was some seconds ago; the file itself it looks for.
+        return file in present or (self.bundles.path / file).exists()

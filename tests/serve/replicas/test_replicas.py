@@ -197,9 +197,13 @@ def test_sigterm_lets_work_end_refuses_new_work_and_exits_0(checkpoint: Path, tm
         asked = [
             pool.submit(httpx.post, running.url + EDITS, data=many, files=FILES, timeout=120) for _ in range(8)
         ]
-        until(lambda: "retouch_queue_rows 32.0" in metrics_without_labels(running.url), every_s=0.05)
+        until(lambda: "retouch_queue_rows 32.0" in metrics_without_labels(running.url), within_s=60, every_s=0.05)
         running.process.send_signal(signal.SIGTERM)
-        until(lambda: httpx.get(f"{running.url}/health/ready", timeout=20).status_code == 503, every_s=0.1)
+        until(
+            lambda: httpx.get(f"{running.url}/health/ready", timeout=20).status_code == 503,
+            within_s=60,
+            every_s=0.1,
+        )
         late = httpx.post(running.url + EDITS, data=form(1), files=FILES, timeout=20)
         assert late.status_code == 503
         assert int(late.headers["retry-after"]) >= 1
