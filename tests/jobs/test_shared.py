@@ -27,7 +27,7 @@ class Shared:
 
     def die(self) -> None:
         """Leave as a process does that was killed: its locks are free, its files stay."""
-        os.close(self.members._lock)
+        self.members._lock.close()
         self.store.close()
 
 
@@ -83,7 +83,7 @@ def test_a_server_that_was_taken_for_gone_changes_nothing_any_more(both: tuple[S
     one, other = both
     job = one.store.create(draft(blobs=PICTURES)).job
     one.store.start(job.id)
-    os.close(one.members._lock)  # as when a network's lock is lost
+    one.members._lock.close()  # as when a network's lock is lost
     assert [job.state for job in other.store.recover(resume=True)] == ["queued"]
     with pytest.raises(Conflict, match="another server"):
         one.store.finish(job.id, done(png(b"late", "result/0")))

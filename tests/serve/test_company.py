@@ -1,7 +1,6 @@
 """Servers that share a store answer as one."""
 
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -40,7 +39,7 @@ def die(server: Served) -> None:
     """Let the others take a server for gone."""
     members = server.service.company._members
     assert members is not None
-    os.close(members._lock)
+    members._lock.close()
 
 
 def test_a_job_is_followed_to_its_end_at_any_server(both: tuple[Served, Served]) -> None:

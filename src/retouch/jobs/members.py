@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from retouch.jobs.failures import storage_failures
 from retouch.jobs.folder import make_private
@@ -27,7 +27,7 @@ class Members:
 
     id: str
     _folder: Path
-    _lock: int
+    _lock: IO[bytes]
 
     @classmethod
     def join(cls, folder: Path) -> Self:
@@ -43,11 +43,11 @@ class Members:
             place.mkdir(exist_ok=True, mode=0o700)
             while True:
                 name = secrets.token_hex(8)
-                lock = os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+                lock = os.fdopen(os.open(place / name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "r+b")
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if os.fstat(lock).st_nlink:  # else it was swept before it was locked
+                if os.fstat(lock.fileno()).st_nlink:  # else it was swept before it was locked
                     return cls(name, place, lock)
-                os.close(lock)
+                lock.close()
 
     def lost(self, names: Collection[str]) -> frozenset[str]:
         """Return those of some servers that are gone."""
@@ -89,8 +89,7 @@ class Members:
         """Be none of them any more, and leave nothing behind."""
         for file in self._folder.glob(f"*{self.id}*"):
             file.unlink(missing_ok=True)
-        with suppress(OSError):  # it was closed before
-            os.close(self._lock)
+        self._lock.close()
 
     def _is_lost(self, name: str) -> bool:
         try:
