@@ -64,6 +64,6 @@ def replicas(checkpoint: Path | None, jobs: Path, count: str, *options: str) -> 
         finally:
             started.terminate()
             try:
-                started.wait(90)
+                started.wait(200)
             finally:
                 started.kill()
