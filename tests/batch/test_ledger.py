@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from retouch.batch.claim import is_on_network
 from retouch.batch.entry import Entry, StoredFile
 from retouch.batch.ledger import Ledger
 from retouch.errors import BadInput, OutputDiffers, OutputInUse
+from retouch.jobs.folder import is_on_network
 
 
 @pytest.fixture

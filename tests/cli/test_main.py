@@ -17,7 +17,7 @@ HEAVY = ("torch", "diffusers", "transformers", "onnxruntime", "cv2", "numpy", "P
 SHARED = {
     *("__main__", "main", "failures", "inputs", "limits", "loading", "logs", "options", "outcome", "outputs"),
     *("progress", "training_bar", "safeguards", "batch_models", "batch_options", "batch_progress", "deployments"),
-    "words",
+    *("replicas", "words"),
 }
 RETOUCH = Path(sys.executable).with_name("retouch")
 RUNNER = CliRunner()

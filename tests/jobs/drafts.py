@@ -32,8 +32,9 @@ def draft(
     key: str | None = None,
     fingerprint: str = "",
     kind: JobKind = JobKind.INPAINT,
+    is_awaited: bool = False,
 ) -> JobDraft:
-    return JobDraft(owner, kind, {"prompt": prompt}, blobs, key, fingerprint)
+    return JobDraft(owner, kind, {"prompt": prompt}, blobs, key, fingerprint, is_awaited=is_awaited)
 
 
 def done(*blobs: Blob) -> Outcome:

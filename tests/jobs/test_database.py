@@ -137,6 +137,29 @@ def test_another_versions_database_is_refused_and_left_alone(tmp_path: Path) -> 
     open_at(tmp_path / "db", version=2).close()
 
 
+def test_an_older_versions_database_is_brought_up_to_this_one(tmp_path: Path) -> None:
+    old = open_at(tmp_path / "db", version=1)
+    old.write(lambda connection: add("a", connection))
+    old.close()
+    upgrades = {1: "ALTER TABLE things ADD COLUMN size INTEGER DEFAULT 7", 2: "UPDATE things SET size = size + 1"}
+    database = Database.open(tmp_path / "db", schema="", version=3, upgrades=upgrades)
+    with database.reading() as connection:
+        assert connection.execute("SELECT size FROM things").fetchall() == [(8,)]
+    database.close()
+    with pytest.raises(StorageFailed, match="schema 3, here 1"):
+        open_at(tmp_path / "db", version=1)
+
+
+def test_servers_of_several_machines_keep_no_log_in_shared_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retouch.jobs.database.is_on_network", lambda _: True)
+    database = Database.open(tmp_path / "db", schema="CREATE TABLE things (name TEXT)", version=1, is_shared=True)
+    database.write(lambda connection: connection.execute("INSERT INTO things VALUES ('a')"))
+    assert {file.name for file in tmp_path.iterdir()} == {"db"}
+    database.close()
+
+
 def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "db").write_bytes(b"no database" * 1000)
     with pytest.raises(StorageFailed, match="cannot be used as a database"):

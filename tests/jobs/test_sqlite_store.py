@@ -527,3 +527,16 @@ def test_kept_jobs_are_those_that_are_not_expired(store: SqliteJobStore, clock: 
     clock.move(days=2)
     store.sweep()
     assert [job.id for job in store.kept()] == [new.id]
+
+
+def test_jobs_of_the_first_schema_are_kept(tmp_path: Path) -> None:
+    with SqliteJobStore.open(tmp_path) as store:
+        job = store.create(draft(blobs=PICTURES)).job
+    with sqlite3.connect(tmp_path / "jobs.sqlite3") as connection:
+        connection.execute("ALTER TABLE jobs DROP COLUMN server")
+        connection.execute("ALTER TABLE jobs DROP COLUMN is_awaited")
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with SqliteJobStore.open(tmp_path) as store:
+        assert store.get("ann", job.id) == job
+        assert list(store.recover(resume=True)) == [job]

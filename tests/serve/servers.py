@@ -15,6 +15,14 @@ BUFFER_BYTES = 64 * 2**10
 """Of the kernel, on either side: what does not fit waits in the server, where it is seen."""
 
 
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextlib.contextmanager
 def running(app: ASGIApp, *, protocol: type[Sockets] = Sockets, keep_alive_s: int = 5) -> Iterator[int]:
     """Serve an application; yields the port."""

@@ -12,9 +12,11 @@ from typing import Any
 from retouch.engine.settings import EngineSettings
 from retouch.inpainter import Inpainter
 from retouch.safety.checkers import ImageChecker
+from retouch.serve.server import server_of
 from retouch.serve.service import Service
 from retouch.serve.settings import ServeSettings
-from retouch.serve.start import start
+from retouch.serve.shedding import shedding
+from retouch.serve.start import assemble, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,18 @@ def until(claim: Callable[[], bool], *, within_s: float = 20.0, every_s: float =
 
 @contextmanager
 def served(
-    model: Path | None = None, *, checkers: Sequence[ImageChecker] | None = None, **settings: Any
+    model: Path | None = None,
+    *,
+    checkers: Sequence[ImageChecker] | None = None,
+    is_shared: bool = False,
+    root: str = "",
+    **settings: Any,
 ) -> Iterator[Served]:
-    """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`."""
+    """Serve a checkpoint, or the embedded model, on a free port, with the given fields of `ServeSettings`.
+
+    Args:
+        is_shared, root: as for `assemble`.
+    """
     folder = tempfile.TemporaryDirectory()
     chosen = ServeSettings(port=0, **({"jobs_folder": Path(folder.name)} | settings))
 
@@ -45,7 +56,8 @@ def served(
         engine = EngineSettings(rows_per_call=chosen.rows_per_call)
         return [Inpainter.load(model, settings=engine, limits=chosen.limits(), checkers=checkers)]
 
-    server = start(chosen, load)
+    built = assemble(chosen, load, keyring=check(chosen), is_shared=is_shared, root=root)
+    server = server_of(built.app, built.service, http=shedding(built.entrance))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.batch.builders import inline_row
+from tests.serve.servers import free_port
 from tests.serve.serving import until
 from tests.serve.test_load import EDITS, FILES, form
 
@@ -28,9 +28,7 @@ LOOKING = httpx.Client(timeout=60)
 @contextmanager
 def process(checkpoint: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run `retouch serve`; yield the process and its address once it is ready."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "retouch.cli", "serve", "--model", str(checkpoint), "--port", str(port)]
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would hold the server up when it is full

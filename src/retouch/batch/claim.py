@@ -11,7 +11,6 @@ from typing import IO
 from retouch.errors import OutputInUse
 
 _RESERVE_BYTES = 2**20
-_NETWORK = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "lustre")
 
 
 def locked(path: Path) -> IO[str]:
@@ -40,21 +39,6 @@ def locked(path: Path) -> IO[str]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {stamp}\n")
         file.flush()
     return file
-
-
-def is_on_network(path: Path) -> bool:
-    """Tell whether a file is on a file system of another machine, or of a process, as far as Linux tells."""
-    try:
-        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    found, kind = "", ""
-    for line in mounts:
-        _, point, type_, *_ = line.split(" ")
-        point = point.replace("\\040", " ")
-        if len(point) >= len(found) and path.absolute().is_relative_to(point):
-            found, kind = point, type_
-    return kind.startswith(_NETWORK)
 
 
 def reserve_of(path: Path) -> Path:

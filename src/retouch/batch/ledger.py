@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
-from retouch.batch.claim import is_on_network, locked, reserve, reserve_of
+from retouch.batch.claim import locked, reserve, reserve_of
 from retouch.batch.entry import Entry, Kept, Status, StoredFile
 from retouch.errors import BadInput, OutputDiffers
+from retouch.jobs.folder import is_on_network
 
 NAME = "ledger.sqlite"
 _SCHEMA = 1

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retouch.cli import options
+from retouch.cli.batch_options import RunCommand
 from retouch.cli.deployments import as_served
 from retouch.cli.loading import Checkpoint
-from retouch.cli.safeguards import safeguards
+from retouch.cli.replicas import Load, as_replicas, check_alone, check_cluster, run_replicas
 from retouch.errors import BadInput
 from retouch.request import SafetyPolicy
 
 if TYPE_CHECKING:
-    from retouch.inpainter import Inpainter
     from retouch.serve.settings import ServeSettings
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
 
 
-@app.command(name="serve")
+@app.command(name="serve", cls=RunCommand)
 def serve(
     *,
     host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
@@ -80,13 +80,42 @@ def serve(
     config_from: options.ConfigFrom = None,
     prediction_type: options.PredictionTypeOption = None,
     rows_per_call: options.RowsPerCall = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="[ADDRESS]",
+            help="Serve on a Ray cluster: HOST:PORT, auto, or local.  [default: RAY_ADDRESS, else local]",
+        ),
+    ] = None,
+    replicas: Annotated[
+        str | None,
+        typer.Option(help="With --ray: how many, or MIN-MAX for as many as the queue asks for.  [default: 1]"),
+    ] = None,
+    replica_gpus: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="GPUs of a replica; 0.5 lets two share one.  [default: 1 if there are any]"),
+    ] = None,
+    replica_rows: Annotated[
+        int | None, typer.Option(min=1, help="Pictures under way that are one replica's share.  [default: 8]")
+    ] = None,
+    max_queued_requests: Annotated[
+        int | None, typer.Option(min=1, help="Requests that wait for a replica at each proxy.  [default: 64]")
+    ] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=CHECKPOINT[,LORA...]", help="Another model, below /models/NAME."),
+    ] = None,
     debug: options.Debug = False,
 ) -> None:
     """Serve a model over HTTP, in the dialects of Azure ML, OpenAI, A1111 and our own."""
     given = locals()
     if deployment is not None:
         given = as_served(deployment, given | _limits(limit or ()))
-    settings = _settings(given)
+    if given["ray"] is not None:
+        given = as_replicas(given)
+    settings = settings_of(given)
+    (check_alone if given["ray"] is None else check_cluster)(given)
     checkpoints = [Checkpoint.of(given | {"device": name}) for name in given["device"].split(",")]
     for checkpoint in checkpoints:
         checkpoint.check()
@@ -98,10 +127,13 @@ def serve(
         typer.echo("settings and model are in order", err=True)
         return
     write_logs(logging.getLevelNamesMapping()[settings.log_level.upper()])
-    start.start(settings, lambda: _load(checkpoints, settings)).run()
+    if given["ray"] is not None:
+        run_replicas(given, settings)
+        return
+    start.start(settings, Load.of(checkpoints, settings)).run()
 
 
-def _settings(given: Mapping[str, Any]) -> "ServeSettings":
+def settings_of(given: Mapping[str, Any]) -> "ServeSettings":
     """Make the settings of what was given; the environment fills in the rest."""
     from retouch.serve.settings import ServeSettings
 
@@ -120,12 +152,3 @@ def _limits(given: Sequence[str]) -> dict[str, str]:
             raise BadInput(f"--limit {one!r} is none", hint=f"name=number, with one of: {', '.join(LIMITS)}")
         limits[name] = value
     return limits
-
-
-def _load(checkpoints: "Sequence[Checkpoint]", settings: "ServeSettings") -> "list[Inpainter]":
-    from retouch.engine.settings import EngineSettings
-
-    engine = EngineSettings(rows_per_call=settings.rows_per_call)
-    asked = {"screen_input": settings.screen_input, "content_safety": settings.content_safety}
-    guarded = safeguards(**asked, safety=settings.safety)
-    return [one.load(settings=engine, limits=settings.limits(), **guarded) for one in checkpoints]

@@ -118,6 +118,15 @@ class BundleFolder:
         with storage_failures():
             return frozenset(file.name for file in self.path.iterdir() if _NAME.fullmatch(file.name))
 
+    def older_than(self, time_s: float, files: Iterable[str]) -> frozenset[str]:
+        """Return those of some files that were written before a time, in seconds since 1970."""
+        old = set()
+        for file in files:
+            with suppress(FileNotFoundError):
+                if (self.path / file).stat().st_mtime < time_s:
+                    old.add(file)
+        return frozenset(old)
+
     def _write_file(self, bundle: Bundle, blobs: Iterable[Blob]) -> None:
         assert bundle.file
         descriptor = os.open(self.path / bundle.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

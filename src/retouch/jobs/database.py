@@ -1,16 +1,18 @@
-"""SQLite for one process of several threads: one writer at a time, readers beside it."""
+"""SQLite for the threads of one process or of several: one writer at a time, readers beside it."""
 
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, Full, LifoQueue
+from types import MappingProxyType
 from typing import TypeVar
 
 from retouch.errors import Draining, StorageFailed
 from retouch.jobs.failures import storage_failures
+from retouch.jobs.folder import is_on_network
 
 T = TypeVar("T")
 
@@ -32,9 +34,20 @@ class Database:
         self._is_closed = False
 
     @classmethod
-    def open(cls, path: Path, *, schema: str, version: int) -> "Database":
+    def open(
+        cls,
+        path: Path,
+        *,
+        schema: str,
+        version: int,
+        upgrades: Mapping[int, str] = MappingProxyType({}),
+        is_shared: bool = False,
+    ) -> "Database":
         """Open the database, or make it, with the schema given.
 
+        Args:
+            upgrades: by a version, what makes the next one of it.
+            is_shared: other processes have it open, too, which may be on other machines.
         Raises:
             StorageFailed: it cannot be opened, is no database, or another version's.
         """
@@ -43,8 +56,8 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             writer = _connect(path)
             try:
-                _settle_writing(writer)
-                _settle_schema(writer, schema, version)
+                _settle_writing(writer, is_shared=is_shared and is_on_network(path))
+                _settle_schema(writer, schema, version, upgrades)
             except BaseException:
                 writer.close()
                 raise
@@ -124,27 +137,38 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
 
 
-def _settle_writing(connection: sqlite3.Connection) -> None:
-    """Make each commit wait until it is on the disk, and leave nothing of what is deleted."""
+def _settle_writing(connection: sqlite3.Connection, *, is_shared: bool) -> None:
+    """Make each commit wait until it is on the disk, and leave nothing of what is deleted.
+
+    Args:
+        is_shared: with other machines, which see each other's files but not each other's memory.
+    """
     # Where shared memory is missing (some network file systems) SQLite stays with the journal that it deletes, and
     # only EXTRA makes that deletion durable.
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = connection.execute(f"PRAGMA journal_mode = {'DELETE' if is_shared else 'WAL'}").fetchone()[0]
     connection.execute(f"PRAGMA synchronous = {'FULL' if mode == 'wal' else 'EXTRA'}")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
     connection.execute("PRAGMA secure_delete = ON")  # what is deleted, such as a prompt, is overwritten
 
 
-def _settle_schema(connection: sqlite3.Connection, schema: str, version: int) -> None:
-    """Make the tables of a new database; refuse one of another version."""
+def _settle_schema(connection: sqlite3.Connection, schema: str, version: int, upgrades: Mapping[int, str]) -> None:
+    """Make the tables of a new database, or bring those of an older version up to this one; refuse any other."""
     connection.execute("BEGIN IMMEDIATE")
     found = connection.execute("PRAGMA user_version").fetchone()[0]
+    while found in upgrades:
+        _run(connection, upgrades[found])
+        found += 1
     if found not in {0, version}:
         raise StorageFailed(
             f"the jobs were kept by another version of retouch (schema {found}, here {version})",
             hint="use that version, or another folder with --jobs-folder",
         )
     if found == 0:
-        for statement in schema.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {version}")
+        _run(connection, schema)
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.execute("COMMIT")
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";"):
+        connection.execute(statement)

@@ -106,6 +106,8 @@ class JobDraft:
         idempotency_key: of the caller's choice; the same again, with the same fingerprint, is the same job.
         fingerprint: of the request as it came, with its route; needed where there is a key.
         beside_bytes: of files that are kept elsewhere as long as the job; they count as its blobs do.
+        is_awaited: its client waits, and could not ask for it by a key: if the server dies, the client is told to
+            send it again, and doing the job as well would be doing it twice.
     """
 
     owner: str
@@ -115,6 +117,7 @@ class JobDraft:
     idempotency_key: str | None = None
     fingerprint: str = ""
     beside_bytes: int = 0
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

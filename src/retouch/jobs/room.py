@@ -43,6 +43,13 @@ class Recency:
         """Return the order that is known after a start: that in which the finished jobs ended."""
         return cls(number for (number,) in connection.execute(_FINISHED))
 
+    def learn(self, connection: sqlite3.Connection) -> None:
+        """Add the finished jobs that are not known: those of other servers, as if they had ended now."""
+        finished = [number for (number,) in connection.execute(_FINISHED)]
+        with self._lock:
+            for number in finished:
+                self._order.setdefault(number, None)
+
     def note(self, number: int) -> None:
         """Make a job the one that was used last."""
         with self._lock:
@@ -99,6 +106,7 @@ def make_room(
     bytes_over, jobs_over = held_bytes - limits.total_bytes, finished - limits.finished_jobs
     if bytes_over <= 0 and jobs_over <= 0:
         return []
+    recency.learn(connection)
     dropped = []
     for number in recency.in_order():
         if bytes_over <= 0 and jobs_over <= 0:

@@ -12,10 +12,17 @@ from typing import Any
 from retouch.jobs.bundles import Bundle
 from retouch.jobs.job import BlobInfo, Failure, Job, JobDraft, JobKind, JobState, Outcome
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+UPGRADES = {
+    1: """
+ALTER TABLE jobs ADD COLUMN server TEXT;
+ALTER TABLE jobs ADD COLUMN is_awaited INTEGER NOT NULL DEFAULT 0
+"""
+}
 
 # The order of jobs is `number`, which only grows, and never a time, which a clock may set back. Times are micro-
-# seconds since 1970. A job is unfinished while `ended_at` is null, and takes room while `expired_at` is.
+# seconds since 1970. A job is unfinished while `ended_at` is null, and takes room while `expired_at` is. Of
+# several servers `server` sees to it; null is nobody.
 SCHEMA = """
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -35,7 +42,9 @@ CREATE TABLE jobs (
     fingerprint TEXT NOT NULL,
     file TEXT UNIQUE,
     blobs TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL
+    size_bytes INTEGER NOT NULL,
+    server TEXT,
+    is_awaited INTEGER NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX jobs_by_key ON jobs (owner, idempotency_key) WHERE idempotency_key IS NOT NULL;
 CREATE INDEX jobs_of_owner ON jobs (owner, number);
@@ -46,13 +55,14 @@ CREATE INDEX jobs_expired ON jobs (expired_at) WHERE expired_at IS NOT NULL
 
 SELECT = """
 SELECT number, id, owner, kind, state, created_at, started_at, ended_at, attempts, request, result, error,
-    fingerprint, file, blobs
+    fingerprint, file, blobs, server, is_awaited
 FROM jobs """
 
 _INSERT = """
 INSERT INTO jobs
-    (id, owner, kind, state, created_at, request, idempotency_key, fingerprint, file, blobs, size_bytes)
-VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?)"""
+    (id, owner, kind, state, created_at, request, idempotency_key, fingerprint, file, blobs, size_bytes,
+    is_awaited, server)
+VALUES (?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 _END = """
 UPDATE jobs SET state = ?, ended_at = ?, result = ?, error = ?, file = ?, blobs = ?, size_bytes = size_bytes + ?
@@ -66,12 +76,19 @@ WHERE number = ?"""
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A job with what callers do not see of it."""
+    """A job with what callers do not see of it.
+
+    Attributes:
+        server: of several the one that sees to it; None is nobody, or the only one.
+        is_awaited: as in `JobDraft`.
+    """
 
     number: int
     job: Job
     fingerprint: str
     bundle: Bundle
+    server: str | None
+    is_awaited: bool
 
 
 def find(connection: sqlite3.Connection, job_id: str) -> Row | None:
@@ -84,12 +101,15 @@ def find_by_key(connection: sqlite3.Connection, owner: str, idempotency_key: str
     return _one(connection.execute(SELECT + "WHERE owner = ? AND idempotency_key = ?", (owner, idempotency_key)))
 
 
-def insert(connection: sqlite3.Connection, draft: JobDraft, bundle: Bundle, now: datetime) -> Job:
-    """Add a queued job."""
+def insert(
+    connection: sqlite3.Connection, draft: JobDraft, bundle: Bundle, now: datetime, *, server: str | None
+) -> Job:
+    """Add a queued job that a server sees to."""
     job_id = f"job_{_tag(draft.owner)}_{secrets.token_hex(16)}"
     request = _json(draft.request)
     values = (job_id, draft.owner, draft.kind, stamp(now), request, draft.idempotency_key, draft.fingerprint)
-    connection.execute(_INSERT, (*values, bundle.file, _listed(bundle), bundle.size_bytes + draft.beside_bytes))
+    files = (bundle.file, _listed(bundle), bundle.size_bytes + draft.beside_bytes)
+    connection.execute(_INSERT, (*values, *files, draft.is_awaited, server))
     return _again(connection, job_id)
 
 
@@ -100,10 +120,10 @@ def start(connection: sqlite3.Connection, row: Row, now: datetime) -> Job:
     return _again(connection, row.job.id)
 
 
-def requeue(connection: sqlite3.Connection, row: Row, *, attempts: int) -> Job:
-    """Make a job wait again, as if it had been begun so often."""
-    change = "UPDATE jobs SET state = 'queued', started_at = NULL, attempts = ? WHERE number = ?"
-    connection.execute(change, (attempts, row.number))
+def requeue(connection: sqlite3.Connection, row: Row, *, attempts: int, server: str | None) -> Job:
+    """Make a job wait again, as if it had been begun so often, for a server; None is whoever takes it."""
+    change = "UPDATE jobs SET state = 'queued', started_at = NULL, attempts = ?, server = ? WHERE number = ?"
+    connection.execute(change, (attempts, server, row.number))
     return _again(connection, row.job.id)
 
 
@@ -174,7 +194,7 @@ def _again(connection: sqlite3.Connection, job_id: str) -> Job:
 
 def _read(values: tuple[Any, ...]) -> Row:
     number, job_id, owner, kind, state, created, started, ended, attempts, request, *rest = values
-    result, error, fingerprint, file, blobs = rest
+    result, error, fingerprint, file, blobs, server, is_awaited = rest
     bundle = Bundle(file, tuple(BlobInfo(*info) for info in json.loads(blobs)))
     job = Job(
         id=job_id,
@@ -190,4 +210,4 @@ def _read(values: tuple[Any, ...]) -> Row:
         error=None if error is None else Failure(**json.loads(error)),
         blobs=bundle.blobs,
     )
-    return Row(number, job, fingerprint, bundle)
+    return Row(number, job, fingerprint, bundle, server, bool(is_awaited))

@@ -1,9 +1,9 @@
-"""Jobs of one machine: rows in SQLite, blobs as files beside it."""
+"""Jobs of one server, or of several that share a folder: rows in SQLite, blobs as files beside it."""
 
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,19 +12,12 @@ from typing import Self, TypeVar
 
 from retouch.errors import Conflict, Gone, InvalidField, NotFound, RetouchError, StorageFailed
 from retouch.jobs import room, rows
-from retouch.jobs.bundles import NO_BLOBS, Bundle, BundleFolder
+from retouch.jobs.bundles import Bundle, BundleFolder
 from retouch.jobs.database import Database
-from retouch.jobs.folder import LockedFolder
-from retouch.jobs.job import (
-    Blob,
-    Failure,
-    Job,
-    JobDraft,
-    JobKind,
-    JobState,
-    Outcome,
-    check_transition,
-)
+from retouch.jobs.folder import LockedFolder, opening
+from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome, check_transition
+from retouch.jobs.members import Members
+from retouch.jobs.recovery import Recovery
 from retouch.jobs.reserve import Reserve
 from retouch.jobs.rows import Row
 from retouch.jobs.store import PAGE_LIMIT, JobLimits, JobStore, Page, Submission, Swept
@@ -40,11 +33,6 @@ WHERE owner = :owner AND number < :before
     AND (:state IS NULL OR state = :state) AND (:kind IS NULL OR kind = :kind)
 ORDER BY number DESC LIMIT :limit"""
 
-_INTERRUPTED = Outcome(
-    JobState.INTERRUPTED,
-    error=Failure("interrupted", "the server stopped before the work was done", "send the request again"),
-)
-
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -52,38 +40,54 @@ def _utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SqliteJobStore:
-    """A `JobStore` in a folder that no other process uses meanwhile; made by `open`."""
+    """A `JobStore` in a folder that nobody else uses meanwhile, or members alone; made by `open`."""
 
     limits: JobLimits
     _folder: LockedFolder
     _database: Database
     _bundles: BundleFolder
+    _recovery: Recovery
     _reserve: Reserve
     _recency: room.Recency
     _now: Callable[[], datetime]
 
     @classmethod
     def open(
-        cls, folder: Path, limits: JobLimits | None = None, *, now: Callable[[], datetime] = _utc_now
+        cls,
+        folder: Path,
+        limits: JobLimits | None = None,
+        *,
+        members: Members | None = None,
+        now: Callable[[], datetime] = _utc_now,
     ) -> Self:
         """Open the store in a folder, or make it; delete what a crash left half-written.
 
+        Args:
+            members: those who share it; None is to have it alone.
         Raises:
-            OutputInUse: another server keeps its jobs there.
+            OutputInUse: another server keeps its jobs there, and does not share them.
             BadInput: the folder cannot be made or written.
             StorageFailed: what is in it cannot be used.
         """
+        limits, is_shared = limits or JobLimits(), members is not None
         with ExitStack() as undo:
-            locked = LockedFolder.take(folder)
+            locked = LockedFolder.take(folder, is_shared=is_shared)
             undo.callback(locked.release)
-            database = Database.open(folder / "jobs.sqlite3", schema=rows.SCHEMA, version=rows.SCHEMA_VERSION)
-            undo.callback(database.close)
+            with opening(folder) if is_shared else nullcontext():
+                database = Database.open(
+                    folder / "jobs.sqlite3",
+                    schema=rows.SCHEMA,
+                    version=rows.SCHEMA_VERSION,
+                    upgrades=rows.UPGRADES,
+                    is_shared=is_shared,
+                )
+                undo.callback(database.close)
             bundles = BundleFolder.make(folder / "blobs")
             with database.reading() as connection:
                 recency = room.Recency.read(connection)
-            reserve = Reserve(folder / "reserve")
-            store = cls(limits or JobLimits(), locked, database, bundles, reserve, recency, now)
-            store._settle_files()
+            recovery, reserve = Recovery(bundles, members, limits.attempts), Reserve(folder / "reserve")
+            store = cls(limits, locked, database, bundles, recovery, reserve, recency, now)
+            store._write(partial(recovery.settle_files, now=now()))
             undo.pop_all()
         reserve.fill()
         return store
@@ -139,36 +143,35 @@ class SqliteJobStore:
         return self.blob(owner, job_id, name)  # it ended or expired meanwhile
 
     def cancel(self, owner: str, job_id: str) -> Job:
-        return self.finish(self._row(owner, job_id).job.id, Outcome(JobState.CANCELLED))
+        return self._finish(self._row(owner, job_id).job.id, Outcome(JobState.CANCELLED), is_anyones=True)
 
     def start(self, job_id: str) -> Job:
         def change(connection: sqlite3.Connection) -> tuple[Job, Sequence[Bundle]]:
-            row = _row_to_change(connection, job_id, JobState.RUNNING)
+            row = self._row_to_change(connection, job_id, JobState.RUNNING)
             return rows.start(connection, row, self._now()), ()
 
         return self._write(change)
 
     def requeue(self, job_id: str) -> Job:
         def change(connection: sqlite3.Connection) -> tuple[Job, Sequence[Bundle]]:
-            row = rows.find(connection, job_id)
-            if row and row.job.state is JobState.QUEUED:
-                return row.job, ()
-            row = _row_to_change(connection, job_id, JobState.QUEUED)
-            return rows.requeue(connection, row, attempts=row.job.attempts - 1), ()
+            row = self._found(connection, job_id)
+            attempts = row.job.attempts
+            if row.job.state is not JobState.QUEUED:
+                check_transition(row.job.state, JobState.QUEUED)
+                attempts -= 1
+            return rows.requeue(connection, row, attempts=attempts, server=None), ()
 
         return self._write(change)
 
     def finish(self, job_id: str, outcome: Outcome) -> Job:
-        with self._database.reading() as connection:  # a refusal writes no pictures
-            _row_to_change(connection, job_id, outcome.state)
-        with self._bundled(outcome.blobs) as bundle:
-            return self._write(partial(self._end, job_id, outcome, bundle))
+        return self._finish(job_id, outcome)
 
     def weigh(self, job_id: str, beside_bytes: int) -> None:
         def change(connection: sqlite3.Connection) -> tuple[None, Sequence[Bundle]]:
             row = rows.find(connection, job_id)
             if row is None or row.job.is_finished:
                 raise Conflict("the job has ended")
+            self._check_ours(row)
             rows.weigh(connection, row, beside_bytes)
             return None, room.make_room(connection, self.limits, self._recency, self._now())
 
@@ -179,7 +182,16 @@ class SqliteJobStore:
             return [row.job for row in rows.select(connection, "WHERE expired_at IS NULL ORDER BY number", {})]
 
     def recover(self, *, resume: bool = False) -> Sequence[Job]:
-        return self._write(partial(self._settle_unfinished, resume))
+        with self._database.reading() as connection:  # mostly there is nothing, and then nothing is written
+            if not self._recovery.left(connection):
+                return []
+        settle = partial(self._recovery.settle_jobs, resume=resume, now=self._now(), on_end=self._recency.note)
+        return self._write(settle)
+
+    def ended(self, job_ids: Collection[str]) -> frozenset[str]:
+        with self._database.reading() as connection:
+            unfinished = {row.job.id for row in rows.select(connection, "WHERE ended_at IS NULL", {})}
+        return frozenset(job_ids) - unfinished
 
     def sweep(self) -> Swept:
         swept = self._write(partial(room.sweep, limits=self.limits, recency=self._recency, now=self._now()))
@@ -236,44 +248,43 @@ class SqliteJobStore:
         if earlier:  # two requests with one key at a time
             return earlier, ()
         now = self._now()
-        job = rows.insert(connection, draft, bundle, now)
+        job = rows.insert(connection, draft, bundle, now, server=self._recovery.server)
         return Submission(job, is_new=True), room.make_room(connection, self.limits, self._recency, now)
 
+    def _finish(self, job_id: str, outcome: Outcome, *, is_anyones: bool = False) -> Job:
+        with self._database.reading() as connection:  # a refusal writes no pictures
+            self._row_to_change(connection, job_id, outcome.state, is_anyones=is_anyones)
+        with self._bundled(outcome.blobs) as bundle:
+            return self._write(partial(self._end, job_id, outcome, bundle, is_anyones))
+
     def _end(
-        self, job_id: str, outcome: Outcome, bundle: Bundle, connection: sqlite3.Connection
+        self, job_id: str, outcome: Outcome, bundle: Bundle, is_anyones: bool, connection: sqlite3.Connection
     ) -> tuple[Job, Sequence[Bundle]]:
-        row, now = _row_to_change(connection, job_id, outcome.state), self._now()
+        row = self._row_to_change(connection, job_id, outcome.state, is_anyones=is_anyones)
+        now = self._now()
         job = rows.end(connection, row, outcome, bundle, now)
         self._recency.note(row.number)
         return job, [row.bundle, *room.make_room(connection, self.limits, self._recency, now, spare=row.number)]
 
-    def _settle_unfinished(
-        self, resume: bool, connection: sqlite3.Connection
-    ) -> tuple[Sequence[Job], Sequence[Bundle]]:
-        present, jobs, dropped = self._bundles.present(), [], []
-        for row in rows.select(connection, "WHERE ended_at IS NULL ORDER BY number", {}):
-            is_whole = row.bundle.file is None or row.bundle.file in present
-            if resume and is_whole and row.job.attempts < self.limits.attempts:
-                jobs.append(rows.requeue(connection, row, attempts=row.job.attempts))
-            else:
-                jobs.append(rows.end(connection, row, _INTERRUPTED, NO_BLOBS, self._now()))
-                self._recency.note(row.number)
-                dropped.append(row.bundle)
-        return jobs, dropped
+    def _row_to_change(
+        self, connection: sqlite3.Connection, job_id: str, following: JobState, *, is_anyones: bool = False
+    ) -> Row:
+        row = self._found(connection, job_id, is_anyones=is_anyones)
+        check_transition(row.job.state, following)
+        return row
 
-    def _settle_files(self) -> None:
-        """After a start: delete files that no job names; let finished jobs expire whose file is missing."""
-        present = self._bundles.present()
+    def _found(self, connection: sqlite3.Connection, job_id: str, *, is_anyones: bool = False) -> Row:
+        """Return the row of a job that this server sees to; for a client's own wish that of any."""
+        row = rows.find(connection, job_id)
+        if row is None:
+            raise _not_found()
+        if not is_anyones:
+            self._check_ours(row)
+        return row
 
-        def change(connection: sqlite3.Connection) -> tuple[set[str | None], Sequence[Bundle]]:
-            named = rows.select(connection, "WHERE file IS NOT NULL", {})
-            for row in named:
-                if row.job.is_finished and row.bundle.file not in present:
-                    rows.expire(connection, row.number, self._now())
-            return {row.bundle.file for row in named}, ()
-
-        named = self._write(change)
-        self._bundles.delete(Bundle(file, ()) for file in present if file not in named)
+    def _check_ours(self, row: Row) -> None:
+        if row.server != self._recovery.server and not row.job.is_finished:
+            raise Conflict("another server sees to the job", hint="it took this one for gone")
 
     @contextmanager
     def _bundled(self, blobs: Sequence[Blob]) -> Iterator[Bundle]:
@@ -304,14 +315,6 @@ class SqliteJobStore:
 
 # The signatures are compared here, and not only where a server first uses the store.
 _CONFORMS: type[JobStore] = SqliteJobStore
-
-
-def _row_to_change(connection: sqlite3.Connection, job_id: str, following: JobState) -> Row:
-    row = rows.find(connection, job_id)
-    if row is None:
-        raise _not_found()
-    check_transition(row.job.state, following)
-    return row
 
 
 def _not_found() -> NotFound:

@@ -1,6 +1,6 @@
 """Where jobs are kept: the protocol, so that several servers can have one store behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -61,7 +61,8 @@ class JobStore(Protocol):
     """Jobs and their blobs; what a method changed is durable when it returns. Usable from any thread.
 
     Methods that take an owner are for callers: a job of somebody else is not found, as if there were none. The
-    others are for the server's own workers. Every method may raise `StorageFailed`, and after `close` `Draining`;
+    others are for the server's own workers; where several servers share the store, each changes the jobs that it
+    sees to: those that it took in, or over. Every method may raise `StorageFailed`, and after `close` `Draining`;
     nothing was changed then. Calls wait for the disk: not for an event loop's thread.
     """
 
@@ -120,32 +121,37 @@ class JobStore(Protocol):
         """Note that the work is begun.
 
         Raises:
-            Conflict: it is not queued (any more).
+            Conflict: it is not queued (any more), or another server's.
         """
 
     def requeue(self, job_id: str) -> Job:
         """Put a running job back, because the server stops in good order; the attempt does not count.
 
-        A job that still waits stays as it is.
+        A job that still waits goes on waiting. Of several servers any other may take it now.
 
         Raises:
-            Conflict: it has ended.
+            Conflict: it has ended, or is another server's.
         """
 
     def finish(self, job_id: str, outcome: Outcome) -> Job:
         """Note how a job ended; what it was given is deleted, what came of it is kept.
 
         Raises:
-            Conflict: it has ended already, such as by `cancel`.
+            Conflict: it has ended already, such as by `cancel`, or is another server's.
         """
 
     def recover(self, *, resume: bool = False) -> Sequence[Job]:
-        """After a start: settle what an earlier server left unfinished, and return those jobs, oldest first.
+        """Settle what servers left unfinished that are gone, and return those jobs, oldest first.
+
+        For after a start; where several servers share the store, also for now and then.
 
         Args:
-            resume: jobs become `queued`, for the server to do, where their blobs are whole and they were not
-                begun too often; otherwise all become `interrupted`.
+            resume: jobs become `queued`, for this server to do, where their blobs are whole, they were not begun
+                too often and were not awaited; otherwise all become `interrupted`.
         """
+
+    def ended(self, job_ids: Collection[str]) -> frozenset[str]:
+        """Return which of some jobs have ended: another server may have cancelled one."""
 
     def weigh(self, job_id: str, beside_bytes: int) -> None:
         """Note how large the files have become that are kept elsewhere for an unfinished job.

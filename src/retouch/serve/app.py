@@ -68,6 +68,8 @@ def _life_of(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManage
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await service.open()
         yield
+        if service.company.is_shared:  # nobody else sees to it that a replica's jobs have time to end
+            await service.drained()
         await service.close()
 
     return life

@@ -11,18 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from retouch.errors import Blocked, Cancelled, Conflict, Draining, QueueFull, RetouchError, StorageFailed
+from retouch.errors import Conflict, Draining, QueueFull, RetouchError, StorageFailed
 from retouch.imaging.choices import FileFormat
-from retouch.imaging.encode import MEDIA_TYPES, encode_picture
-from retouch.imaging.morphology import Mask
-from retouch.imaging.picture import Picture
-from retouch.jobs.job import Blob, Failure, Job, JobDraft, JobKind, JobState, Outcome
+from retouch.imaging.encode import MEDIA_TYPES
+from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome
 from retouch.jobs.store import JobStore, Page, Submission
 from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
+from retouch.serve.outcomes import ended_by, mask_file, told_of
 
 if TYPE_CHECKING:
     from retouch.serve.service import Service
@@ -32,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PICTURES = ("image", "mask_image")
 _OUTPUT = ("format", "quality")
+_LOOK_S = 0.2
+"""How often it is looked how far a job is that another server does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Order:
     format: FileFormat = "PNG"
     quality: int | None = None
 
-    def draft(self, owner: str, *, key: str | None) -> JobDraft:
+    def draft(self, owner: str, *, key: str | None, is_awaited: bool = False) -> JobDraft:
         """Return it as what a store keeps.
 
         Its fingerprint is of what was asked, not of the bytes that asked for it: a form that is sent again has
@@ -65,7 +64,8 @@ class Order:
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
         for blob in blobs:
             digest.update(f"\n{blob.name} {len(blob.data)}\n".encode() + blob.data)
-        return JobDraft(owner, JobKind.INPAINT, told, tuple(blobs), key, digest.hexdigest())
+        fingerprint, is_lost_with_us = digest.hexdigest(), is_awaited and key is None
+        return JobDraft(owner, JobKind.INPAINT, told, tuple(blobs), key, fingerprint, is_awaited=is_lost_with_us)
 
     @classmethod
     def of(cls, told: Mapping[str, Any], pictures: Mapping[str, bytes]) -> "Order":
@@ -95,20 +95,23 @@ class Desk:
         self._service = service
         self._store = store
         self._live: dict[str, Live] = {}
-        self._resuming: list[asyncio.Task[None]] = []
+        self._resuming: set[asyncio.Task[None]] = set()
 
-    async def submit(self, order: Order, *, owner: str, lease: Lease, key: str | None = None) -> Submission:
+    async def submit(
+        self, order: Order, *, owner: str, lease: Lease, key: str | None = None, is_awaited: bool = False
+    ) -> Submission:
         """Take a job in; durable when this returns.
 
         Args:
             lease: is taken over where the job is new.
             key: the same key with the same order is the same job.
+            is_awaited: the client waits for its end.
         Raises:
             Conflict: the key was used for something else.
             QueueFull, RateLimited: there is no room for it.
         """
         self._service.check(order.request)
-        draft = await self._service.aside(order.draft, owner, key=key)
+        draft = await self._service.aside(order.draft, owner, key=key, is_awaited=is_awaited)
         submission = await self._service.aside(self._store.create, draft)
         if submission.is_new:
             self._begin(submission.job, order, lease.hand_over())
@@ -151,21 +154,41 @@ class Desk:
             live.work.cancel()
 
     async def finished(self, job: Job) -> InpaintResult | None:
-        """Wait for a job's end, and return its pictures; None where they were made before.
+        """Wait for a job's end, and return its pictures; None where they were made before, or elsewhere.
 
         Raises:
             RetouchError: what ended the work.
         """
-        live = self._live.get(job.id)
-        return None if live is None else await asyncio.shield(live.task)
+        if (live := self._live.get(job.id)) is not None:
+            return await asyncio.shield(live.task)
+        while not job.is_finished:
+            await asyncio.sleep(_LOOK_S)
+            job = await self.get(job.owner, job.id)
+        return None
+
+    def progress(self) -> dict[str, dict[str, Any]]:
+        """Return how far each job is whose work is under way here, by its id."""
+        return {
+            live.job.id: {"position": self._service.position(live.work), "progress": live.work.steps}
+            for live in self._live.values()
+            if live.work is not None
+        }
 
     async def recover(self, *, resume: bool) -> Sequence[Job]:
-        """After a start: settle what an earlier server left, and begin again what is to be begun again."""
+        """Settle what servers left that are gone, and begin again what is to be begun again."""
         jobs = await self._service.aside(self._store.recover, resume=resume)
         for job in jobs:
             if job.state is JobState.QUEUED:
-                self._resuming.append(asyncio.create_task(self._resume(job), name="retouch-resume"))
+                task = asyncio.create_task(self._resume(job), name="retouch-resume")
+                self._resuming.add(task)
+                task.add_done_callback(self._resuming.discard)
         return jobs
+
+    async def heed(self) -> None:
+        """Stop the work of jobs that were cancelled by way of another server."""
+        if self._live:
+            for job_id in await self._service.aside(self._store.ended, tuple(self._live)):
+                self.abandon(job_id)
 
     async def tidy(self) -> None:
         """Let jobs expire whose time is over."""
@@ -210,7 +233,7 @@ class Desk:
             if isinstance(error, Draining) and service.settings.resume_jobs:
                 await service.aside(self._store.requeue, live.job.id)
             else:
-                await self._note(live, _ended_by(error))
+                await self._note(live, ended_by(error))
             raise
         else:
             await self._note(live, outcome)
@@ -228,7 +251,7 @@ class Desk:
         except StorageFailed as error:
             if not outcome.blobs:
                 raise
-            await self._note(live, _ended_by(error))  # a few bytes more fit, where the pictures do not
+            await self._note(live, ended_by(error))  # a few bytes more fit, where the pictures do not
             raise
 
     async def _done(self, result: InpaintResult, order: Order) -> Outcome:
@@ -243,48 +266,8 @@ class Desk:
             )
             for index in range(len(result.fills))
         ]
-        mask = Blob("mask", "image/png", await self._service.aside(_mask_file, result.mask))
+        mask = Blob("mask", "image/png", await self._service.aside(mask_file, result.mask))
         return Outcome(JobState.DONE, told_of(result), (*blobs, mask))
-
-
-def told_of(result: InpaintResult) -> dict[str, Any]:
-    """Return what is told of a result beside its pictures."""
-    picture = result.fills[0].picture
-    return {
-        "images": [
-            {
-                "seed": fill.seed,
-                "nsfw_content_detected": fill.nsfw_content_detected,
-                "kept_pixels_identical": fill.kept_pixels_identical,
-                "safety": dict(fill.safety),
-            }
-            for fill in result.fills
-        ],
-        "width": picture.width,
-        "height": picture.height,
-        "mask_report": result.mask_report.to_dict(),
-        "warnings": list(result.warnings),
-        "timings_s": dict(result.timings_s),
-        "settled": {
-            name: getattr(result.request, name)
-            for name in ("num_inference_steps", "guidance_scale", "scheduler", "seed", "seam", "mask_polarity")
-        },
-    }
-
-
-def _ended_by(error: RetouchError) -> Outcome:
-    failure = Failure(error.code, str(error), error.hint)
-    if isinstance(error, Blocked):
-        return Outcome(JobState.BLOCKED, error=failure)
-    if isinstance(error, Draining):
-        return Outcome(JobState.INTERRUPTED, error=failure)
-    if isinstance(error, Cancelled):
-        return Outcome(JobState.CANCELLED, error=failure)
-    return Outcome(JobState.FAILED, error=failure)
-
-
-def _mask_file(mask: Mask) -> bytes:
-    return encode_picture(Picture(mask.astype(np.uint8) * 255))
 
 
 def _retrieve(task: "asyncio.Task[InpaintResult]") -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from retouch.serve.service import Service
 
@@ -26,7 +26,7 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/metrics", summary="Metrics in Prometheus' form", response_class=Response)
     async def metrics() -> Response:
-        body = await service.aside(generate_latest, service.metrics.registry)
+        body = await service.aside(service.company.metrics, service.metrics)
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     @router.post("/v1/models/reload", summary="Load the model's files again")

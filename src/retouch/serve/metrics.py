@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -80,6 +80,10 @@ class Metrics:
     def batch_ended(self, state: str) -> None:
         """Count a batch that came to an end by itself."""
         self._batches.labels(state).inc()
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' form."""
+        return generate_latest(self.registry)
 
     def watch(self, fleet: Fleet, admission: Admission, *, is_ready: Callable[[], bool]) -> None:
         """Let a look at the engines and the queue be part of every scrape."""

@@ -15,7 +15,6 @@ from retouch.serve.service import Service
 
 log = logging.getLogger(__name__)
 
-_TICK_S = 0.05
 _LAST_ANSWERS_S = 5
 """What answers are given to reach their clients when the work is over."""
 
@@ -54,12 +53,7 @@ class Server(uvicorn.Server):
 
     async def _drain(self) -> None:
         """Let what runs end within the grace time, give up what is left, then stop listening."""
-        self.service.drain()
-        deadline = self._loop.time() + self.service.settings.drain_s
-        log.info("draining: %d pictures under way", self.service.admission.rows)
-        while self.service.admission.rows and self._loop.time() < deadline:
-            await asyncio.sleep(_TICK_S)
-        self.service.interrupt()
+        await self.service.drained()
         self.should_exit = True
 
     def _reload(self) -> None:

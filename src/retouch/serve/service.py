@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from retouch.errors import (
+    Conflict,
     DeadlineExceeded,
     Draining,
     GenerationFailed,
@@ -32,6 +33,7 @@ from retouch.serve.admission import Admission, Lease
 from retouch.serve.allocator import give_back
 from retouch.serve.batches.desk import BatchDesk
 from retouch.serve.batches.folders import BatchFolders
+from retouch.serve.company import Company
 from retouch.serve.deployer import check_request, fit_to_send
 from retouch.serve.desk import Desk
 from retouch.serve.fetch import Fetcher
@@ -46,13 +48,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _TIDY_EVERY_S = 60.0
+_TICK_S = 0.05
 _STICKY_FAILURES = 5
 """So many failed generations in a row, and none that succeeded, are the device's fault and not a request's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a service is made of."""
+    """What a service is made of.
+
+    Attributes:
+        root: the path below which it is served; what clients are told to ask for begins with it.
+    """
 
     settings: ServeSettings
     fleet: Fleet
@@ -63,6 +70,8 @@ class Parts:
     batch_store: JobStore
     batch_folders: BatchFolders
     fetcher: Fetcher
+    company: Company
+    root: str = ""
 
 
 class Service:
@@ -76,6 +85,8 @@ class Service:
         self.limits = parts.settings.limits()
         self.is_ready = True
         self.started = int(time.time())
+        self.company = parts.company
+        self.root = parts.root
         self.desk = Desk(self, parts.store)
         self.batches = BatchDesk(self, parts.batch_store, parts.batch_folders)
         self.fetch = parts.fetcher.fetch
@@ -135,12 +146,25 @@ class Service:
         self.batches.stop()
         self.admission.drain()
 
+    async def drained(self) -> None:
+        """Take nothing more, let what runs end within the grace time, and give up what is left."""
+        self.drain()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.drain_s
+        log.info("draining: %d pictures under way", self.admission.rows)
+        while self.admission.rows and loop.time() < deadline:
+            await asyncio.sleep(_TICK_S)
+        self.interrupt()
+
     async def reload(self) -> None:
         """Load the model's files again; running work ends on the old ones.
 
         Raises:
             RetouchError: the new files cannot be used; nothing has changed then.
+            Conflict: other servers would go on with the old ones.
         """
+        if self.company.is_shared:
+            raise Conflict("this server is one of several replicas", hint="deploy again: they change in turn")
         # In a thread of its own: it waits for running work, which needs the others.
         await asyncio.to_thread(self.fleet.reload)
         self._failures = 0
@@ -149,13 +173,16 @@ class Service:
         """Settle the jobs that an earlier server left, and keep them tidy from now on."""
         await self.desk.recover(resume=self.settings.resume_jobs)
         await self.batches.open()
+        self.company.open(self)
         self._tidying = asyncio.create_task(self._tidy(), name="retouch-tidy")
 
     async def close(self) -> None:
         """Give up what is under way, note how it ended, and end the engines."""
         self._tidying.cancel()
         self.interrupt()
+        self.company.stop()
         await asyncio.gather(self.batches.close(), self.desk.close())
+        await asyncio.to_thread(self.company.leave)
         await asyncio.to_thread(self.fleet.close, drain=False)
         self._hands.shutdown(wait=True)
 
@@ -164,6 +191,7 @@ class Service:
             await asyncio.sleep(_TIDY_EVERY_S)
             await self.desk.tidy()
             await self.batches.tidy()
+            await self.company.tidy()
             await asyncio.to_thread(give_back)
 
     def interrupt(self) -> None:

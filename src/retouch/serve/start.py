@@ -6,17 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+
+from starlette.types import ASGIApp
 
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
 from retouch.jobs.folder import default_jobs_folder
+from retouch.jobs.members import Members
 from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
 from retouch.serve.app import build_app
 from retouch.serve.batches.folders import BatchFolders
+from retouch.serve.company import Company
+from retouch.serve.entrance import Entrance
 from retouch.serve.fetch import Fetcher, FetchLimits
 from retouch.serve.fleet import Fleet
 from retouch.serve.guards import LOOPBACK_HOSTS
@@ -40,7 +46,36 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
     Raises:
         RetouchError: a setting is wrong, or the model cannot be used.
     """
-    keyring = check(settings)
+    built = assemble(settings, load, keyring=check(settings))
+    return server_of(built.app, built.service, http=shedding(built.entrance))
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The application, what it serves, and the entrance that stands in it."""
+
+    app: ASGIApp
+    service: Service
+    entrance: Entrance
+
+
+def assemble(
+    settings: ServeSettings,
+    load: Callable[[], Sequence[Inpainter]],
+    *,
+    keyring: Keyring,
+    is_shared: bool = False,
+    root: str = "",
+) -> Built:
+    """Load and try the engines, and build the application over them.
+
+    Args:
+        load: as for `start`.
+        is_shared: the folder of jobs, with other servers that say so, too.
+        root: the path below which all of it is served.
+    Raises:
+        RetouchError: the folder of jobs is not to be had, or the model cannot be used.
+    """
     metrics, fleet = Metrics(), Fleet(load)
     bounds = Bounds(
         rows=settings.max_queued_rows,
@@ -52,6 +87,7 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
     hands = ThreadPoolExecutor(min(_MOST_HANDS, os.cpu_count() or 1), thread_name_prefix="retouch-hands")
     fetcher = Fetcher(settings.picture_hosts, limits=FetchLimits(size_bytes=settings.image_bytes))
     folder = settings.jobs_folder or default_jobs_folder(os.environ)
+    members = Members.join(folder) if is_shared else None
     service = Service(
         Parts(
             settings=settings,
@@ -59,15 +95,17 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
             admission=admission,
             metrics=metrics,
             hands=hands,
-            store=_store(settings, folder),
-            batch_store=_batch_store(settings, folder / "batches"),
-            batch_folders=BatchFolders(folder / "batches" / "files"),
+            store=_store(settings, folder, members),
+            batch_store=_batch_store(settings, folder / "batches", members),
+            batch_folders=BatchFolders(folder / "batches" / "files", is_shared=is_shared),
             fetcher=fetcher,
+            company=Company(members),
+            root=root,
         )
     )
     metrics.watch(fleet, admission, is_ready=lambda: service.is_ready and service.is_live)
     app, entrance = build_app(service, keyring=keyring)
-    return server_of(app, service, http=shedding(entrance))
+    return Built(app, service, entrance)
 
 
 def check(settings: ServeSettings) -> Keyring:
@@ -93,20 +131,20 @@ def check(settings: ServeSettings) -> Keyring:
     return keyring
 
 
-def _store(settings: ServeSettings, folder: Path) -> JobStore:
+def _store(settings: ServeSettings, folder: Path, members: Members | None) -> JobStore:
     limits = JobLimits(
         unfinished_per_owner=settings.max_queued_rows,
         total_bytes=settings.job_bytes,
         time_to_live=timedelta(seconds=settings.job_ttl_s),
     )
-    return SqliteJobStore.open(folder, limits)
+    return SqliteJobStore.open(folder, limits, members=members)
 
 
-def _batch_store(settings: ServeSettings, folder: Path) -> JobStore:
+def _batch_store(settings: ServeSettings, folder: Path, members: Members | None) -> JobStore:
     limits = JobLimits(
         unfinished_per_owner=settings.per_key_batches,
         total_bytes=settings.batch_bytes,
         time_to_live=timedelta(seconds=settings.batch_ttl_s),
         attempts=sys.maxsize,  # a run counts the crashes that came before any row was done
     )
-    return SqliteJobStore.open(folder, limits)
+    return SqliteJobStore.open(folder, limits, members=members)

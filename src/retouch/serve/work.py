@@ -27,6 +27,12 @@ class Work:
         return None if self.job is None else self.job.progress
 
     @property
+    def steps(self) -> dict[str, int | None]:
+        """Its progress as clients are told of it."""
+        progress = self.progress
+        return {"step": 0, "total": None} if progress is None else {"step": progress.step, "total": progress.total}
+
+    @property
     def has_begun(self) -> bool:
         """Whether its first step is done."""
         progress = self.progress

@@ -160,19 +160,27 @@ class BatchDesk:
             Conflict: it has ended.
         """
         job = await self._service.aside(self._store.cancel, owner, job_id)
-        self._waiting.pop(job_id, None)
-        if (live := self.live(job_id)) is not None:
-            live.run.stop()
-            live.is_given_up.set()
+        self._give_up(job_id)
         return job
 
     async def open(self) -> None:
         """Go on with what an earlier server left."""
+        await self.recover()
+        await self.tidy()
+        self._task = asyncio.create_task(self._work(), name="retouch-batches")
+
+    async def recover(self) -> None:
+        """Go on with the batches of servers that are gone."""
         for job in await self._service.aside(self._store.recover, resume=True):
             if job.state is JobState.QUEUED:
                 self._enqueue(job)
-        await self.tidy()
-        self._task = asyncio.create_task(self._work(), name="retouch-batches")
+
+    async def heed(self) -> None:
+        """Give up what was cancelled by way of another server."""
+        mine = [*self._waiting, *(() if self._live is None else (self._live.job.id,))]
+        if mine:
+            for job_id in await self._service.aside(self._store.ended, mine):
+                self._give_up(job_id)
 
     async def tidy(self) -> None:
         """Let batches expire whose time is over, and remove files that belong to none."""
@@ -200,6 +208,12 @@ class BatchDesk:
         if self._task is not None:
             await self._task
         await asyncio.to_thread(self._store.close)
+
+    def _give_up(self, job_id: str) -> None:
+        self._waiting.pop(job_id, None)
+        if (live := self.live(job_id)) is not None:
+            live.run.stop()
+            live.is_given_up.set()
 
     def _check(self, order: BatchOrder, folder: BatchFolder) -> None:
         """Find out what is wrong with an order before it waits: its columns, and the number of rows that came."""

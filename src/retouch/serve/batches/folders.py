@@ -6,6 +6,7 @@ import re
 import secrets
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from contextlib import closing
@@ -20,6 +21,8 @@ from retouch.serve.batches.order import BatchOrder, Sent
 
 _MASK = "mask"
 _BEGUN = "begun.json"
+_INCOMING_S = 3600.0
+"""A folder that is younger may be one that another server takes in just now."""
 _PICTURE = re.compile(r"pictures/[0-9]{6,9}/[0-9]{9,12}(-[0-9]{1,4})?\.(png|jpg|webp|avif|tif)", re.ASCII)
 
 
@@ -108,9 +111,15 @@ class BatchFolder:
 class BatchFolders:
     """All folders; those that no kept batch names are removed by `sweep`. Usable from any thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, is_shared: bool = False) -> None:
+        """Use a folder of folders, or make it.
+
+        Args:
+            is_shared: with other servers.
+        """
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
+        self._is_shared = is_shared
         self._incoming: set[str] = set()
 
     def of(self, name: str) -> BatchFolder:
@@ -155,8 +164,16 @@ class BatchFolders:
             named: asked after a look at what is there, so that it knows all that was settled by then.
         """
         incoming = set(self._incoming)
-        found = {one.name for one in self._path.iterdir()} - incoming
+        found = {one.name for one in self._path.iterdir() if not self._may_be_others(one)} - incoming
         left = found - set(named())
         for name in left:
             self.remove(name)
         return len(left)
+
+    def _may_be_others(self, folder: Path) -> bool:
+        if not self._is_shared:
+            return False
+        try:
+            return time.time() - folder.stat().st_mtime < _INCOMING_S
+        except FileNotFoundError:  # another server removed it
+            return True

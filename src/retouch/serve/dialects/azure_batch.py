@@ -59,7 +59,7 @@ def routes(service: Service) -> APIRouter:
         """Take a job in."""
         order = order_of(await json_of(request, service), service)
         submission = await desk.submit(order, owner=caller_of(request.scope).id, key=idempotency_key)
-        return JSONResponse(view_of(submission.job), 201, {"location": f"/jobs/{submission.job.id}"})
+        return JSONResponse(view_of(submission.job), 201, {"location": f"{service.root}/jobs/{submission.job.id}"})
 
     @router.get("/jobs", summary="List batch jobs (Azure ML)")
     async def jobs(request: Request) -> dict[str, Any]:

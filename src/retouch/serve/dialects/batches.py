@@ -8,6 +8,7 @@ GET    /v1/batches/{id}/files/{name}  a picture that the results name
 DELETE /v1/batches/{id}             cancels what waits or runs; what is done stays
 """
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -17,7 +18,8 @@ from retouch.jobs.job import JobState
 from retouch.jobs.store import PAGE_LIMIT
 from retouch.serve.dialect import Dialect, plain_words
 from retouch.serve.dialects.batches_body import BODY, batch_order_of
-from retouch.serve.dialects.batches_views import ResultFormat, media_type_of, results_of, view_of
+from retouch.serve.dialects.batches_views import ResultFormat, media_type_of, results_of
+from retouch.serve.dialects.batches_views import view_of as batch_view_of
 from retouch.serve.keys import caller_of
 from retouch.serve.service import Service
 
@@ -26,6 +28,7 @@ def routes(service: Service) -> APIRouter:
     """Make the routes."""
     router = APIRouter()
     desk = service.batches
+    view_of = partial(batch_view_of, root=service.root)
 
     @router.post("/v1/batches", summary="Repaint the rows of a table", openapi_extra={"requestBody": BODY})
     async def submit(request: Request, idempotency_key: Annotated[str | None, Header()] = None) -> Response:
@@ -33,7 +36,8 @@ def routes(service: Service) -> APIRouter:
         order = await batch_order_of(request, service)
         submission = await desk.submit(order, owner=caller_of(request.scope).id, key=idempotency_key)
         job = submission.job
-        return JSONResponse(await view_of(job, desk), 202, {"location": f"/v1/batches/{job.id}"})
+        view = await view_of(job, desk)
+        return JSONResponse(view, 202, {"location": view["url"]})
 
     @router.get("/v1/batches", summary="List batches")
     async def batches(

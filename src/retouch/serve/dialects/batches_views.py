@@ -27,9 +27,13 @@ _MEDIA_TYPES = {
 }
 
 
-async def view_of(job: Job, desk: BatchDesk) -> dict[str, Any]:
-    """Return what a client sees of a batch: where it stands, and where its results are."""
-    place = f"/v1/batches/{job.id}"
+async def view_of(job: Job, desk: BatchDesk, *, root: str) -> dict[str, Any]:
+    """Return what a client sees of a batch: where it stands, and where its results are.
+
+    Args:
+        root: the path below which the service is.
+    """
+    place = f"{root}/v1/batches/{job.id}"
     live, counts = desk.live(job.id), await desk.counts(job)
     view: dict[str, Any] = {
         **standing_of(job),

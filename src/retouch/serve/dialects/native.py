@@ -21,7 +21,7 @@ from retouch.serve.asking import lease_of, while_connected
 from retouch.serve.dialect import Dialect, plain_words
 from retouch.serve.dialects.native_body import BODY, order_of
 from retouch.serve.dialects.native_events import events
-from retouch.serve.dialects.native_views import answer_of, view_of
+from retouch.serve.dialects.native_views import answer_of, place_of, view_of
 from retouch.serve.keys import caller_of
 from retouch.serve.service import Service
 
@@ -52,15 +52,17 @@ def routes(service: Service) -> APIRouter:
         With `Accept: image/*` the answer is the first picture itself.
         """
         order = await order_of(request, service)
+        is_awaited = "respond-async" not in prefer.lower()
         submission = await desk.submit(
             order,
             owner=caller_of(request.scope).id,
             lease=lease_of(request),
             key=idempotency_key,
+            is_awaited=is_awaited,
         )
         job = submission.job
-        if "respond-async" in prefer.lower():
-            headers = {"location": f"/v1/jobs/{job.id}", "preference-applied": "respond-async"}
+        if not is_awaited:
+            headers = {"location": place_of(job, service), "preference-applied": "respond-async"}
             return JSONResponse(view_of(job, desk, service), 202, headers)
         try:
             await while_connected(request, desk.finished(job))

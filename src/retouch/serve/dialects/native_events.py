@@ -13,6 +13,7 @@ from retouch.serve.pictures import picture_text
 from retouch.serve.service import Service
 
 _POLL_S = 0.05
+_POLL_ELSEWHERE_S = 0.3
 _PREVIEW_EVERY_S = 0.5
 _STILL_HERE_S = 10.0
 
@@ -21,20 +22,27 @@ async def events(job: Job, desk: Desk, service: Service, *, with_previews: bool)
     """Yield the latest of a job as it changes, until it has ended; whoever comes late is told where it stands."""
     told: dict[str, Any] = {}
     said_at = shown_at = time.monotonic()
-    while (live := desk.live(job.id)) is not None and not live.task.done():
-        now, state = time.monotonic(), progress_of(live.job, desk, service)
+    while True:
+        live = desk.live(job.id)
+        if live is None or live.task.done():
+            job = await desk.get(job.owner, job.id)
+            if job.is_finished:
+                break
+        now, state = time.monotonic(), progress_of(job if live is None else live.job, desk, service)
         if state and state != told:
             told, said_at = state, now
             yield _event("queued" if state["position"] else "step", state)
         elif now - said_at > _STILL_HERE_S:
             said_at = now
             yield ": still here\n\n"
-        if with_previews and live.work is not None and now - shown_at > _PREVIEW_EVERY_S:
+        if with_previews and live is not None and live.work is not None and now - shown_at > _PREVIEW_EVERY_S:
             shown_at = now
             if (preview := await service.preview(live.work)) is not None:
                 yield _event("preview", {"image": f"data:image/png;base64,{picture_text(preview)}"})
-        await asyncio.wait({live.task}, timeout=_POLL_S)
-    job = await desk.get(job.owner, job.id)
+        if live is None:
+            await asyncio.sleep(_POLL_ELSEWHERE_S)
+        else:
+            await asyncio.wait({live.task}, timeout=_POLL_S)
     yield _event(job.state.value, view_of(job, desk, service))
 
 

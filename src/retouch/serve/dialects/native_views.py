@@ -13,12 +13,17 @@ from retouch.serve.pictures import picture_text
 from retouch.serve.service import Service
 
 
+def place_of(job: Job, service: Service) -> str:
+    """Return where a client finds a job."""
+    return f"{service.root}/v1/jobs/{job.id}"
+
+
 def view_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
     """Return what a client sees of a job: where it stands, and where its pictures are."""
-    place = f"/v1/jobs/{job.id}"
+    place = place_of(job, service)
     view = {**standing_of(job), "request": dict(job.request), "url": place}
     if job.state is JobState.DONE and job.result is not None:
-        view["result"] = {**job.result, "images": _images(job), "mask_url": f"{place}/mask"}
+        view["result"] = {**job.result, "images": _images(job, place), "mask_url": f"{place}/mask"}
     return view | progress_of(job, desk, service)
 
 
@@ -37,15 +42,13 @@ def standing_of(job: Job) -> dict[str, Any]:
 
 
 def progress_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
-    """Return how far the work is, while it is under way."""
+    """Return how far the work is, while it is under way: here, or on another server that told of it."""
     live = desk.live(job.id)
-    if live is None or live.work is None or job.is_finished:
+    if job.is_finished:
         return {}
-    progress = live.work.progress
-    steps = (
-        {"step": progress.step, "total": progress.total} if progress is not None else {"step": 0, "total": None}
-    )
-    return {"position": service.position(live.work), "progress": steps}
+    if live is None or live.work is None:
+        return dict(service.company.progress.get(job.id, {}))
+    return {"position": service.position(live.work), "progress": live.work.steps}
 
 
 async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> Response:
@@ -62,19 +65,19 @@ async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> R
     first = pictures[0]
     if any(part.strip().partition(";")[0] in ("image/*", first.media_type) for part in accept.split(",")):
         headers = {
-            "location": f"/v1/jobs/{job.id}",
+            "location": place_of(job, service),
             "x-retouch-seed": str((job.result or {})["images"][0]["seed"]),
         }
         return Response(first.data, media_type=first.media_type, headers=headers)
     view = view_of(job, desk, service)
     for image, picture in zip(view["result"]["images"], pictures, strict=True):
         image["b64_json"] = picture_text(picture.data)
-    return JSONResponse(view, headers={"location": f"/v1/jobs/{job.id}"})
+    return JSONResponse(view, headers={"location": place_of(job, service)})
 
 
-def _images(job: Job) -> list[dict[str, Any]]:
+def _images(job: Job, place: str) -> list[dict[str, Any]]:
     images = (job.result or {})["images"]
-    return [{**image, "url": f"/v1/jobs/{job.id}/result/{index}"} for index, image in enumerate(images)]
+    return [{**image, "url": f"{place}/result/{index}"} for index, image in enumerate(images)]
 
 
 def _time(at: datetime | None) -> str | None:

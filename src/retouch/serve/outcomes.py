@@ -1,0 +1,54 @@
+"""What is kept of work that has ended: what is told of its result, or why there is none."""
+
+from typing import Any
+
+import numpy as np
+
+from retouch.errors import Blocked, Cancelled, Draining, RetouchError
+from retouch.imaging.encode import encode_picture
+from retouch.imaging.morphology import Mask
+from retouch.imaging.picture import Picture
+from retouch.jobs.job import Failure, JobState, Outcome
+from retouch.result import InpaintResult
+
+
+def told_of(result: InpaintResult) -> dict[str, Any]:
+    """Return what is told of a result beside its pictures."""
+    picture = result.fills[0].picture
+    return {
+        "images": [
+            {
+                "seed": fill.seed,
+                "nsfw_content_detected": fill.nsfw_content_detected,
+                "kept_pixels_identical": fill.kept_pixels_identical,
+                "safety": dict(fill.safety),
+            }
+            for fill in result.fills
+        ],
+        "width": picture.width,
+        "height": picture.height,
+        "mask_report": result.mask_report.to_dict(),
+        "warnings": list(result.warnings),
+        "timings_s": dict(result.timings_s),
+        "settled": {
+            name: getattr(result.request, name)
+            for name in ("num_inference_steps", "guidance_scale", "scheduler", "seed", "seam", "mask_polarity")
+        },
+    }
+
+
+def ended_by(error: RetouchError) -> Outcome:
+    """Return how a job ended that gave no picture."""
+    failure = Failure(error.code, str(error), error.hint)
+    if isinstance(error, Blocked):
+        return Outcome(JobState.BLOCKED, error=failure)
+    if isinstance(error, Draining):
+        return Outcome(JobState.INTERRUPTED, error=failure)
+    if isinstance(error, Cancelled):
+        return Outcome(JobState.CANCELLED, error=failure)
+    return Outcome(JobState.FAILED, error=failure)
+
+
+def mask_file(mask: Mask) -> bytes:
+    """Return a mask as a file's bytes."""
+    return encode_picture(Picture(mask.astype(np.uint8) * 255))
