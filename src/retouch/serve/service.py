@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_TIDY_EVERY_S = 60.0
+_TIDY_EVERY_S, _TRIM_EVERY_S = 60.0, 10.0
 _TICK_S = 0.05
 _STICKY_FAILURES = 5
 """So many failed generations in a row, and none that succeeded, are the device's fault and not a request's."""
@@ -174,11 +174,15 @@ class Service:
         await self.desk.recover(resume=self.settings.resume_jobs)
         await self.batches.open()
         self.company.open(self)
-        self._tidying = asyncio.create_task(self._tidy(), name="retouch-tidy")
+        self._chores = (
+            asyncio.create_task(_every(_TIDY_EVERY_S, self._tidy), name="retouch-tidy"),
+            asyncio.create_task(_every(_TRIM_EVERY_S, self._trim), name="retouch-trim"),
+        )
 
     async def close(self) -> None:
         """Give up what is under way, note how it ended, and end the engines."""
-        self._tidying.cancel()
+        for chore in self._chores:
+            chore.cancel()
         self.interrupt()
         self.company.stop()
         await asyncio.gather(self.batches.close(), self.desk.close())
@@ -187,12 +191,12 @@ class Service:
         self._hands.shutdown(wait=True)
 
     async def _tidy(self) -> None:
-        while True:
-            await asyncio.sleep(_TIDY_EVERY_S)
-            await self.desk.tidy()
-            await self.batches.tidy()
-            await self.company.tidy()
-            await asyncio.to_thread(give_back)
+        await self.desk.tidy()
+        await self.batches.tidy()
+        await self.company.tidy()
+
+    async def _trim(self) -> None:
+        await asyncio.to_thread(give_back)
 
     def interrupt(self) -> None:
         """Give up all that is under way: who waits for it is told that the server ends."""
@@ -288,3 +292,9 @@ def _preview_file(job: Job) -> bytes | None:
 def _give_up(entering: "Future[Job]") -> None:
     if not entering.cancelled() and entering.exception() is None:
         entering.result().cancel()
+
+
+async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await chore()
