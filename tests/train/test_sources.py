@@ -50,7 +50,7 @@ def test_a_folder_is_known_by_its_pictures_wherever_it_is(tmp_path: Path) -> Non
             caption = "a cup" if place != "other" else "a hat"
             (tmp_path / place / f"{number}.txt").write_text(caption)
     digests = [
-        split_folder(DataConfig(kind="folder", folder=tmp_path / place)).digest()
+        split_folder(DataConfig(kind="folder", folder=tmp_path / place)).digest
         for place in ("here", "there", "other")
     ]
     assert digests[0] == digests[1] != digests[2]

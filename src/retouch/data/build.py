@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -16,7 +15,7 @@ from PIL import Image
 
 from retouch.data.backgrounds import PANORAMAS, Amounts, BackgroundPool, build_pool
 from retouch.data.pack import Record
-from retouch.data.packages import fetch, sha256, unpack
+from retouch.data.packages import fetch, sha256, unpacked
 from retouch.data.photographs import Photograph, PhotographReader, photographs
 from retouch.data.solids import draw_solid
 from retouch.data.sources import SOURCES, LicencePolicy, admits
@@ -66,9 +65,7 @@ def build_pocket(packages: Path, out: Path, options: BuildOptions | None = None)
     keys |= {photograph.source for photograph in scenes}
     sources = [SOURCES[key] for key in sorted(keys) if SOURCES[key].client != "own"]
     archives = {source.key: fetch(source, packages) for source in sources}
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=out) as scratch:
-        roots = {key: unpack(path, SOURCES[key], Path(scratch) / key) for key, path in archives.items()}
+    with unpacked(sources, archives, out) as roots:
         read = sprite_reader(roots)
         SpritePack.write(out, [read(record["source"], record["path"]) for record in records], records)
         pictures, places = build_pool(

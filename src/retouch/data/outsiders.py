@@ -6,7 +6,6 @@ Two icon sets to learn from, and a third that shows how good the judge is on a h
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retouch.data.pack import Record
-from retouch.data.packages import fetch, unpack
+from retouch.data.packages import fetch, unpacked
 from retouch.data.sources import Source
 from retouch.data.sprites import SIDE_PX, SpritePack
 from retouch.data.vectors import render_svg
@@ -77,11 +76,7 @@ def build_outsiders(packages: Path, out: Path) -> Path:
         MissingExtra: a library of the `train` extra is missing.
     """
     archives = {source.key: fetch(source, packages) for source in ICON_SETS}
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=out) as scratch:
-        roots = {
-            source.key: unpack(archives[source.key], source, Path(scratch) / source.key) for source in ICON_SETS
-        }
+    with unpacked(ICON_SETS, archives, out) as roots:
         names: dict[str, str] = json.loads((roots[_NAMED_BY] / "chars.json").read_text(encoding="utf-8"))
         sets = {key: IconSet(root) for key, root in roots.items()}
         records = list(outsider_records(concepts(), names, sets))

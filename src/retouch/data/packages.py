@@ -7,7 +7,9 @@ import io
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from retouch.data.sources import Source
@@ -83,6 +85,18 @@ def unpack(archive: Path, source: Source, target: Path) -> Path:
     if not root.is_dir():
         raise BadInput(f"{archive.name} has no folder {source.folder}", hint="is it another version?")
     return root
+
+
+@contextmanager
+def unpacked(sources: Iterable[Source], archives: Mapping[str, Path], out: Path) -> Iterator[dict[str, Path]]:
+    """Unpack each source's archive in `out`, for as long as the block runs; give their folders by their keys.
+
+    Raises:
+        BadInput: an archive is damaged.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=out) as scratch:
+        yield {one.key: unpack(archives[one.key], one, Path(scratch) / one.key) for one in sources}
 
 
 def _wanted(tar: tarfile.TarFile, folder: str) -> Iterator[tarfile.TarInfo]:

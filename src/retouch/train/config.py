@@ -158,6 +158,11 @@ class PhaseConfig(Section):
     hole_loss_weight: Annotated[float, Field(gt=0.0)] = 1.0
     min_snr_gamma: float | None = None
 
+    @property
+    def reads(self) -> str:
+        """Equal for phases that read the same rows."""
+        return f"{self.full_mask_rate} {self.data.model_dump_json()}"
+
     @model_validator(mode="after")
     def _batch_divides(self) -> "PhaseConfig":
         if self.global_batch % self.micro_batch:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from retouch.models.hashing import hash_tensors
-from retouch.train.latents import masked_image, to_unit_range
+from retouch.train.latents import masked_image, posteriors_of, to_unit_range
 from retouch.train.photographs import Cuts, CutSpec, Photograph, cut_photograph
 
 VERSION = 1
@@ -96,12 +96,8 @@ class PhotographEncoder:
     def posteriors(self, images: Tensor) -> Tensor:
         """(B, 2, 4, h, w) fp16 on the CPU for images (B, 3, H, W) in [-1, 1]."""
         rows = max(1, CALL_PIXELS // (images.shape[-2] * images.shape[-1]))
-        return torch.cat([self._call(part) for part in torch.split(images, rows)])
-
-    def _call(self, images: Tensor) -> Tensor:
-        found = self._vae.encode(images.to(self._vae.device)).latent_dist
-        scaled: Tensor = torch.stack([found.mean, found.std], dim=1) * self._vae.config.scaling_factor
-        return scaled.half().cpu()
+        calls = torch.split(images, rows)
+        return torch.cat([posteriors_of(self._vae, part.to(self._vae.device)).half().cpu() for part in calls])
 
 
 def unpack_bits(bits: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -15,7 +15,7 @@ from retouch.models.components import Components
 from retouch.train.config import DataConfig, PhaseConfig
 from retouch.train.crops import Shape, shapes
 from retouch.train.encoded import Encoded, PhotographEncoder, rows_of, unpack_bits
-from retouch.train.latents import LatentBatch
+from retouch.train.latents import LatentBatch, draw_latents
 from retouch.train.photographs import Cuts, CutSpec, cut_photograph, read_photograph
 from retouch.train.rows import Place
 from retouch.train.text import encode_captions
@@ -93,9 +93,8 @@ class FolderLatents:
         is_full = (place - row < self._full_mask_rate)[:, None, None, None]
         image, masked, caption = bucket.rows[row].unbind(1)
         hidden = torch.where(is_full[..., None], bucket.empty, bucket.masked[masked])
-        noise = posterior_noise.to(device)
-        mean, deviation = torch.stack([bucket.images[image], hidden], dim=1).float().unbind(2)
-        drawn = mean + deviation * noise
+        posteriors = torch.stack([bucket.images[image], hidden], dim=1).float()
+        drawn = draw_latents(posteriors, posterior_noise.to(device))
         return LatentBatch(
             latents=drawn[:, 0],
             masked_image_latents=drawn[:, 1],

@@ -51,10 +51,9 @@ class HeldOut:
             return []
 
     def _source(self, phase: PhaseConfig) -> RowSource | None:
-        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
-        if key not in self._opened:
-            self._opened[key] = self._open(phase)
-        return self._opened[key]
+        if phase.reads not in self._opened:
+            self._opened[phase.reads] = self._open(phase)
+        return self._opened[phase.reads]
 
     def _open(self, phase: PhaseConfig) -> RowSource | None:
         if phase.data.validation is not None:

@@ -120,13 +120,26 @@ def open_maps(
     }
 
 
+def posteriors_of(vae: AutoencoderKL, images: Tensor) -> Tensor:
+    """What a frozen VAE says of images (B, 3, H, W) in [-1, 1]: mean and deviation (B, 2, 4, h, w), scaled to unit
+    deviation."""
+    found = vae.encode(images).latent_dist
+    scaled: Tensor = torch.stack([found.mean, found.std], dim=1).float() * float(vae.config.scaling_factor)
+    return scaled
+
+
+def draw_latents(posteriors: Tensor, noise: Tensor) -> Tensor:
+    """Latents (B, N, 4, h, w) of posteriors (B, N, 2, 4, h, w), drawn with noise (B, N, 4, h, w)."""
+    mean, deviation = posteriors.unbind(2)
+    return mean + deviation * noise
+
+
 class PictureEncoder:
     """Pictures to posteriors, with the frozen VAE on a device; used by one thread."""
 
     def __init__(self, vae: AutoencoderKL, *, size: int, device: torch.device | None = None) -> None:
         self._vae = vae.eval().to(device, memory_format=torch.contiguous_format)
         self._device = vae.device
-        self._scale = float(vae.config.scaling_factor)
         self.cells = int(size // 2 ** (len(vae.config.block_out_channels) - 1))
         # In the plain layout: over channels-last tensors PyTorch's norm loses digits of flat pictures.
         self._empty = self._posteriors(torch.zeros(1, 3, size, size, device=vae.device))[0]
@@ -135,8 +148,7 @@ class PictureEncoder:
     @torch.no_grad()
     def _posteriors(self, images: Tensor) -> Tensor:
         with torch.autocast("cuda", torch.float16, enabled=self._device.type == "cuda"):
-            found = self._vae.encode(images).latent_dist
-        return torch.stack([found.mean, found.std], dim=1).float() * self._scale  # (B, 2, 4, h, w)
+            return posteriors_of(self._vae, images)
 
     def encode_whole(self, images: Tensor) -> Tensor:
         """Mean and deviation of bytes (B, H, W, 3), scaled to unit deviation: (B, 2, 4, h, w) on the device."""
@@ -220,8 +232,7 @@ class LatentCache:
         """The examples at `pick` (B,) in [0, 1), their latents drawn with `posterior_noise` (B, 2, 4, h, w)."""
         slots = (pick * len(self)).long().numpy()
         posteriors = to_device(torch.from_numpy(self._maps["posteriors"][slots]), posterior_noise.device).float()
-        mean, deviation = posteriors[:, :, 0], posteriors[:, :, 1]  # (B, 2, 4, h, w)
-        drawn = mean + deviation * posterior_noise
+        drawn = draw_latents(posteriors, posterior_noise)
         bits = np.unpackbits(self._maps["masks"][slots], axis=1).reshape(-1, 1, self.size, self.size)
         return LatentBatch(
             latents=drawn[:, 0],

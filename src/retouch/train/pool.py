@@ -13,7 +13,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.train.feed import Chunk
-from retouch.train.latents import LatentBatch, PictureEncoder, to_unit_range
+from retouch.train.latents import LatentBatch, PictureEncoder, draw_latents, to_unit_range
 from retouch.train.transfer import to_device
 
 
@@ -132,8 +132,7 @@ class LatentPool:
             self._renew(wait=True)
         self._renew(wait=False)
         slots = to_device((pick * len(self)).long(), self._device)
-        mean, deviation = self._posteriors[slots].float().unbind(2)  # each (B, 2, 4, h, w)
-        drawn = mean + deviation * posterior_noise.to(self._device)
+        drawn = draw_latents(self._posteriors[slots].float(), posterior_noise.to(self._device))
         assert self._tokens is not None
         return LatentBatch(
             latents=drawn[:, 0],

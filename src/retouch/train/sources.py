@@ -14,13 +14,13 @@ from retouch.errors import BadInput
 from retouch.models.components import Components
 from retouch.train.config import DataConfig, PhaseConfig, PoolConfig, TrainConfig
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
-from retouch.train.folder_source import FolderLatents, open_folder
+from retouch.train.folder_source import open_folder
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Trainer
-from retouch.train.phase import Source
+from retouch.train.phase import RowSource, Source
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
 from retouch.train.pool import Incoming, LatentPool
-from retouch.train.split import split_folder
+from retouch.train.split import Split, split_folder
 from retouch.train.stream import MOST_WARNINGS, PictureStream
 
 logger = logging.getLogger(__name__)
@@ -36,18 +36,20 @@ class Sources:
         self._parts = parts
         self._accelerator = accelerator
         self._indexes: dict[Path, ShardIndex] = {}
-        self._pools: dict[str, LatentPool] = {}
-        self._folders: dict[str, FolderLatents] = {}
+        self._splits: dict[str, Split] = {}
+        self._kept: dict[str, RowSource] = {}
 
     def open(self, trainer: Trainer) -> Source:
         """The rows of the trainer's phase; pictures are encoded on its device."""
         phase = trainer.phase
         if phase.data.kind == "latents":
             return LatentCache(phase.data.folder)
-        if phase.data.kind == "folder":
-            return self._photographs(trainer)
-        if phase.data.pool is not None:
-            return self._pool(trainer, phase.data.pool)
+        if phase.data.kind == "folder" or phase.data.pool is not None:
+            # Phases that read the same share it: what was encoded is there, and a pool's readers are at work.
+            if phase.reads not in self._kept:
+                self._kept.clear()
+                self._kept[phase.reads] = self._filled(trainer)
+            return self._kept[phase.reads]
         return PictureStream(
             FeedSpec(
                 self._reader(phase, (self._config.seed, trainer.position.phase)),
@@ -70,41 +72,42 @@ class Sources:
             found["data.folder (its shards)"] = self._index(data).digest()
             return found | {"data.window": data.window, "full_mask_rate": phase.full_mask_rate}
         if data.kind == "folder":
-            found["data.folder (its pictures)"] = split_folder(data).digest()
+            found["data.folder (its pictures)"] = self._split(data).digest
             return found | {"data.pictures": data.pictures.model_dump_json(exclude={"cache"})}
         found["data.folder"] = str(data.folder.resolve())
         return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})
 
-    def _pool(self, trainer: Trainer, settings: PoolConfig) -> LatentPool:
-        # Phases that read the same share one pool: its readers are at work, and it is full.
-        phase, position = trainer.phase, trainer.position
-        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
-        if key not in self._pools:
-            self._pools.clear()
-            # What a run that was interrupted has read before is not what it begins with.
-            reader = self._reader(phase, (self._config.seed, position.phase, position.step))
-            feed = FeedSpec(reader, self._parts.tokenizer, workers=settings.workers)
-            numbers = each_its_own(rank=trainer.share.rank, world=trainer.share.world)
-            device = trainer.accelerator.device
-            self._pools[key] = LatentPool(
-                Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda")),
-                self._parts.vae,
-                size=phase.data.size,
-                slots=settings.slots,
-                ready=settings.ready,
-                device=device,
-            )
-        return self._pools[key]
+    def _filled(self, trainer: Trainer) -> RowSource:
+        """What holds encoded examples in memory."""
+        data = trainer.phase.data
+        if data.kind == "folder":
+            items = self._split(data).train
+            return open_folder(items, trainer.phase, self._parts, trainer.accelerator.device)
+        assert data.pool is not None
+        return self._pool(trainer, data.pool)
 
-    def _photographs(self, trainer: Trainer) -> FolderLatents:
-        # Phases that read the same share what is encoded.
-        phase = trainer.phase
-        key = f"{phase.full_mask_rate} {phase.data.model_dump_json()}"
-        if key not in self._folders:
-            self._folders.clear()
-            items = split_folder(phase.data).train
-            self._folders[key] = open_folder(items, phase, self._parts, trainer.accelerator.device)
-        return self._folders[key]
+    def _pool(self, trainer: Trainer, settings: PoolConfig) -> LatentPool:
+        phase, position = trainer.phase, trainer.position
+        # What a run that was interrupted has read before is not what it begins with.
+        reader = self._reader(phase, (self._config.seed, position.phase, position.step))
+        feed = FeedSpec(reader, self._parts.tokenizer, workers=settings.workers)
+        numbers = each_its_own(rank=trainer.share.rank, world=trainer.share.world)
+        device = trainer.accelerator.device
+        return LatentPool(
+            Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda")),
+            self._parts.vae,
+            size=phase.data.size,
+            slots=settings.slots,
+            ready=settings.ready,
+            device=device,
+        )
+
+    def _split(self, data: DataConfig) -> Split:
+        """A folder's pictures as they were when the run first looked: later changes are not what it trains on."""
+        key = data.model_dump_json()
+        if key not in self._splits:
+            self._splits[key] = split_folder(data)
+        return self._splits[key]
 
     def _reader(self, phase: PhaseConfig, seed: tuple[int, ...]) -> Callable[[], PictureReader]:
         """What opens a phase's pictures, in each worker."""

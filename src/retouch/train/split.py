@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from retouch.data.folder import FolderItem, read_folder
@@ -14,15 +15,16 @@ FEW = 4
 """Of fewer pictures, no share is held out: each is needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Split:
     """The pictures that are trained on, and those that are not."""
 
     train: list[FolderItem]
     held_out: list[FolderItem]
 
+    @cached_property
     def digest(self) -> str:
-        """Of the names, sizes and captions of what is trained on, wherever the folder is."""
+        """Of the names, sizes and captions of what is trained on, wherever the folder is; as first asked for."""
         told = [(item.image.name, item.image.stat().st_size, item.caption) for item in self.train]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.train.feed import Chunk, FeedSpec, read_ahead
-from retouch.train.latents import LatentBatch, PictureEncoder
+from retouch.train.latents import LatentBatch, PictureEncoder, draw_latents
 from retouch.train.rows import Place, Share
 from retouch.train.transfer import to_device
 
@@ -58,8 +58,8 @@ class PictureStream:
             posteriors = self._encoder.encode(chunk.images, chunk.masks)
         else:
             posteriors = self._encoder.encode_whole(chunk.images)[:, None]
-        mean, deviation = posteriors.unbind(2)  # each (B, 1 or 2, 4, h, w)
-        drawn = mean + deviation * to_device(posterior_noise, self._device)[:, : mean.shape[1]]
+        noise = to_device(posterior_noise, self._device)[:, : posteriors.shape[1]]
+        drawn = draw_latents(posteriors, noise)  # (B, 1 or 2, 4, h, w)
         return LatentBatch(
             latents=drawn[:, 0],
             masked_image_latents=drawn[:, 1] if self._hides else torch.zeros_like(drawn[:, 0]),
