@@ -28,7 +28,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path, tmp_path: Path) -> None:
     import yaml
 
-    from retouch.train.vae import build_vae
+    from retouch.train.pocket.vae import build_vae
 
     tokenizer, vae, latents = tmp_path / "tokenizer", tmp_path / "vae", tmp_path / "latents"
     build_vae((8, 8, 16)).save_pretrained(vae)

@@ -129,9 +129,10 @@ def test_nothing_of_a_shared_folder_is_for_others(checkpoint: Path, tmp_path: Pa
 
 def test_a_batch_goes_on_at_another_server(both: tuple[Served, Served]) -> None:
     one, other = both
-    rows = "".join(json.dumps(inline_row(number)) + "\n" for number in range(12))
+    # So many that the last are not begun when the first are done, however fast the machine is.
+    rows = "".join(json.dumps(inline_row(number)) + "\n" for number in range(100))
     taken = httpx.post(
-        f"{one.url}/v1/batches", data={"num_inference_steps": "30"}, files={"input": rows.encode()}, timeout=60
+        f"{one.url}/v1/batches", data={"num_inference_steps": "100"}, files={"input": rows.encode()}, timeout=60
     )
     place = taken.headers["location"]
     until(lambda: httpx.get(other.url + place).json()["rows"]["done"] > 0, within_s=60, every_s=0.05)

@@ -12,8 +12,8 @@ from tests.data_factories import make_data
 
 from retouch.train.config import TrainConfig
 from retouch.train.latents import open_maps
+from retouch.train.pocket.vae import build_vae
 from retouch.train.text import encode_captions, write_tokenizer
-from retouch.train.vae import build_vae
 
 CAPTIONS = ["a red apple", "a blue car", "face of a yellow cat", "a green tree, high resolution"]
 CELLS, PIXELS = 8, 32

@@ -118,7 +118,7 @@ def vae(
 ) -> None:
     """Train the small VAE on random crops of composed scenes."""
     from retouch.models.devices import use_threads
-    from retouch.train.vae import VaeRecipe, train_vae
+    from retouch.train.pocket.vae import VaeRecipe, train_vae
 
     use_threads(threads)
     train_vae(
@@ -150,7 +150,7 @@ def grow(
     output: Annotated[Path, typer.Option(help="Folder for the grown VAE.")],
 ) -> None:
     """Make a VAE of twice the factor that keeps the latents: for pictures of twice the side."""
-    from retouch.train.grow import grow_folder
+    from retouch.train.pocket.grow import grow_folder
 
     typer.echo(f"error of the fit: {grow_folder(vae_dir, data_dir, output):.4f}", err=True)
 
@@ -169,7 +169,7 @@ def text(
 ) -> None:
     """Teach a text encoder to sketch what captions name, before a UNet is trained on it."""
     from retouch.models.devices import use_threads
-    from retouch.train.sketch import SketchRecipe, train_text
+    from retouch.train.pocket.sketch import SketchRecipe, train_text
 
     use_threads(threads)
     train_text(

@@ -21,10 +21,10 @@ from retouch.train.denoiser import Denoiser
 from retouch.train.ema import Ema
 from retouch.train.moments import make_optimiser, restore_moments
 from retouch.train.phase import OrderedSource, Recipe, Source
-from retouch.train.reading import fit_reading
+from retouch.train.pocket.reading import fit_reading
+from retouch.train.pocket.sketch import SketchHead
 from retouch.train.rows import Place, Share
 from retouch.train.schedule import rate_factor
-from retouch.train.sketch import SketchHead
 from retouch.train.surgery import INPAINT_CHANNELS, widen_input
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 WORD_TOKENS = 32
 """Room for the words of a caption."""
 SKETCH_SIDE = 8
-"""After the words, one token for each of so many rows and columns of the picture: `retouch.train.sketch`."""
+"""After the words, one token for each of so many rows and columns of the picture: `pocket.sketch`."""
 MAX_TOKENS = WORD_TOKENS + SKETCH_SIDE**2
 """The length of the tokenizers that we make."""
 WORDS_FILE = "words.json"

@@ -1,6 +1,6 @@
 """Surgery before the UNet learns to use sketches: heads that look where they stand from the start.
 
-To use a sketch (`retouch.train.sketch`) a query has to find the token of its own region, and nothing rewards it
+To use a sketch (`pocket.sketch`) a query has to find the token of its own region, and nothing rewards it
 for looking until the layers behind it can use what it finds: left to itself it does not begin within 10,000
 samples. So some heads of a cross-attention are set in closed form: a ridge regression finds the place of a cell in
 the features that the query is made from, another the place of a token in its embedding, and the values are the
@@ -20,7 +20,7 @@ from torch.nn import Module
 from retouch.errors import ModelError
 from retouch.train.denoiser import Denoiser
 from retouch.train.phase import Example
-from retouch.train.sketch import SketchHead, position_codes
+from retouch.train.pocket.sketch import SketchHead, position_codes
 from retouch.train.text import SKETCH_SIDE, WORD_TOKENS
 
 SHARPNESS = 3.0

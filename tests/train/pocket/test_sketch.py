@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
-from retouch.train.sketch import (
+from retouch.train.pocket.sketch import (
     SketchHead,
     SketchRecipe,
     SketchTeacher,

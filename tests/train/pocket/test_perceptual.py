@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip("efficientnet_lite_pytorch")
 
-from retouch.train.perceptual import PerceptualDistance
+from retouch.train.pocket.perceptual import PerceptualDistance
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 A UNet learns slowly by heart how a thing looks: its convolutions know where they stand by the picture's border
 alone, and every call pays for all of its resolutions. A transformer with a token for each region knows where it
 stands, costs a tenth, and is called once per prompt. So it learns the shapes; to the UNet it is left to look them
-up (`retouch.train.reading`) and to fit them to mask, size and light.
+up (`retouch.train.pocket.reading`) and to fit them to mask, size and light.
 
 The sketches stand behind the words, where stock pipelines pad: a caption of more than `WORD_TOKENS` tokens
 overwrites the first of them.

@@ -6,8 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from retouch.train.storage import load_state
-from retouch.train.vae import (
+from retouch.train.pocket.vae import (
     VaeRecipe,
     VaeTrainer,
     build_vae,
@@ -16,6 +15,7 @@ from retouch.train.vae import (
     standardise_latents,
     train_vae,
 )
+from retouch.train.storage import load_state
 
 
 @pytest.fixture

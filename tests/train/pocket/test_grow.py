@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
-from retouch.train.grow import fit_encoder, grow_vae
-from retouch.train.vae import build_vae
+from retouch.train.pocket.grow import fit_encoder, grow_vae
+from retouch.train.pocket.vae import build_vae
 
 
 @pytest.fixture
