@@ -4,8 +4,8 @@
 
 Clients draw what they do: pictures in every dialect, jobs that they follow, cancel or forget, requests that they
 hang up on, bodies that are broken. Prompts and pictures are screened by a stand-in of Azure AI Content Safety on
-this machine that throttles, fails and breaks off at times. After a tenth of the time the server gets SIGTERM,
-after a fifth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
+this machine that throttles, fails and breaks off at times. After a twentieth of the time the server gets SIGTERM,
+after a tenth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
 (accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the
 last process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval.
 """
@@ -244,7 +244,7 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
     began = time.monotonic()
     until = began + 60 * minutes
     tasks = [asyncio.create_task(everybody.go_on(until)) for _ in range(clients)]
-    ends = [(began + 6 * minutes, signal.SIGTERM), (began + 12 * minutes, signal.SIGKILL)]
+    ends = [(began + 3 * minutes, signal.SIGTERM), (began + 6 * minutes, signal.SIGKILL)]
     codes = []
     while time.monotonic() < until:
         await asyncio.sleep(1)

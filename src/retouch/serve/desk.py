@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from retouch.errors import Conflict, Draining, QueueFull, RetouchError, StorageFailed
+from retouch.errors import Conflict, Draining, QueueFull, StorageFailed
 from retouch.imaging.choices import FileFormat
 from retouch.imaging.encode import MEDIA_TYPES
 from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome
@@ -20,6 +20,7 @@ from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
 from retouch.serve.outcomes import ended_by, mask_file, told_of
+from retouch.serve.refusals import told_as
 
 if TYPE_CHECKING:
     from retouch.serve.service import Service
@@ -229,12 +230,15 @@ class Desk:
                 live.job = await service.aside(self._store.start, live.job.id)
                 result = await live.work.result()
                 outcome = await self._done(result, order)
-        except RetouchError as error:
+        except Exception as caught:
+            error = told_as(caught)
             if isinstance(error, Draining) and service.settings.resume_jobs:
                 await service.aside(self._store.requeue, live.job.id)
             else:
                 await self._note(live, ended_by(error))
-            raise
+            if error is caught:
+                raise
+            raise error from caught
         else:
             await self._note(live, outcome)
             return result

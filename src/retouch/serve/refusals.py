@@ -73,11 +73,8 @@ class Refusals:
         exchange = _Exchange(receive, send, is_read=not has_body(scope))
         try:
             await self.app(scope, exchange.receive, exchange.send)
-        except RetouchError as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - the last door: nothing of a defect reaches a client
-            _log.error("unexpected %s", type(error).__name__, exc_info=error)
-            failure = RetouchError("internal error", hint="tell the operator the request id")
+        except Exception as error:  # noqa: BLE001 - the last door
+            failure = told_as(error)
         else:
             return
         if not exchange.has_begun:
@@ -100,6 +97,14 @@ class Refusals:
         if not exchange.is_read and not header_values(scope, b"expect"):
             await exchange.throw_away(self.linger_s)
         await exchange.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def told_as(error: Exception) -> RetouchError:
+    """Return what clients are told of an error: of a defect nothing but that there is one, which is logged."""
+    if isinstance(error, RetouchError):
+        return error
+    _log.error("unexpected %s", type(error).__name__, exc_info=error)
+    return RetouchError("internal error", hint="tell the operator the request id")
 
 
 class _Exchange:

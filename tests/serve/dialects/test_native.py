@@ -115,6 +115,20 @@ def test_work_that_fails_is_told_at_once_and_later(client: httpx.Client) -> None
     assert (name, view["error"]["code"]) == ("failed", "mask_size")
 
 
+def test_a_defect_ends_its_job_and_is_not_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise SystemError("a secret")
+
+    with served(checkpoint, safety="off") as running, httpx.Client(base_url=running.url, timeout=60) as client:
+        monkeypatch.setattr(running.service, "encode", broken)
+        now = client.post("/v1/inpaint", json=JSON, headers={"accept": "application/json"})
+        assert (now.status_code, now.json()["error"]["code"]) == (500, "internal")
+        place = client.post("/v1/inpaint", json=JSON, headers=LATER).headers["location"]
+        name, view = events_of(client, place)[-1]
+        assert (name, view["error"]["code"]) == ("failed", "internal")
+        assert "secret" not in client.get(place).text
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -19,6 +19,7 @@ from retouch.serve.batches.folders import BatchFolder, BatchFolders, Counts
 from retouch.serve.batches.inputs import InputBounds, open_below, open_sent
 from retouch.serve.batches.order import BatchOrder
 from retouch.serve.batches.run import BatchRun
+from retouch.serve.refusals import told_as
 
 if TYPE_CHECKING:
     from retouch.serve.service import Service
@@ -278,11 +279,8 @@ class BatchDesk:
                 live.trouble = error
             except (EngineClosed, Cancelled) as error:
                 return None if live.is_given_up.is_set() or self._is_ending else _failed(error)
-            except RetouchError as error:
-                return _failed(error)
-            except Exception as error:
-                log.exception("a batch failed")
-                return _failed(RetouchError(f"unexpected {type(error).__name__}", hint="tell the operator the id"))
+            except Exception as error:  # noqa: BLE001 - a batch fails, and the desk goes on
+                return _failed(told_as(error))
             else:
                 return Outcome(JobState.DONE)
             try:
