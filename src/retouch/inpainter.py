@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from retouch.engine.engine import Engine, EngineStats
 from retouch.engine.settings import EngineSettings, rows_within
+from retouch.engine.several import Engines, engines_of_many, start
 from retouch.engine.ticket import Progress, Ticket
 from retouch.errors import QueueFull, RetouchError
 from retouch.imaging.decode import ImageLike
@@ -78,9 +79,9 @@ class Inpainter:
         self.screens = tuple(screens)
         self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
-        self._engine = self._engine_of_many = Engine(bundle, self.settings)
-        if settings is None and (many := rows_of_many(bundle)) != self.settings.rows_per_call:
-            self._engine_of_many = Engine(bundle, replace(self.settings, rows_per_call=many))
+        self._engine = self._engine_of_many = start(bundle, self.settings)
+        if settings is None and (many := settings_of_many(bundle)) != self.settings:
+            self._engine_of_many = start(bundle, many)
 
     @classmethod
     def load(
@@ -185,7 +186,7 @@ class Inpainter:
             screen_input(opened.picture, opened.mask_picture, self.checkers, request.safety)
         return replace(opened, mask_picture=None)
 
-    def _queue(self, engine: Engine, prepared: Prepared, started: float) -> Job:
+    def _queue(self, engine: Engine | Engines, prepared: Prepared, started: float) -> Job:
         tickets: list[Ticket] = []
         try:
             for plan in prepared.plans:
@@ -215,7 +216,8 @@ class Inpainter:
             RetouchError: of the first request that failed, with `on_error="raise"`; the others are given up.
         """
         under_way: deque[Job | RetouchError] = deque()
-        rows = self._engine_of_many.settings.rows_per_call or self.bundle.row_cap
+        settings = self._engine_of_many.settings
+        rows = settings.engines * (settings.rows_per_call or self.bundle.row_cap)
         try:
             for request in requests:
                 # Guided rows come in pairs: as many requests as fill two calls keep the next call full.
@@ -259,6 +261,18 @@ class Inpainter:
         """Finish what was taken, or with `drain=False` give it up; then end the engine's threads."""
         for engine in (self._engine, self._engine_of_many):
             engine.close(drain=drain)
+
+
+def settings_of_many(bundle: ModelBundle, *, rows_per_call: int | None = None) -> EngineSettings:
+    """Return the settings with which a device makes most pictures a second.
+
+    Args:
+        rows_per_call: another number than `rows_of_many`; 0 packs freely.
+    """
+    rows = rows_of_many(bundle) if rows_per_call is None else rows_per_call
+    # What is packed freely would show in the pictures where another engine had what came beside it.
+    engines = engines_of_many(bundle) if rows else 1
+    return replace(SINGLE_PICTURE, rows_per_call=rows, engines=engines)
 
 
 def rows_of_many(bundle: ModelBundle) -> int:

@@ -53,6 +53,14 @@ def test_fewer_threads_are_tried_once_against_all_and_used_where_bits_are_equal(
     assert calls.threads == [4, 2, 4, 2, 4, 2, 1, 4, 1]
 
 
+def test_a_team_of_several_has_its_share_of_the_threads() -> None:
+    calls = Calls()
+    team = Team(lambda most: most, engines=2)
+    for _ in range(3):
+        team.run("what", calls, calls)
+    assert calls.threads == [2, 4, 2, 2]  # the second to compare
+
+
 def test_a_call_whose_bits_differ_stays_on_all_threads_and_gives_what_they_give() -> None:
     calls = Calls(lambda threads: torch.full((3,), float(threads)))
     numbers = iter([4, 2, 2, 1])

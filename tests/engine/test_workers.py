@@ -103,7 +103,9 @@ def test_fewer_threads_are_for_the_block_and_its_thread_alone() -> None:
         later.join()
         alone = compute()
         assert torch.get_num_threads() == 1
-        assert threads() <= idle
+        gone_by = time.monotonic() + 5
+        while not threads() <= idle:  # the system lets go of a thread a little after it was joined
+            assert time.monotonic() < gone_by, "a team was made"
     assert (seen, torch.get_num_threads()) == ([2], 2)
     assert torch.equal(compute(), alone)
     release_workers()

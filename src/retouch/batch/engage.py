@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retouch.batch.job import Engaged
@@ -30,7 +31,7 @@ def engaged(
     with inpainter:
         tries = ATTEMPTS if attempts is None else attempts
         painter = InpaintPainter(inpainter, recipe, roots, attempts=tries, hands=hands or os.cpu_count() or 1)
-        rows = inpainter.settings.rows_per_call or inpainter.bundle.row_cap
+        rows = inpainter.settings.engines * (inpainter.settings.rows_per_call or inpainter.bundle.row_cap)
         # Guided rows come in pairs: two calls' worth at the engine, as much again on its way in and out.
         yield Engaged(painter, max(_LEAST_WIDTH, 2 * rows), facts_of(inpainter))
 
@@ -55,8 +56,7 @@ def inpainter_for_many(bundle: "ModelBundle", *, rows_per_call: int | None = Non
         rows_per_call: another number; 0 packs freely.
         options: further ones of `Inpainter`.
     """
-    from retouch.engine.settings import EngineSettings
-    from retouch.inpainter import Inpainter, rows_of_many
+    from retouch.inpainter import Inpainter, settings_of_many
 
-    rows = rows_of_many(bundle) if rows_per_call is None else rows_per_call
-    return Inpainter(bundle, settings=EngineSettings(rows_per_call=rows, max_queued_rows=_QUEUED_ROWS), **options)
+    settings = replace(settings_of_many(bundle, rows_per_call=rows_per_call), max_queued_rows=_QUEUED_ROWS)
+    return Inpainter(bundle, settings=settings, **options)

@@ -69,7 +69,7 @@ class ModelCalls:
     ) -> None:
         """Call the models of a bundle, on `threads(most)` of the threads that there are."""
         self._bundle = bundle
-        self._team = Team(threads if bundle.device.type == "cpu" else lambda most: most)
+        self._team = Team(threads if bundle.device.type == "cpu" else lambda most: most, engines=settings.engines)
         self.sizes = CallSizes(settings, row_cap=bundle.row_cap)
         self.seconds: dict[Stage, float] = dict.fromkeys(Stage, 0.0)
         self.rows: Counter[Stage] = Counter()

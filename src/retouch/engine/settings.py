@@ -28,6 +28,7 @@ class EngineSettings:
             means shorter waits for a first step and longer ones for the last.
         remembered_prompts: embeddings that are kept for prompts that come again.
         remembered_pictures: posteriors that are kept for pictures that come again with the same mask.
+        engines: so many share the CPU's threads among them, and each makes calls of its own.
         is_tuned: run faster layers where there are some for the device; the numbers differ by rounding only.
     """
 
@@ -38,6 +39,7 @@ class EngineSettings:
     active_calls: int = 4
     remembered_prompts: int = 64
     remembered_pictures: int = 64
+    engines: int = 1
     is_tuned: bool = True
 
 

@@ -22,9 +22,10 @@ calls of a server keep theirs."""
 class Team:
     """The threads of one engine's calls. Used by the engine's thread alone."""
 
-    def __init__(self, threads: Callable[[int], int]) -> None:
-        """`threads(most)` says on how many of so many threads the next call should be."""
+    def __init__(self, threads: Callable[[int], int], *, engines: int = 1) -> None:
+        """Be one of so many; `threads(most)` says on how many of a team's threads the next call should be."""
         self._threads = threads
+        self._engines = engines
         self._fastest_s: dict[Hashable, float] = {}
         self._is_same: dict[Hashable, dict[int, bool]] = {}
 
@@ -40,8 +41,8 @@ class Team:
             afresh: the call, without anything that an earlier one has left.
         """
         most = torch.get_num_threads()
-        fewer = self._threads(most)
-        if fewer >= most or not self._is_short(what):
+        fewer = self._wanted(what, most)
+        if fewer >= most:
             return self._timed(what, call)
         known = self._is_same.setdefault(what, {})
         if fewer not in known and all(known.values()):
@@ -54,6 +55,11 @@ class Team:
             return call()
         with on_threads(fewer):
             return call()
+
+    def _wanted(self, what: Hashable, most: int) -> int:
+        ours = max(1, most // self._engines)
+        calm = self._threads(ours)
+        return calm if self._is_short(what) else ours
 
     def _is_short(self, what: Hashable) -> bool:
         return self._fastest_s.get(what, _LONG_S) < _LONG_S
