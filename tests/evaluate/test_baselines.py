@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from retouch.evaluate.baselines import (
     GreyPainter,
     RingPainter,
     RoundTripPainter,
+    SpreadPainter,
     TruthPainter,
 )
 from retouch.evaluate.metrics import psnr, ring
@@ -46,6 +49,18 @@ def test_the_ring_s_mean_fills_the_hole_flat(cases):
         if not case.is_whole:
             assert len(np.unique(picture[case.mask], axis=0)) == 1
             assert np.abs(picture[case.mask][0] - case.truth[ring(case.mask)].mean(axis=0)).max() <= 0.5
+
+
+def test_colours_that_are_spread_beat_a_flat_hole_and_know_nothing_of_what_was_in_it(cases):
+    painter = SpreadPainter()
+    backgrounds = [case for case in cases if case.group == "background" and not case.is_whole]
+    spread, flat = painter.paint(backgrounds), RingPainter().paint(backgrounds)
+    gains = [psnr(s, c.truth, c.mask) - psnr(f, c.truth, c.mask) for s, f, c in zip(spread, flat, backgrounds)]
+    assert _kept_equal(spread, backgrounds)
+    assert np.mean(gains) > 0
+    case = backgrounds[0]
+    other = replace(case, truth=np.where(case.mask[..., None], 255 - case.truth, case.truth))
+    assert (painter.paint([other])[0] == spread[0]).all()
 
 
 def test_the_round_trip_is_the_vaes_and_keeps_the_rest(checkpoint, cases):

@@ -13,6 +13,7 @@ def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint, data
             "sprite pasted",
             "grey fill",
             "mean of the ring",
+            "colours spread inward",
             "OpenCV telea",
             "OpenCV navier-stokes",
             "VAE round trip",

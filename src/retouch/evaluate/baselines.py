@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from retouch.engine.hole import spread_colors
 from retouch.errors import MissingExtra, ModelNotFound
 from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import composite, ring
@@ -38,6 +39,22 @@ class RingPainter:
         picture = case.visible
         picture[case.mask] = np.rint(picture[ring(case.mask)].mean(axis=0)).astype(np.uint8)
         return picture
+
+
+class SpreadPainter:
+    """Spreads the colours around the hole into it (`spread_colors`): what a removal is worth without texture."""
+
+    name = "colours spread inward"
+
+    def paint(self, cases: Sequence[Case]) -> list[U8]:
+        """Return smooth holes; a mask over everything stays grey."""
+        return [case.visible if case.is_whole else self._fill(case) for case in cases]
+
+    def _fill(self, case: Case) -> U8:
+        known = torch.from_numpy(case.visible).permute(2, 0, 1).float()
+        spread = spread_colors(known, torch.from_numpy(case.mask)[None].float())
+        filled = spread.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
+        return composite(filled, case.visible, case.mask)
 
 
 class TruthPainter:

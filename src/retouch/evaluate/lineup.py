@@ -9,6 +9,7 @@ from retouch.evaluate.baselines import (
     GreyPainter,
     RingPainter,
     RoundTripPainter,
+    SpreadPainter,
     TruthPainter,
 )
 from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, Sampling, StockPainter
@@ -61,7 +62,7 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
         painters.append(StockPainter(folder, lineup.sampling, device=device))
     if lineup.with_baselines:
         painters += [] if lineup.data is None else [PastePainter(lineup.data)]
-        painters += [GreyPainter(), RingPainter()]
+        painters += [GreyPainter(), RingPainter(), SpreadPainter()]
         painters += [DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
     if lineup.with_truth and folder is not None:
         painters.append(RoundTripPainter.load(folder))
