@@ -7,7 +7,8 @@ hang up on, bodies that are broken. Prompts and pictures are screened by a stand
 this machine that throttles, fails and breaks off at times. After a twentieth of the time the server gets SIGTERM,
 after a tenth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
 (accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the
-last process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval.
+last process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval,
+and what the process holds before the first client came and after the last one left.
 """
 
 import argparse
@@ -44,6 +45,8 @@ from serve import files
 
 ROOT = Path(__file__).parents[1]
 LATER = {"prefer": "respond-async"}
+Sample = tuple[float, int, int, int]  # when, bytes resident, file descriptors, threads
+SETTLE_S = 30.0
 FINAL = {"done", "failed", "blocked", "cancelled", "interrupted", "expired"}
 
 
@@ -57,7 +60,8 @@ class Server:
     screen: ContentSafetyService
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    samples: list[tuple[float, int, int, int]] = field(default_factory=list)
+    ready: Sample = (0.0, 0, 0, 0)
+    samples: list[Sample] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -76,6 +80,7 @@ class Server:
         while True:
             try:
                 if httpx.get(f"{self.url}/health/ready").status_code == 200:
+                    self.ready = self.look()
                     return
             except httpx.TransportError:
                 pass
@@ -88,11 +93,13 @@ class Server:
         return self.process.wait(60)
 
     def sample(self) -> None:
+        self.samples.append(self.look())
+
+    def look(self) -> Sample:
         assert self.process is not None
         seen = psutil.Process(self.process.pid)
         with seen.oneshot():
-            now = time.monotonic()
-            self.samples.append((now, seen.memory_info().rss, seen.num_fds(), seen.num_threads()))
+            return time.monotonic(), seen.memory_info().rss, seen.num_fds(), seen.num_threads()
 
 
 def hole() -> bytes:
@@ -263,7 +270,10 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
                     break
                 await asyncio.sleep(0.2)
             states[state] += 1
-    last = server.samples[len(server.samples) // 3 :]
+    await asyncio.sleep(SETTLE_S)  # the clients are gone: what is held now, nobody holds
+    server.sample()
+    *under_load, left = server.samples
+    last = under_load[len(under_load) // 3 :]
     times = [one[0] for one in last]
     return {
         "exit_codes": codes,
@@ -276,6 +286,10 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
         "rss_mib": slope(times, [one[1] / 2**20 for one in last]) | {"at_end": last[-1][1] / 2**20},
         "fds": slope(times, [one[2] for one in last]) | {"at_end": last[-1][2]},
         "threads": slope(times, [one[3] for one in last]) | {"at_end": last[-1][3]},
+        "without_clients": {
+            name: {"rss_mib": one[1] / 2**20, "fds": one[2], "threads": one[3]}
+            for name, one in (("at_start", server.ready), ("at_end", left))
+        },
         "sampled_s": times[-1] - times[0],
     }
 
