@@ -302,6 +302,20 @@ def test_map_reads_each_picture_once(checkpoint: Path) -> None:
     assert all(isinstance(result, InpaintResult) for result in results)
 
 
+def test_the_engine_of_many_starts_with_the_first_picture_of_map(checkpoint: Path) -> None:
+    with Inpainter.load(checkpoint) as inpainter:
+        inpainter.run(_request())
+        assert inpainter._engine_of_many is None
+        list(inpainter.map([_request()]))
+        assert inpainter._engine_of_many is not None
+    with pytest.raises(EngineClosed):
+        list(inpainter.map([_request()]))
+    with Inpainter.load(checkpoint) as closed:
+        pass
+    with pytest.raises(EngineClosed):
+        list(closed.map([_request()]))
+
+
 def test_leaving_by_an_error_waits_for_nothing(checkpoint: Path) -> None:
     left = Inpainter.load(checkpoint)
     job = left.submit(_request(num_inference_steps=150, num_images_per_prompt=16))

@@ -1,5 +1,6 @@
 """The composition root: request → screen → plan → denoise → composite → verdict → result."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,9 +80,11 @@ class Inpainter:
         self.screens = tuple(screens)
         self._screen_input = screen_input
         self.settings = settings or SINGLE_PICTURE
-        self._engine = self._engine_of_many = start(bundle, self.settings)
-        if settings is None and (many := settings_of_many(bundle)) != self.settings:
-            self._engine_of_many = start(bundle, many)
+        self._settings_of_many = settings or settings_of_many(bundle)
+        self._engine = start(bundle, self.settings)
+        self._engine_of_many = self._engine if self._settings_of_many == self.settings else None
+        self._starting = threading.Lock()
+        self._is_closed = False
 
     @classmethod
     def load(
@@ -216,7 +219,7 @@ class Inpainter:
             RetouchError: of the first request that failed, with `on_error="raise"`; the others are given up.
         """
         under_way: deque[Job | RetouchError] = deque()
-        settings = self._engine_of_many.settings
+        settings = self._settings_of_many
         rows = settings.engines * (settings.rows_per_call or self.bundle.row_cap)
         try:
             for request in requests:
@@ -244,7 +247,7 @@ class Inpainter:
             return error
         while True:
             try:
-                return self._queue(self._engine_of_many, prepared, started)
+                return self._queue(self._for_many(), prepared, started)
             except QueueFull as error:
                 ahead = [job for job in under_way if isinstance(job, Job) and not job.is_done]
                 if not ahead:
@@ -253,14 +256,24 @@ class Inpainter:
             except RetouchError as error:
                 return error
 
+    def _for_many(self) -> Engine | Engines:
+        """Return the engine of `map`, which most processes never want: it starts with the first picture."""
+        with self._starting:
+            if self._engine_of_many is None and not self._is_closed:
+                self._engine_of_many = start(self.bundle, self._settings_of_many)
+            return self._engine_of_many or self._engine
+
     def stats(self) -> EngineStats:
         """Return a look at the engine of single requests."""
         return self._engine.stats()
 
     def close(self, *, drain: bool = True) -> None:
         """Finish what was taken, or with `drain=False` give it up; then end the engine's threads."""
+        with self._starting:
+            self._is_closed = True
         for engine in (self._engine, self._engine_of_many):
-            engine.close(drain=drain)
+            if engine is not None:
+                engine.close(drain=drain)
 
 
 def settings_of_many(bundle: ModelBundle, *, rows_per_call: int | None = None) -> EngineSettings:
