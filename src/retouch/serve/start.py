@@ -19,7 +19,6 @@ from retouch.jobs.members import Members
 from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.jobs.store import JobLimits, JobStore
 from retouch.serve.admission import Admission, Bounds
-from retouch.serve.allocator import share_heaps
 from retouch.serve.app import build_app
 from retouch.serve.batches.folders import BatchFolders
 from retouch.serve.company import Company
@@ -47,7 +46,6 @@ def start(settings: ServeSettings, load: Callable[[], Sequence[Inpainter]]) -> S
     Raises:
         RetouchError: a setting is wrong, or the model cannot be used.
     """
-    share_heaps()
     built = assemble(settings, load, keyring=check(settings))
     return server_of(built.app, built.service, http=shedding(built.entrance))
 
