@@ -219,8 +219,7 @@ class Inpainter:
             RetouchError: of the first request that failed, with `on_error="raise"`; the others are given up.
         """
         under_way: deque[Job | RetouchError] = deque()
-        settings = self._settings_of_many
-        rows = settings.engines * (settings.rows_per_call or self.bundle.row_cap)
+        rows = self._settings_of_many.rows_at_once(self.bundle.row_cap)
         try:
             for request in requests:
                 # Guided rows come in pairs: as many requests as fill two calls keep the next call full.

@@ -31,7 +31,7 @@ def engaged(
     with inpainter:
         tries = ATTEMPTS if attempts is None else attempts
         painter = InpaintPainter(inpainter, recipe, roots, attempts=tries, hands=hands or os.cpu_count() or 1)
-        rows = inpainter.settings.engines * (inpainter.settings.rows_per_call or inpainter.bundle.row_cap)
+        rows = inpainter.settings.rows_at_once(inpainter.bundle.row_cap)
         # Guided rows come in pairs: two calls' worth at the engine, as much again on its way in and out.
         yield Engaged(painter, max(_LEAST_WIDTH, 2 * rows), facts_of(inpainter))
 

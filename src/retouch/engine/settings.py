@@ -42,6 +42,10 @@ class EngineSettings:
     engines: int = 1
     is_tuned: bool = True
 
+    def rows_at_once(self, row_cap: int) -> int:
+        """Return the rows of one call of every engine; where none are fixed, a call has up to `row_cap`."""
+        return self.engines * (self.rows_per_call or row_cap)
+
 
 def rows_within(memory_bytes: int, bundle: "ModelBundle") -> int:
     """Return the largest power of two of rows, from 2 to the knee, whose calls fit a device's memory.
