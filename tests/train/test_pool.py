@@ -1,5 +1,7 @@
 """Pools of pictures and of their latents."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
@@ -25,8 +27,14 @@ def chunks(size: int = 32, each: int = 4) -> Iterator[Chunk]:
         yield Chunk(images, masks, torch.full((each, 6), number))
 
 
-def test_crops_are_parts_of_the_pictures_in_the_pool() -> None:
-    pool = PicturePool(Incoming(chunks(size=8)), slots=4, device=CPU)
+@pytest.fixture
+def incoming() -> Iterator[Incoming]:
+    with Incoming(chunks(size=8)) as taken:
+        yield taken
+
+
+def test_crops_are_parts_of_the_pictures_in_the_pool(incoming: Incoming) -> None:
+    pool = PicturePool(incoming, slots=4, device=CPU)
     pool.renew(wait=True)
     crops = pool.crops(torch.Generator().manual_seed(1), count=16, side=3)
     images = to_unit_range(next(chunks(size=8)).images)
@@ -36,8 +44,8 @@ def test_crops_are_parts_of_the_pictures_in_the_pool() -> None:
         assert (windows == crop).flatten(1).all(1).any()
 
 
-def test_oldest_pictures_give_way() -> None:
-    pool = PicturePool(Incoming(chunks(size=8)), slots=8, device=CPU)
+def test_oldest_pictures_give_way(incoming: Incoming) -> None:
+    pool = PicturePool(incoming, slots=8, device=CPU)
     for _ in range(3):
         pool.renew(wait=True)
     assert len(pool) == 8
@@ -72,14 +80,14 @@ def test_batch_holds_the_posteriors_of_picture_and_masked_picture(vae_dir: Path)
 
 def test_every_batch_takes_in_what_has_come(vae_dir: Path) -> None:
     vae = AutoencoderKL.from_pretrained(vae_dir).eval()
-    incoming = Incoming(chunks(), depth=1)
-    pool = LatentPool(incoming, vae, size=32, slots=8, ready=8, device=CPU)
-    noise = torch.zeros(2, 2, 4, pool.cells, pool.cells)
-    seen = [pool.batch(torch.tensor([0.1, 0.9]), noise).tokens[:, 0].tolist()]
-    assert seen[0] in ([0, 1], [2, 1])
-    while pool.made < 16:
-        pool.batch(torch.tensor([0.1, 0.9]), noise)
-    assert pool.batch(torch.tensor([0.1, 0.9]), noise).tokens.min() >= 2
+    with Incoming(chunks(), depth=1) as incoming:
+        pool = LatentPool(incoming, vae, size=32, slots=8, ready=8, device=CPU)
+        noise = torch.zeros(2, 2, 4, pool.cells, pool.cells)
+        seen = [pool.batch(torch.tensor([0.1, 0.9]), noise).tokens[:, 0].tolist()]
+        assert seen[0] in ([0, 1], [2, 1])
+        while pool.made < 16:
+            pool.batch(torch.tensor([0.1, 0.9]), noise)
+        assert pool.batch(torch.tensor([0.1, 0.9]), noise).tokens.min() >= 2
 
 
 def test_failure_of_the_readers_reaches_the_training_thread() -> None:
@@ -90,3 +98,27 @@ def test_failure_of_the_readers_reaches_the_training_thread() -> None:
     incoming = Incoming(broken())
     with pytest.raises(OSError, match="disk gone"):
         incoming.take(wait=True)
+
+
+WORKS_ON = """
+import torch
+from retouch.train.feed import Chunk
+from retouch.train.pool import Incoming
+
+def chunks():
+    while True:
+        numbers = torch.zeros(1000)
+        for _ in range(20_000):
+            numbers = numbers + 1
+        yield Chunk(numbers, numbers, numbers)
+
+Incoming(chunks())
+"""
+
+
+def test_a_program_ends_while_readers_are_at_work() -> None:
+    """It was aborted where the interpreter's end met an operation of theirs."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WORKS_ON], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

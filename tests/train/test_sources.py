@@ -1,5 +1,8 @@
 """The rows of phases, opened from the recipe."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +16,39 @@ from retouch.train.split import split_folder
 from retouch.train.stream import PictureStream
 
 
-def opened(recipe: dict[str, Any], folder: Path) -> tuple[Any, Any, Any]:
+@contextmanager
+def opened(recipe: dict[str, Any], folder: Path) -> Iterator[tuple[Any, Any, Sources]]:
     config = TrainConfig.model_validate(recipe)
     trainer, parts = start(RunOptions(config=config, run_dir=folder / "run", cpu=True))
-    sources = Sources(config, parts, trainer.accelerator)
-    first = sources.open(trainer)
-    trainer.position.phase = 1
-    return first, sources.open(trainer), sources
+    with Sources(config, parts, trainer.accelerator) as sources:
+        first = sources.open(trainer)
+        trainer.position.phase = 1
+        yield first, sources.open(trainer), sources
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "retouch-incoming"]
 
 
 def test_phases_that_read_the_same_share_one_pool(recipe: dict[str, Any], data_dir: Path, tmp_path: Path) -> None:
     pool = {"slots": 4, "ready": 2, "workers": 1}
     for phase in recipe["phases"]:
         phase["data"] = {"kind": "scenes", "folder": str(data_dir), "size": 32, "pool": pool}
-    first, second, _ = opened(recipe, tmp_path)
-    assert isinstance(first, LatentPool)
-    assert first is second
+    with opened(recipe, tmp_path) as (first, second, _):
+        assert isinstance(first, LatentPool)
+        assert first is second
+        assert [thread.is_alive() for thread in readers()] == [True]
+    assert readers() == []
 
 
 def test_each_phase_has_a_stream_of_its_own(recipe: dict[str, Any], data_dir: Path, tmp_path: Path) -> None:
     for phase in recipe["phases"]:
         phase["data"] = {"kind": "scenes", "folder": str(data_dir), "size": 32, "workers": 0}
-    first, second, sources = opened(recipe, tmp_path)
-    assert isinstance(first, PictureStream)
-    assert first is not second
     config = TrainConfig.model_validate(recipe)
-    assert sources.describe(config.phases[0])["data.folder"] == str(data_dir.resolve())
+    with opened(recipe, tmp_path) as (first, second, sources):
+        assert isinstance(first, PictureStream)
+        assert first is not second
+        assert sources.describe(config.phases[0])["data.folder"] == str(data_dir.resolve())
 
 
 def test_a_folder_is_known_by_its_pictures_wherever_it_is(tmp_path: Path) -> None:

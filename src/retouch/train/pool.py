@@ -4,9 +4,12 @@ An example is worth several steps, at other timesteps and with other noise; maki
 step. So a pool holds many, and its oldest give way as fast as the readers bring new ones.
 """
 
+import atexit
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Self
 
 import torch
 from diffusers import AutoencoderKL
@@ -22,12 +25,33 @@ class Incoming:
 
     def __init__(self, chunks: Iterator[Chunk], *, depth: int = 8) -> None:
         self._queue: queue.Queue[Chunk | BaseException] = queue.Queue(depth)
-        threading.Thread(target=self._take, args=(chunks,), daemon=True).start()
+        self._is_closing = False
+        self._thread = threading.Thread(target=self._take, args=(chunks,), name="retouch-incoming", daemon=True)
+        # A thread that the interpreter stops inside a tensor's operation takes the process down with an abort.
+        atexit.register(self.close)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take no more chunks, and wait for the one that is under way; its readers end."""
+        self._is_closing = True
+        while self._thread.is_alive():
+            with suppress(queue.Empty):
+                self._queue.get_nowait()  # the thread may wait for room
+            self._thread.join(0.05)
+        atexit.unregister(self.close)
 
     def _take(self, chunks: Iterator[Chunk]) -> None:
         try:
             for chunk in chunks:
                 self._queue.put(chunk)
+                if self._is_closing:
+                    return
         except BaseException as error:  # noqa: BLE001  # raised again where chunks are taken
             self._queue.put(error)
 

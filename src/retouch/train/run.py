@@ -186,15 +186,15 @@ def run_training(options: RunOptions) -> Trainer:
         InvalidField: the run was begun with another seed or other data.
     """
     trainer, parts = start(options)
-    sources = Sources(options.config, parts, trainer.accelerator)
-    if not options.accept_changes:
-        check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
-    stop = stop_when_asked(options.max_steps)
-    if not trainer.accelerator.is_main_process:
-        trainer.train(sources.open, Hooks(), stop=stop)
+    with Sources(options.config, parts, trainer.accelerator) as sources:
+        if not options.accept_changes:
+            check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
+        stop = stop_when_asked(options.max_steps)
+        if not trainer.accelerator.is_main_process:
+            trainer.train(sources.open, Hooks(), stop=stop)
+            return trainer
+        options.run_dir.mkdir(parents=True, exist_ok=True)
+        keeper = RunKeeper(options, parts, sources, trainer.accelerator.device)
+        trainer.train(sources.open, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+        keeper.save(trainer)
         return trainer
-    options.run_dir.mkdir(parents=True, exist_ok=True)
-    keeper = RunKeeper(options, parts, sources, trainer.accelerator.device)
-    trainer.train(sources.open, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
-    keeper.save(trainer)
-    return trainer

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Self
 
 from accelerate import Accelerator
 from accelerate.utils import gather_object
@@ -38,6 +39,13 @@ class Sources:
         self._indexes: dict[Path, ShardIndex] = {}
         self._splits: dict[str, Split] = {}
         self._kept: dict[str, RowSource] = {}
+        self._incoming: Incoming | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_readers()
 
     def open(self, trainer: Trainer) -> Source:
         """The rows of the trainer's phase; pictures are encoded on its device."""
@@ -48,6 +56,7 @@ class Sources:
             # Phases that read the same share it: what was encoded is there, and a pool's readers are at work.
             if phase.reads not in self._kept:
                 self._kept.clear()
+                self._end_readers()
                 self._kept[phase.reads] = self._filled(trainer)
             return self._kept[phase.reads]
         return PictureStream(
@@ -93,14 +102,20 @@ class Sources:
         feed = FeedSpec(reader, self._parts.tokenizer, workers=settings.workers)
         numbers = each_its_own(rank=trainer.share.rank, world=trainer.share.world)
         device = trainer.accelerator.device
+        self._incoming = Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda"))
         return LatentPool(
-            Incoming(read_ahead(feed, numbers, pin_memory=device.type == "cuda")),
+            self._incoming,
             self._parts.vae,
             size=phase.data.size,
             slots=settings.slots,
             ready=settings.ready,
             device=device,
         )
+
+    def _end_readers(self) -> None:
+        if self._incoming is not None:
+            self._incoming.close()
+            self._incoming = None
 
     def _split(self, data: DataConfig) -> Split:
         """A folder's pictures as they were when the run first looked: later changes are not what it trains on."""

@@ -203,33 +203,32 @@ def train_vae(recipe: VaeRecipe) -> Path:
         trainer.load(load_state(checkpoint))
     perceptual = PerceptualDistance().to(recipe.device)
     log = RunLog(recipe.run_dir / "log.jsonl", total=recipe.steps * recipe.batch)
-    pool = _open_pool(recipe, seed=recipe.seed + trainer.step)
-    generator = torch.Generator(recipe.device)
-    while trainer.progress < 1.0:
-        pool.renew()
-        generator.manual_seed(recipe.seed * 2**32 + trainer.step)
-        images = pool.crops(generator, count=recipe.batch, side=recipe.crop)
-        log.note(**trainer.train_step(images, perceptual))
-        if trainer.step % recipe.log_every == 0:
-            log.report(step=trainer.step, samples=trainer.step * recipe.batch)
-        if trainer.step % recipe.save_every == 0:
-            save_atomically(trainer.state(), checkpoint)
+    with _incoming(recipe, seed=recipe.seed + trainer.step) as incoming:
+        pool = PicturePool(incoming, slots=recipe.slots, device=torch.device(recipe.device))
+        while pool.made < min(256, recipe.slots):
+            pool.renew(wait=True)
+        generator = torch.Generator(recipe.device)
+        while trainer.progress < 1.0:
+            pool.renew()
+            generator.manual_seed(recipe.seed * 2**32 + trainer.step)
+            images = pool.crops(generator, count=recipe.batch, side=recipe.crop)
+            log.note(**trainer.train_step(images, perceptual))
+            if trainer.step % recipe.log_every == 0:
+                log.report(step=trainer.step, samples=trainer.step * recipe.batch)
+            if trainer.step % recipe.save_every == 0:
+                save_atomically(trainer.state(), checkpoint)
     save_atomically(trainer.state(), checkpoint)
     return finish_vae(trainer.vae, recipe)
 
 
-def _open_pool(recipe: VaeRecipe, *, seed: int) -> PicturePool:
-    """The scenes that the run reads, when the first of them are there."""
+def _incoming(recipe: VaeRecipe, *, seed: int) -> Incoming:
+    """The scenes that the run reads."""
     feed = FeedSpec(
         partial(SceneReader, recipe.data_dir, size=recipe.size, mixture=recipe.mixture, seed=(seed,)),
         tokenizer=None,
         workers=recipe.workers,
     )
-    incoming = Incoming(read_ahead(feed, each_its_own(), pin_memory=recipe.device != "cpu"))
-    pool = PicturePool(incoming, slots=recipe.slots, device=torch.device(recipe.device))
-    while pool.made < min(256, recipe.slots):
-        pool.renew(wait=True)
-    return pool
+    return Incoming(read_ahead(feed, each_its_own(), pin_memory=recipe.device != "cpu"))
 
 
 @torch.no_grad()
