@@ -1,5 +1,8 @@
 """A surface over a hole is what its border holds, as smooth as can be, in steps that grow with the hole only."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -125,3 +128,43 @@ def test_moves_grow_with_the_pixels_and_no_faster(name: str, monkeypatch: pytest
         solve_laplace(hole, *_held(hole, np.zeros((1, side, side), np.float32)))
         # 8 cycles of 2 · 2 + 1 passes over a small hole, 6 over a large one; a third more for coarser ones.
         assert moved < 4 / 3 * (6 * np.count_nonzero(hole) + 8 * 5 * 1500)
+
+
+def test_a_part_that_nothing_holds_has_no_inverse_and_one_cell_of_it_is_left_as_it_is() -> None:
+    held, free = (
+        np.array([[3.0, -1.0], [-1.0, 2.0]]),
+        np.array([[1.0, -1.0, 0.0], [-1.0, 2.0, -1.0], [0.0, -1.0, 1.0]]),
+    )
+    matrix = np.block([[held, np.zeros((2, 3))], [np.zeros((3, 2)), free]])
+    inverse = laplace._inverse(matrix)
+    np.testing.assert_allclose(inverse[:2, :2], np.linalg.inv(held), rtol=1e-12)
+    missed = np.array([1.0, -3.0, 2.0])  # what can be met: nothing pulls the part as a whole
+    found = inverse[2:, 2:] @ missed
+    np.testing.assert_allclose(free @ found, missed, atol=1e-12)
+    assert found[2] == 0.0
+
+
+SOLVES = """
+import time
+import subprocess
+import sys
+
+import numpy as np
+from retouch.imaging.laplace import solve_laplace
+
+hole = np.ones((64, 64), bool)
+stiffness = hole.astype(np.float32)
+solve_laplace(hole, stiffness, stiffness[None])
+time.sleep(0.5)  # its threads spin once when NumPy is imported
+ours, all_threads = time.thread_time(), time.process_time()
+for _ in range(20):
+    solve_laplace(hole, stiffness, stiffness[None])
+    time.sleep(0.01)
+print((time.process_time() - all_threads) / (time.thread_time() - ours))
+"""
+
+
+def test_no_other_thread_works_for_it() -> None:
+    """BLAS's would spin for longer than the solution takes, on a processor that an engine wants."""
+    done = subprocess.run([sys.executable, "-c", SOLVES], capture_output=True, text=True, timeout=60, check=True)
+    assert float(done.stdout) < 1.2

@@ -13,7 +13,7 @@ interpolated. Sources: A. Brandt, "Multi-level adaptive solutions to boundary-va
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -190,8 +190,7 @@ class _Dense:
 
     Attributes:
         places: (N) flat indices of the cells.
-        matrix, inverse: (N, N), float64. Parts that nothing holds have no solution of their own: the inverse,
-            Moore and Penrose's, leaves their mean as it is.
+        matrix, inverse: (N, N), float64.
     """
 
     hole: Mask
@@ -210,14 +209,41 @@ class _Dense:
             first, second = number[tied], number[tied + step]
             matrix[first, second] = matrix[second, first] = -ties.ravel()[tied]
         matrix += np.diag(grid.stiffness.ravel()[places] - matrix.sum(axis=1))
-        inverse = np.linalg.pinv(matrix, rcond=_RELATIVE_ZERO, hermitian=True)
-        return cls(grid.hole, places, matrix, inverse.astype(np.float64, copy=False))
+        return cls(grid.hole, places, matrix, _inverse(matrix))
 
     def settle(self, surface: F32, load: F32) -> None:
         """Solve it: `surface` and `load` are (C, h, w)."""
         flat, loads = (array.reshape(len(array), -1) for array in (surface, load))
         # Both matrices are symmetric.
-        flat[:, self.places] += (loads[:, self.places] - flat[:, self.places] @ self.matrix) @ self.inverse
+        missed = loads[:, self.places] - _times(flat[:, self.places], self.matrix)
+        flat[:, self.places] += _times(missed, self.inverse)
+
+
+def _inverse(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the inverse of a symmetric matrix (N, N) that has no negative eigenvalues, by Gauss and Jordan's way.
+
+    Where it has none, in a part that nothing holds, one cell is left as it is.
+
+    This is not LAPACK's, nor are products BLAS's: they would start threads for a hundred numbers, which then spin
+    for 50 ms of a processor that others want, and their bits depend on the processor.
+    """
+    inverse, least = matrix.copy(), _RELATIVE_ZERO * matrix.diagonal()
+    for number in range(len(inverse)):
+        column, row = inverse[:, number].copy(), inverse[number].copy()
+        pivot = row[number]
+        if pivot <= least[number]:
+            inverse[number] = inverse[:, number] = 0.0
+            continue
+        row /= pivot
+        inverse -= np.multiply.outer(column, row)
+        inverse[number], inverse[:, number] = row, -column / pivot
+        inverse[number, number] = 1.0 / pivot
+    return inverse
+
+
+def _times(rows: NDArray[np.floating[Any]], matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the product of rows (C, N) and a symmetric matrix (N, N)."""
+    return np.stack([(matrix * row).sum(axis=1) for row in rows])
 
 
 def _cycle(levels: Sequence[_Level], coarsest: _Dense, surface: F32, load: F32) -> None:
