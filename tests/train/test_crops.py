@@ -52,6 +52,16 @@ def test_boxes_lie_in_the_picture_in_the_shape_asked_for(picture: tuple[int, int
         assert right - left >= min(160, whole[2] - whole[0]) - 1e-6
 
 
+@pytest.mark.parametrize("picture", [(232, 306), (306, 232), (225, 295)])
+def test_a_small_picture_is_cut_whatever_rounding_makes_of_its_sides(picture: tuple[int, int]) -> None:
+    shape = nearest_shape(picture, shapes(512, 64))
+    whole = largest_box(picture, shape)
+    for seed in range(20):
+        left, top, right, bottom = random_box(np.random.default_rng(seed), picture, shape)
+        assert (right - left, bottom - top) == pytest.approx((whole[2] - whole[0], whole[3] - whole[1]))
+        assert min(left, top) >= 0
+
+
 def test_picture_and_mask_are_cut_alike() -> None:
     mask = np.zeros((80, 120), dtype=bool)
     mask[20:60, 30:90] = True

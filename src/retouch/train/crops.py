@@ -50,7 +50,9 @@ def random_box(rng: np.random.Generator, picture: Shape, shape: Shape) -> Box:
     least = min(1.0, max(CLOSEST, 1.0 / scale))
     scale *= float(np.exp(rng.uniform(np.log(least), 0.0)))
     height, width = shape[0] * scale, shape[1] * scale
-    left, top = float(rng.uniform(0.0, picture[1] - width)), float(rng.uniform(0.0, picture[0] - height))
+    # A box as wide or high as the picture may be larger by a rounding.
+    room = max(0.0, picture[1] - width), max(0.0, picture[0] - height)
+    left, top = float(rng.uniform(0.0, room[0])), float(rng.uniform(0.0, room[1]))
     return left, top, left + width, top + height
 
 
