@@ -6,7 +6,9 @@ from PIL import Image
 
 from retouch.data.pixels import mask_pixels, rgb_pixels
 from retouch.errors import ImageError, ImageTooLarge
+from retouch.imaging.decode import decode_picture
 from retouch.imaging.limits import DecodeLimits
+from retouch.imaging.mask import MaskOptions, prepare_mask
 
 
 def encoded(image: Image.Image, kind: str = "PNG") -> bytes:
@@ -28,6 +30,17 @@ def test_transparency_is_laid_over_white():
 def test_masks_are_true_where_at_least_half_white():
     grey = np.array([[0, 127, 128, 255]], dtype=np.uint8)
     assert mask_pixels(encoded(Image.fromarray(grey))).tolist() == [[False, False, True, True]]
+
+
+@pytest.mark.parametrize("clear", [(255, 255, 255, 0), (0, 0, 0, 0)])
+def test_strokes_on_a_clear_canvas_are_the_mask_as_in_inpainting(clear):
+    mask = Image.new("RGBA", (20, 10), clear)
+    mask.paste((255, 255, 255, 255), (4, 2, 16, 8))
+    data = encoded(mask)
+    options = MaskOptions("white", threshold=0.5, grow_px=0, fill_holes=False)
+    inpainted = prepare_mask(decode_picture(data), height=10, width=20, options=options).pixels
+    assert mask_pixels(data).sum() == 12 * 6
+    assert np.array_equal(mask_pixels(data), inpainted)
 
 
 def test_broken_and_oversized_pictures_are_errors():

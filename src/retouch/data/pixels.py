@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.flatten import laid_on
 from retouch.imaging.limits import DecodeLimits
-from retouch.imaging.luma import luminance
-from retouch.imaging.to_pillow import to_8_bits
+from retouch.imaging.mask import mask_strength
 
 U8 = NDArray[np.uint8]
 TRAINING_LIMITS = DecodeLimits(image_bytes=32 * 2**20)
@@ -28,10 +27,11 @@ def rgb_pixels(source: bytes | Path, limits: DecodeLimits = TRAINING_LIMITS) -> 
 
 
 def mask_pixels(source: bytes | Path, limits: DecodeLimits = TRAINING_LIMITS) -> NDArray[np.bool_]:
-    """Return (H, W), True where the mask is at least half white (repaint).
+    """Return (H, W), True where the mask is at least half white (repaint); alpha weakens it, as in every mask.
 
     Raises:
         ImageError: not a picture, broken, or over a limit.
     """
     picture = decode_picture(source, limits=limits)
-    return np.asarray(luminance(to_8_bits(picture.pixels)) >= 128)
+    strength, _ = mask_strength(picture, "white")
+    return np.asarray(strength >= 0.5 * picture.peak)

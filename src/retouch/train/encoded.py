@@ -19,7 +19,7 @@ from retouch.models.hashing import hash_tensors
 from retouch.train.latents import masked_image, posteriors_of, to_unit_range
 from retouch.train.photographs import Cuts, CutSpec, Photograph, cut_photograph
 
-VERSION = 1
+VERSION = 2
 """Another one for every change of what is cut from a picture."""
 CALL_PIXELS = 4 * 512 * 512
 """Pixels of one call of the VAE."""
