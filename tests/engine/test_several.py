@@ -12,7 +12,7 @@ from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.several import Engines, engines_of_many, start
 from retouch.engine.workers import gnu_runtime
-from retouch.errors import EngineClosed
+from retouch.errors import EngineClosed, GenerationFailed
 from retouch.models.bundle import ModelBundle
 from retouch.models.load import load_model
 
@@ -49,6 +49,20 @@ def test_all_are_closed(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
             ticket.future.result(timeout=10)
     with pytest.raises(EngineClosed):
         engines.submit(plan(0))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_others_go_on_where_one_ends_by_a_fault(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
+    def fail(_group: object) -> None:
+        raise SystemError("a fault of the loop")
+
+    with Engines(bundle, replace(SETTINGS, engines=2)) as both:
+        broken = both._engines[0]
+        broken._run = fail  # type: ignore[method-assign]
+        with pytest.raises(GenerationFailed):
+            broken.submit(plan(0)).future.result(timeout=10)
+        tickets = [both.submit(plan(seed, num_inference_steps=2)) for seed in range(3)]
+        assert all(ticket.future.result(timeout=10).image.isfinite().all() for ticket in tickets)
 
 
 @pytest.mark.skipif(gnu_runtime() is None, reason="threads cannot be told where to compute")

@@ -142,7 +142,14 @@ class Engine:
             )
 
     def close(self, *, drain: bool = True) -> None:
-        """Take nothing more, and end the loop.
+        """Take nothing more, and wait for the loop to end; arguments as for `stop`."""
+        self.stop(drain=drain)
+        atexit.unregister(self.close)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def stop(self, *, drain: bool = True) -> None:
+        """Take nothing more; the loop ends by itself.
 
         Args:
             drain: finish what was taken; else it ends with `EngineClosed` before its next call.
@@ -153,9 +160,6 @@ class Engine:
                 for trajectory in self._scheduler.waiting:
                     trajectory.failure = trajectory.failure or EngineClosed("the engine was closed")
             self._changed.notify()
-        atexit.unregister(self.close)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
 
     # The loop's thread, from here on: a tick is `next`, `run`, `settle`.
 

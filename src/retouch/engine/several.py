@@ -6,6 +6,7 @@ pictures a second where one engine of two made 2.6. A lone picture takes longer,
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Self, TypeVar
 
 import torch
@@ -16,6 +17,7 @@ from retouch.engine.scheduler import Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.ticket import Ticket
 from retouch.engine.workers import gnu_runtime
+from retouch.errors import EngineClosed
 from retouch.models.bundle import ModelBundle
 
 N = TypeVar("N", int, float)
@@ -45,7 +47,10 @@ class Engines:
 
     def submit(self, plan: Plan) -> Ticket:
         """Queue a plan at the engine that has least to do; as `Engine.submit`."""
-        return min(self._engines, key=lambda engine: engine.stats().unet_rows).submit(plan)
+        for engine in sorted(self._engines, key=lambda engine: engine.stats().unet_rows):
+            with suppress(EngineClosed):  # one may have ended by a fault of its own, with nothing left to do
+                return engine.submit(plan)
+        raise EngineClosed("all engines were closed")
 
     def stats(self) -> EngineStats:
         """Return a look at all of them together."""
@@ -63,6 +68,8 @@ class Engines:
 
     def close(self, *, drain: bool = True) -> None:
         """Take nothing more, and end the loops; as `Engine.close`."""
+        for engine in self._engines:
+            engine.stop(drain=drain)
         for engine in self._engines:
             engine.close(drain=drain)
 
