@@ -99,6 +99,35 @@ def test_another_input_on_the_same_output_is_refused_with_the_difference(table: 
         _run(batch_of(table, tmp_path / "out"))
 
 
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("ab"):
+        (folder / f"{name}.png").write_bytes(picture_png(number))
+        (folder / f"{name}.mask.png").write_bytes(mask_png())
+        (folder / f"{name}.txt").write_text("a red apple")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["b.png", "b.txt", "b.mask.png"])
+def test_a_folder_in_which_a_file_was_replaced_is_another_input(photos: Path, tmp_path: Path, name: str) -> None:
+    _run(batch_of(photos, tmp_path / "out"))
+    (photos / name).write_bytes(b"another")
+    with pytest.raises(OutputDiffers, match=rf"another input: photos\.content\.{name} was"):
+        _run(batch_of(photos, tmp_path / "out"))
+
+
+def test_pictures_of_a_folder_may_be_mended_where_their_rows_failed(photos: Path, tmp_path: Path) -> None:
+    (photos / "b.txt").write_bytes(b"\xff")
+    assert _run(batch_of(photos, tmp_path / "out")).counts["failed"] == 1
+    (photos / "b.txt").write_text("a blue boat")
+    assert dict(_run(batch_of(photos, tmp_path / "out", retries_failed=True)).counts) == {"done": 2}
+    (photos / "b.txt").write_text("a cat")
+    with pytest.raises(OutputDiffers):
+        _run(batch_of(photos, tmp_path / "out"))
+
+
 def test_other_settings_on_the_same_output_are_refused_with_the_difference(table: Path, tmp_path: Path) -> None:
     _run(batch_of(table, tmp_path / "out", fields={"strength": 0.5}))
     with pytest.raises(OutputDiffers, match=r"another settings: fields\.strength was 0\.5, is 0\.7"):

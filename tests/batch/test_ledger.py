@@ -70,6 +70,15 @@ def test_what_the_run_is_stays_what_it_is(path: Path) -> None:
         ledger.agree("settings", {"a": {"b": 2, "c": [1, 2]}})
 
 
+def test_what_an_earlier_version_did_not_note_is_noted_by_the_first_run_that_agrees(ledger: Ledger) -> None:
+    ledger.agree("model", {"content_hash": "a"})
+    with pytest.raises(OutputDiffers):
+        ledger.agree("model", {"content_hash": "b", "config": {"prediction_type": "sample"}})
+    ledger.agree("model", {"content_hash": "a", "config": {"prediction_type": "epsilon"}})
+    with pytest.raises(OutputDiffers, match=r'config\.prediction_type was "epsilon", is "sample"'):
+        ledger.agree("model", {"content_hash": "a", "config": {"prediction_type": "sample"}})
+
+
 def test_many_differences_are_counted(ledger: Ledger) -> None:
     ledger.agree("input", {str(k): k for k in range(30)})
     with pytest.raises(OutputDiffers, match="and 20 more"):

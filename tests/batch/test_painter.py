@@ -30,13 +30,14 @@ from retouch.errors import (
     EngineClosed,
     GenerationFailed,
     NonFinite,
+    OutputDiffers,
     QueueFull,
     RetouchError,
     SourceUnavailable,
     Unavailable,
 )
 from retouch.inpainter import Inpainter
-from retouch.models.bundle import ModelBundle
+from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.load import load_model
 from retouch.safety.policy import Score
 from retouch.safety.views import Exhibit
@@ -237,3 +238,26 @@ def test_what_is_under_way_is_given_up_at_once(inpainter: Inpainter, tmp_path: P
 def test_what_may_pass_is_of_the_machine_not_of_the_row() -> None:
     assert may_pass(GenerationFailed("x"))
     assert not any(map(may_pass, (NonFinite("x"), Blocked("x"), ValueError("x"), OSError("x"))))
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"prediction_type": "v_prediction"}, "prediction_type"),
+        ({"scheduler_class": "EulerAncestralDiscreteScheduler"}, r"scheduler\.class"),
+        ({"scheduler_config": {"beta_schedule": "linear"}}, r"scheduler\.beta_schedule"),
+        ({"recommended": Recommended(guidance_scale=3.0)}, r"recommended\.guidance_scale"),
+        ({"scaling_factor": 0.5}, "scaling_factor"),
+    ],
+)
+def test_the_same_weights_with_another_config_are_another_model(
+    bundle: ModelBundle, tmp_path: Path, other: dict[str, Any], told: str
+) -> None:
+    table = write_csv(tmp_path / "in.csv", [inline_row(0)])
+    batch = batch_of(table, tmp_path / "out", fields=STEPS)
+    _run(batch, bundle)
+    (name,) = hashes_of(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(OutputDiffers, match=rf"another model: .*config\.{told}"):
+        _run(batch, replace(bundle, **other))
+    assert _run(batch, bundle).made == 1

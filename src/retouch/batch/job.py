@@ -1,11 +1,13 @@
 """A batch from its input to its files: what run this is, what is left to do, who does it, what is made of it."""
 
+import copy
 import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from retouch.batch.ledger import NAME, Ledger
 from retouch.batch.painter import Painter, Recipe
 from retouch.batch.pictures import Roots
 from retouch.batch.projections import PREDICTIONS, Output, project
+from retouch.batch.readers.picture_folder import ids_of
 from retouch.batch.readers.source import Source
 from retouch.batch.rows import Row
 from retouch.batch.runner import Allowance, Progress, Runner
@@ -117,7 +120,7 @@ def run_batch(
     """
     batch.source.check(batch.recipe.columns)
     with telling_storage(), closing(_ledger(batch)) as ledger, closing(_store(batch)) as store:
-        ledger.agree("input", batch.source.fingerprint())
+        ledger.agree("input", batch.source.fingerprint(), amend=partial(_mended, ledger))
         ledger.agree("settings", batch.settings())
         store.sweep()
         recomputed = _renounce(batch, ledger, store)
@@ -197,6 +200,24 @@ class _Counted:
         for row in self._rows:
             self.count += 1
             yield row
+
+
+def _mended(ledger: Ledger, was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Let files of a folder be others than they were where no picture is made of them: somebody mended them."""
+    changed = {
+        (part, name)
+        for part, facts in now.items()
+        for name, mark in facts.get("content", {}).items()
+        if was.get(part, {}).get("content", {}).get(name, mark) != mark
+    }
+    if not changed:
+        return was
+    made = {kept.record["id"] for kept in ledger.kept() if kept.files}
+    mended = copy.deepcopy(was)
+    for part, name in changed:
+        if made.isdisjoint(ids_of(name)):
+            mended[part]["content"][name] = now[part]["content"][name]
+    return mended
 
 
 def _renounce(batch: Batch, ledger: Ledger, store: Store) -> int:

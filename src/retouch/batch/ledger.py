@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,8 @@ from retouch.jobs.folder import is_on_network
 NAME = "ledger.sqlite"
 _SCHEMA = 1
 _MOST_DIFFERENCES = 10
+_LATER = frozenset({"config", "content", "others"})
+"""Facts that earlier versions did not note: a ledger that lacks them gets them, and is compared from then on."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS facts (part TEXT PRIMARY KEY, content TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rows (row INTEGER PRIMARY KEY, status TEXT NOT NULL, record TEXT NOT NULL);
@@ -90,29 +92,32 @@ class Ledger:
             reserve_of(self.path).unlink(missing_ok=True)
             self._lock_file.close()
 
-    def agree(self, part: str, facts: Mapping[str, Any]) -> None:
+    def agree(
+        self, part: str, facts: Mapping[str, Any], *, amend: Callable[[Any, Any], Any] | None = None
+    ) -> None:
         """Note what this run is, or compare it with what was noted when it began.
 
+        Args:
+            amend: takes what was noted and what is; returns the former with what may have become another.
         Raises:
             OutputDiffers: it was another; the message says in what.
         """
         now = json.loads(json.dumps(facts))
         with self._turn:
-            found = self._database.execute("SELECT content FROM facts WHERE part = ?", (part,)).fetchone()
-            if found is None:
+            noted = self.facts(part)
+            was = now if noted is None else _completed(noted, now)
+            was = was if amend is None else amend(was, now)
+            if found := list(differences(was, now)):
+                more = len(found) - _MOST_DIFFERENCES
+                told = "; ".join(found[:_MOST_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
+                raise OutputDiffers(
+                    f"the output holds a run with another {part}: {told}",
+                    hint="go on with the same command, or choose another --output",
+                )
+            if was != noted:
                 with self._transaction():
-                    self._database.execute(
-                        "INSERT INTO facts VALUES (?, ?)", (part, json.dumps(now, sort_keys=True))
-                    )
-                return
-        found_different = list(differences(json.loads(found[0]), now))
-        if found_different:
-            more = len(found_different) - _MOST_DIFFERENCES
-            told = "; ".join(found_different[:_MOST_DIFFERENCES]) + (f"; and {more} more" if more > 0 else "")
-            raise OutputDiffers(
-                f"the output holds a run with another {part}: {told}",
-                hint="go on with the same command, or choose another --output",
-            )
+                    content = json.dumps(was, sort_keys=True)
+                    self._database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (part, content))
 
     def facts(self, part: str) -> Mapping[str, Any] | None:
         """Return what was noted under a name, or None."""
@@ -257,6 +262,14 @@ def _prepare(database: sqlite3.Connection, path: Path) -> None:
     database.execute("PRAGMA foreign_keys = ON")
     if version < _SCHEMA:
         database.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_SCHEMA}; COMMIT;")
+
+
+def _completed(was: Any, now: Any) -> Any:
+    """Return `was` with those facts of `now` that only its version did not note."""
+    if not isinstance(was, dict) or not isinstance(now, dict):
+        return was
+    known = {key: _completed(value, now.get(key)) for key, value in was.items()}
+    return {**{key: now[key] for key in _LATER & now.keys()}, **known}
 
 
 def differences(was: Any, now: Any, name: str = "") -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self, cast
@@ -10,7 +11,11 @@ from retouch.errors import BadInput
 from retouch.foreign import foreign_as
 
 BUFFER_BYTES = 2**20
+HEAD_BYTES = 2**16
 _EDGE_BYTES = 2**20
+_DIGITS = 16
+_VERSIONS = ("md5Hash", "ETag", "etag", "LastModified", "last_modified", "updated", "mtime", "created")
+"""What stores call a hash, a version or a time of an object: the surest first."""
 
 
 def is_address(text: str) -> bool:
@@ -81,10 +86,14 @@ class Place:
 
     def files(self) -> list["Place"]:
         """Return the files of a folder in the order of their names; hidden ones and folders are left out."""
+        return [self / name for name in self.listing()]
+
+    def listing(self) -> dict[str, Mapping[str, Any]]:
+        """Return what the filesystem tells of each of `files`, by name."""
         with self._reaching():
             entries = [one for one in self.fs.ls(self.path, detail=True) if one["type"] == "file"]
-        names = sorted(str(one["name"]).rstrip("/").rpartition("/")[2] for one in entries)
-        return [self / name for name in names if not name.startswith(".")]
+        by_name = {str(one["name"]).rstrip("/").rpartition("/")[2]: one for one in entries}
+        return {name: by_name[name] for name in sorted(by_name) if not name.startswith(".")}
 
     def __truediv__(self, name: str) -> "Place":
         return Place(f"{self.address.rstrip('/')}/{name}", self.fs, f"{self.path.rstrip('/')}/{name}")
@@ -116,6 +125,24 @@ class Place:
         if size > 2 * _EDGE_BYTES:  # nobody looks at its middle
             facts["changed"] = str(info.get("mtime") or info.get("LastModified") or info.get("etag") or "")
         return facts
+
+    def mark(self, told: Mapping[str, Any]) -> str:
+        """Return what tells a file from another of its name, cheaply: a folder may hold very many.
+
+        On this machine that is its size and a hash of its beginning, which a copy of the folder shares; at an
+        address, where every look is a request, what is told there of its version.
+
+        Args:
+            told: what `listing` says of it.
+        Raises:
+            BadInput: it cannot be read.
+        """
+        size = int(told.get("size") or 0)
+        if not self.is_local:
+            return f"{size} {next((told[key] for key in _VERSIONS if told.get(key)), '')}"
+        with self._reaching():
+            digest = hashlib.sha256(self.fs.read_block(self.path, 0, min(size, HEAD_BYTES)))
+        return f"{size} {digest.hexdigest()[:_DIGITS]}"
 
     def _reaching(self) -> Any:
         return foreign_as(BadInput(f"{self.address} cannot be read", hint="is it there, and may you read it?"))

@@ -97,3 +97,14 @@ def test_a_column_that_nobody_knows_is_named_with_its_file(tmp_path: Path) -> No
         open_source(str(table)).check(Columns())
     assert "num_inference_steps" in caught.value.hint
     assert caught.value.__notes__ == ["in.csv"]
+
+
+def test_shards_of_one_name_in_several_folders_are_told_apart(tmp_path: Path) -> None:
+    for number in range(2):
+        (tmp_path / f"d{number:02d}").mkdir()
+        _shard(tmp_path / f"d{number:02d}" / "data.tar", a__txt=b"x" * (number + 1))
+    source = open_source(str(tmp_path / "d{00..01}" / "data.tar"))
+    before = source.fingerprint()
+    assert before["data.tar"]["edges_sha256"] == source.parts[1].fingerprint()["edges_sha256"]
+    _shard(tmp_path / "d00" / "data.tar", a__txt=b"another")
+    assert source.fingerprint() != before

@@ -6,14 +6,18 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
 
-from retouch.batch.places import Place
+from retouch.batch.places import HEAD_BYTES, Place
 from retouch.batch.readers.raw import Raw
 from retouch.batch.rows import Cell
-from retouch.errors import BadRow
+from retouch.errors import BadInput, BadRow
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
+_TEXT_SUFFIX = ".txt"
+_READ = PICTURE_SUFFIXES | {_TEXT_SUFFIX}
+_MASKS = "masks/"
 _MASK_ENDS = (".mask", "_mask", "-mask")
-_MAX_TEXT_BYTES = 2**16
+_MAX_TEXT_BYTES = HEAD_BYTES
+"""All of a prompt tells it from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,16 @@ class PictureFolder:
         """Nothing that a caller named."""
 
     def fingerprint(self) -> Mapping[str, Any]:
-        names = [f"{place.name}\n" for folder in (self.place, self.masks) if folder for place in folder.files()]
-        return {"files": len(names), "names_sha256": sha256("".join(names).encode(errors="replace")).hexdigest()}
+        names = sha256()
+        content: dict[str, str] = {}
+        count = 0
+        for folder, prefix in [(self.place, ""), *([] if self.masks is None else [(self.masks, _MASKS)])]:
+            for name, told in folder.listing().items():
+                count += 1
+                names.update(f"{name}\n".encode(errors="replace"))
+                if PurePosixPath(name).suffix.lower() in _READ:
+                    content[prefix + name] = _mark(folder / name, told)
+        return {"files": count, "names_sha256": names.hexdigest(), "content": content}
 
     def rows(self) -> Iterator[Raw]:
         files = {place.name: place for place in self.place.files()}
@@ -56,9 +68,9 @@ class PictureFolder:
             if stem in masks:
                 cells["mask_image"] = masks[stem]
             share = number / len(shown)
-            if f"{stem}.txt" in files:
+            if (text := files.get(stem + _TEXT_SUFFIX)) is not None:
                 try:
-                    cells["prompt"] = _prompt(files[f"{stem}.txt"])
+                    cells["prompt"] = _prompt(text)
                 except BadRow as error:
                     yield Raw(error=error, share=share)
                     continue
@@ -73,6 +85,19 @@ class PictureFolder:
             if place.suffix in PICTURE_SUFFIXES:
                 found[_mask_stem(place.name) or PurePosixPath(place.name).stem] = place.address
         return found
+
+
+def ids_of(name: str) -> set[str]:
+    """Return the ids of the rows that a file in `content` of a fingerprint may belong to."""
+    plain = name.removeprefix(_MASKS)
+    return {PurePosixPath(plain).stem, _mask_stem(plain) or ""}
+
+
+def _mark(place: Place, told: Mapping[str, Any]) -> str:
+    try:
+        return place.mark(told)
+    except BadInput:
+        return ""  # the failure of its row
 
 
 def _stems(names: list[str]) -> set[str]:

@@ -65,8 +65,14 @@ class Source:
         return tuple(name for name in order if name in (shared or ()))
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what tells this input from another, by the names of its parts."""
-        return {part.name: dict(part.fingerprint()) for part in self.parts}
+        """Return what tells this input from another, by the names of its parts.
+
+        Parts of one name, from several folders, are told by the last of them, with `others` before it.
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for part in self.parts:
+            found.setdefault(part.name, []).append(dict(part.fingerprint()))
+        return {name: last | ({"others": others} if others else {}) for name, (*others, last) in found.items()}
 
     def rows(self) -> Iterator[Row]:
         """Yield all rows, numbered through."""
