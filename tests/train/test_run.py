@@ -1,18 +1,21 @@
 """A run from its configuration: logs, checkpoints, exports, sources."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.factories import make_checkpoint
+from tests.train.photographs import phase_of, write_photographs
 
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
-from retouch.errors import InvalidField
+from retouch.errors import InvalidField, ModelError
 from retouch.train.config import TrainConfig
 from retouch.train.run import RunOptions, run_training
-from retouch.train.storage import load_state
+from retouch.train.storage import load_state, save_atomically
 
 
 def test_run_writes_log_checkpoint_samples_and_export(
@@ -85,6 +88,61 @@ def test_run_begun_with_another_seed_or_other_data_is_not_gone_on_with(
     with pytest.raises(InvalidField, match=r"data\.size.*made with 32, the recipe says 64"):
         run_training(options())
     assert run_training(options(max_steps=1, accept_changes=True)).position.step == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"pretrained": "b"}, r"model\.pretrained"),
+        ({"pretrained": "v"}, "scheduler"),
+        ({"vae": "b/vae"}, r"model\.vae"),
+        ({"lora": {"rank": 2, "alpha": 64.0}}, r"model\.lora.*64\.0"),
+        ({"lora": {"rank": 4}}, r"model\.lora.*4"),
+        ({"lora": None}, r"model\.lora"),
+        ({"train_text_encoder": True}, "train_text_encoder"),
+    ],
+    ids=str,
+)
+def test_run_begun_with_another_model_is_not_gone_on_with(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], named: str
+) -> None:
+    monkeypatch.chdir(make_checkpoint(tmp_path / "a").parent)
+    make_checkpoint(tmp_path / "b", seed=3)
+    make_checkpoint(tmp_path / "v", prediction_type="v_prediction")
+    folder = write_photographs(tmp_path / "photographs", 2)
+    recipe["phases"] = [phase_of(folder).model_dump(mode="json") | {"steps": 4}]
+
+    def options(**more: Any) -> RunOptions:
+        model = {"pretrained": "a", "lora": {"rank": 2}} | more
+        return RunOptions(TrainConfig.model_validate(recipe | {"model": model}), tmp_path / "run", cpu=True)
+
+    run_training(replace(options(), max_steps=1))
+    with pytest.raises(InvalidField, match=named):
+        run_training(options(**changes))
+
+
+def test_checkpoint_that_does_not_say_what_its_model_is_made_of_is_gone_on_with(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    options = RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path, cpu=True, max_steps=1)
+    run_training(options)
+    state = load_state(tmp_path / "checkpoint.pt")
+    del state["origin"]
+    save_atomically(state, tmp_path / "checkpoint.pt")
+    assert run_training(options).position.step == 2
+
+
+def test_weights_of_a_model_of_another_form_are_an_error_with_a_way_out(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    def options() -> RunOptions:
+        config = TrainConfig.model_validate(recipe)
+        return RunOptions(config, tmp_path, cpu=True, max_steps=1, accept_changes=True)
+
+    run_training(options())
+    recipe["model"]["unet"] = recipe["model"]["unet"] | {"block_out_channels": [8, 24]}
+    with pytest.raises(ModelError, match="do not fit"):
+        run_training(options())
 
 
 def test_shards_that_changed_are_told_apart_and_moved_ones_are_not(

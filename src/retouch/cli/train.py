@@ -52,7 +52,7 @@ def run(
     ] = None,
     cpu: Annotated[bool, typer.Option(help="Stay on the CPU.")] = False,
     accept_changes: Annotated[
-        bool, typer.Option("--accept-changes", help="Go on though seed or data are not the checkpoint's.")
+        bool, typer.Option("--accept-changes", help="Go on though seed, data or model are not the checkpoint's.")
     ] = False,
     threads: options.Threads = None,
 ) -> None:

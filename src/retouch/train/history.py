@@ -15,7 +15,9 @@ NEWEST = "checkpoint.pt"
 
 
 def check_same(saved: Mapping[str, object], found: Mapping[str, object]) -> None:
-    """Compare what decides which rows a run sees: what its checkpoint was made with, and what it finds now.
+    """Compare what decides a run's weights: what its checkpoint was made with, and what it finds now.
+
+    What an older checkpoint does not say is not compared.
 
     Raises:
         InvalidField: they differ; it says in what.

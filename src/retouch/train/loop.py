@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from retouch.engine.yielding import yielding
-from retouch.errors import InvalidField
+from retouch.errors import InvalidField, ModelError
 from retouch.train.agreement import Agreement
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
@@ -72,10 +72,18 @@ class Trainer:
     """
 
     def __init__(
-        self, config: TrainConfig, denoiser: Denoiser, *, empty_tokens: Tensor, accelerator: Accelerator
+        self,
+        config: TrainConfig,
+        denoiser: Denoiser,
+        *,
+        empty_tokens: Tensor,
+        accelerator: Accelerator,
+        origin: Mapping[str, str] | None = None,
     ) -> None:
         self.config = config
         self.denoiser = denoiser
+        self.origin = dict(origin or {})
+        """What the model is made of, for its checkpoints to say."""
         self.accelerator = accelerator
         self.position = Position()
         self.empty_tokens = empty_tokens.to(accelerator.device)
@@ -251,13 +259,23 @@ class Trainer:
             "step": self.position.step,
             "elapsed_s": self.position.elapsed_s,
             "seed": self.config.seed,
+            "origin": self.origin,
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Take over a checkpoint. Draws depend on positions alone, so this is all there is to restore."""
+        """Take over a checkpoint. Draws depend on positions alone, so this is all there is to restore.
+
+        Raises:
+            ModelError: its weights are those of a model of another form.
+        """
         self.position = Position(state["phase"], state["step"], state.get("elapsed_s", 0.0))
         self._prepare_input()
-        self.denoiser.load_state_dict(state["model"])
+        try:
+            self.denoiser.load_state_dict(state["model"])
+        except RuntimeError as error:
+            raise ModelError(
+                "the checkpoint's weights do not fit the recipe's model", hint="begin anew in another folder"
+            ) from error
         self.ema = Ema(self.denoiser, self.config.ema.decay)
         self.ema.load(state["ema"])
         self._resumed_optimiser = state["optimiser"]

@@ -12,6 +12,7 @@ from retouch.errors import InvalidField, ModelUnsupported
 from retouch.models.assemble import geometry, prediction_type
 from retouch.models.bundle import Recommended
 from retouch.models.components import Components, Notes
+from retouch.models.hashing import hash_tensors
 from retouch.models.load import load_components
 from retouch.models.options import LoadOptions
 from retouch.train.config import ExportConfig, ModelConfig, TextConfig
@@ -19,6 +20,15 @@ from retouch.train.noise import BETA_END, BETA_START, TIMESTEPS, Prediction
 from retouch.train.text import WORDS_FILE, build_text_encoder
 
 LATENT_CHANNELS = 4
+_SCHEDULE = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "rescale_betas_zero_snr",
+)
+"""What of a scheduler's config decides the noise at each timestep."""
 _FRESH_ADVICE = Recommended(num_inference_steps=20, guidance_scale=3.0, scheduler="DDIMScheduler")
 
 
@@ -50,6 +60,22 @@ def predicted(origin: Components) -> Prediction:
     if kind == "sample":
         raise ModelUnsupported("the checkpoint predicts samples", hint="epsilon and v_prediction can be trained")
     return kind
+
+
+def describe_model(model: ModelConfig, origin: Components) -> dict[str, str]:
+    """What makes a run's weights mean something, and is not among them: a resumed run has to find it again."""
+    config = origin.scheduler_config
+    schedule = {key: config[key] for key in _SCHEDULE if config.get(key) is not None}
+    found = {
+        "model.pretrained (its weights)": origin.content_hash[:16] or "none",
+        "model.vae (its weights)": hash_tensors(origin.vae.state_dict())[:16],
+        "the scheduler": json.dumps({"prediction_type": predicted(origin), **schedule}),
+        "model.lora": "none" if model.lora is None else model.lora.model_dump_json(),
+        "model.train_text_encoder": str(model.train_text_encoder),
+    }
+    return (
+        found if model.pretrained is not None else found | {"model.unet": json.dumps(model.unet, sort_keys=True)}
+    )
 
 
 def _released(model: ModelConfig) -> Components:

@@ -19,7 +19,7 @@ from retouch.train.export import write_folder
 from retouch.train.held_out import HeldOut
 from retouch.train.history import History, check_same
 from retouch.train.loop import Hooks, Scalar, Trainer
-from retouch.train.origin import load_origin
+from retouch.train.origin import describe_model, load_origin
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_fills, draw_samples, held_out_places, make_grid
 from retouch.train.sources import Sources
@@ -39,7 +39,7 @@ class RunOptions:
     max_steps: int | None = None
     """Stop after this many optimiser steps of this call."""
     accept_changes: bool = False
-    """Go on though seed or data are not the checkpoint's."""
+    """Go on though seed, data or model are not the checkpoint's."""
     on_report: Callable[[str, int, dict[str, float]], None] | None = None
     """Called with a phase's name, its steps and each line of the log."""
 
@@ -143,7 +143,11 @@ class RunKeeper:
 
 
 def start(options: RunOptions) -> tuple[Trainer, Components]:
-    """Build the trainer, and resume where a checkpoint of `run_dir` stands."""
+    """Build the trainer, and resume where a checkpoint of `run_dir` stands.
+
+    Raises:
+        InvalidField: the run was begun with another model.
+    """
     config = options.config
     accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=options.cpu)
     torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
@@ -152,9 +156,17 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
         words = parts.notes.vocabulary | caption_words(config.phases)
         parts = replace(parts, notes=replace(parts.notes, vocabulary=words))
     denoiser = build_denoiser(config.model, parts)
-    trainer = Trainer(config, denoiser, empty_tokens=empty_tokens(parts.tokenizer), accelerator=accelerator)
+    trainer = Trainer(
+        config,
+        denoiser,
+        empty_tokens=empty_tokens(parts.tokenizer),
+        accelerator=accelerator,
+        origin=describe_model(config.model, parts),
+    )
     checkpoint = History(options.run_dir).load()
     if checkpoint is not None:
+        if not options.accept_changes:
+            check_same(checkpoint.get("origin", {}), trainer.origin)
         trainer.resume(checkpoint)
     return trainer, parts
 
@@ -183,7 +195,7 @@ def run_training(options: RunOptions) -> Trainer:
     """Train to the end of the last phase, or until stopped; the state is saved either way.
 
     Raises:
-        InvalidField: the run was begun with another seed or other data.
+        InvalidField: the run was begun with another seed, other data or another model.
     """
     trainer, parts = start(options)
     with Sources(options.config, parts, trainer.accelerator) as sources:
