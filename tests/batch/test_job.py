@@ -19,10 +19,12 @@ from tests.batch.builders import (
     write_jsonl,
 )
 
+from retouch.batch.claim import turn
 from retouch.batch.job import Batch, Outcome, check_output, run_batch
 from retouch.batch.rows import Columns
 from retouch.batch.runner import Allowance
 from retouch.errors import BadInput, OutputDiffers, OutputInUse, TooManyFailures
+from retouch.imaging.save import open_beside
 
 
 def _run(batch: Batch, painter: StandIn | None = None) -> Outcome:
@@ -185,8 +187,9 @@ def test_failed_rows_stay_failed_unless_they_shall_be_tried_again(tmp_path: Path
 def test_a_share_of_failures_ends_the_run_early(tmp_path: Path) -> None:
     rows = [inline_row(number) | ({"image": "?"} if number % 2 else {}) for number in range(40)]
     batch = batch_of(write_csv(tmp_path / "in.csv", rows), tmp_path / "out", allowance=Allowance(share=0.1))
-    with pytest.raises(TooManyFailures):
+    with pytest.raises(TooManyFailures) as told:
         _run(batch)
+    assert "--retry-failed" in told.value.hint
 
 
 def test_an_unknown_column_is_refused_by_name_before_anything_is_written(tmp_path: Path) -> None:
@@ -243,3 +246,31 @@ def test_one_prompt_for_all_serves_rows_whose_cell_is_empty(tmp_path: Path) -> N
 def test_a_lone_surrogate_in_an_id_does_not_end_the_run(tmp_path: Path) -> None:
     table = write_jsonl(tmp_path / "in.jsonl", [inline_row(0, id="\ud800"), inline_row(1, id="fine")])
     assert sum(_run(batch_of(table, tmp_path / "out")).counts.values()) == 2
+
+
+def test_results_that_were_being_written_when_a_run_was_killed_are_swept_away(table: Path, tmp_path: Path) -> None:
+    batch = batch_of(table, tmp_path / "out", formats=("csv", "webdataset"))
+    _run(batch)
+    left = [tmp_path / "out" / name for name in ("results.csv", "shards/000000.tar")]
+    for path in left:
+        open_beside(path)[1].close()
+    (tmp_path / "out" / ".mine.tmp").touch()
+    assert len(temporaries_of(tmp_path / "out")) == 3
+    _run(batch)
+    assert temporaries_of(tmp_path / "out") == [tmp_path / "out" / ".mine.tmp"]
+
+
+def test_results_are_written_by_one_at_a_time(table: Path, tmp_path: Path) -> None:
+    batch, ended = batch_of(table, tmp_path / "out"), threading.Event()
+    _run(batch)
+
+    def run() -> None:
+        _run(batch)
+        ended.set()
+
+    with turn(tmp_path / "out"):
+        other = threading.Thread(target=run)
+        other.start()
+        assert not ended.wait(0.2)
+    other.join(30)
+    assert ended.is_set()

@@ -1,5 +1,6 @@
 """The ledger keeps rows whole, knows its run, and lets one in."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -100,6 +101,12 @@ def test_the_reserve_is_there_while_the_run_is(path: Path) -> None:
         ledger.note("the disk is full")
         assert not reserve.exists()
         assert [what for _, what in ledger.events()] == ["the disk is full"]
+
+
+def test_the_reserve_needs_nothing_that_only_linux_has(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    with closing(Ledger.open(path)):
+        assert path.with_name(".ledger.sqlite.reserve").exists()
 
 
 def test_a_local_disk_is_not_taken_for_a_network(tmp_path: Path) -> None:

@@ -123,6 +123,15 @@ def test_results_are_exported_later_and_the_state_is_told(batch: Run, run: Run, 
     assert run("batch", "status", "in.png").exit_code == 2
 
 
+@pytest.mark.parametrize("command", [("status",), ("export", "--format", "csv")])
+def test_a_damaged_ledger_is_told_as_what_it_is(run: Run, folder: Path, command: tuple[str, ...]) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "ledger.sqlite").write_bytes(b"no database" * 500)
+    told = run("batch", command[0], "out", *command[1:])
+    assert told.exit_code == 2
+    assert "cannot be read as a ledger" in told.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "read"),
     [

@@ -1,16 +1,23 @@
-"""What a ledger claims of its disk: that nobody else writes, and room for its last words."""
+"""What a run claims of its disk: that nobody else writes, and room for its ledger's last words."""
 
+import errno
 import fcntl
+import logging
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
 from retouch.errors import OutputInUse
 
+log = logging.getLogger(__name__)
+
 _RESERVE_BYTES = 2**20
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems answer that have no locks."""
 
 
 def locked(path: Path) -> IO[str]:
@@ -41,6 +48,37 @@ def locked(path: Path) -> IO[str]:
     return file
 
 
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Hold the lock of a ledger's place within the block; where a file system has none, warn and go on.
+
+    Raises:
+        OutputInUse: another process holds it.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(path))
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            log.warning("there are no locks in %s: nothing keeps a second run out of it", path.parent)
+        yield
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[bool]:
+    """Wait until nobody else writes results into a folder; give whether that can be known there."""
+    with (folder / ".results.lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            has_locks = True
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            has_locks = False
+        yield has_locks
+
+
 def reserve_of(path: Path) -> Path:
     """Return where the room is kept."""
     return path.with_name(f".{path.name}.reserve")
@@ -52,5 +90,12 @@ def reserve(path: Path) -> None:
     Raises:
         OSError: there is no room even now.
     """
-    with reserve_of(path).open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, _RESERVE_BYTES)
+    room = reserve_of(path)
+    try:
+        with room.open("wb") as file:
+            file.write(os.urandom(_RESERVE_BYTES))  # of zeros, some file systems would keep their number
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        room.unlink(missing_ok=True)
+        raise

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from retouch.batch.ledger import NAME, Ledger
+from retouch.batch.claim import turn
+from retouch.batch.ledger import Ledger
 from retouch.batch.painter import Painter, Recipe
 from retouch.batch.pictures import Roots
 from retouch.batch.projections import PREDICTIONS, Output, project
@@ -20,7 +21,8 @@ from retouch.batch.readers.source import Source
 from retouch.batch.rows import Row
 from retouch.batch.runner import Allowance, Progress, Runner
 from retouch.batch.storage import telling_storage
-from retouch.batch.store import Store
+from retouch.batch.store import Store, sweep_results
+from retouch.batch.whereabouts import claimed, settle
 from retouch.errors import BadInput, StorageFailed, TooManyFailures
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ class Batch:
         formats: projections beside `results.jsonl`, from `projections.FORMATS`.
         is_csv_safe, predictions: as for `Output`.
         allowance: how many rows may fail.
-        ledger: path of the ledger; None is beside the output.
+        ledger: path of the ledger; None is the one in the output.
         retries_failed: compute rows again that failed in an earlier run.
         verifies: compare every picture of an earlier run by its hash.
         safeguards: names of what screens and judges beside the package's own checks.
@@ -119,9 +121,10 @@ def run_batch(
         TooManyFailures: more rows failed than may; results were written.
     """
     batch.source.check(batch.recipe.columns)
-    with telling_storage(), closing(_ledger(batch)) as ledger, closing(_store(batch)) as store:
+    with telling_storage(), claimed(batch.output, batch.ledger) as ledger, closing(_store(batch)) as store:
         ledger.agree("input", batch.source.fingerprint(), amend=partial(_mended, ledger))
         ledger.agree("settings", batch.settings())
+        settle(batch.output, ledger)
         store.sweep()
         recomputed = _renounce(batch, ledger, store)
         before = sum(ledger.counts().values())
@@ -158,7 +161,9 @@ def write_results(
     """
     safeguards = (ledger.facts("settings") or {}).get("safeguards", ())
     made_of = Output(output, ledger.kept, is_csv_safe, predictions, "content_safety" in safeguards)
-    with telling_storage():
+    with telling_storage(), turn(output) as is_alone:
+        if is_alone:
+            sweep_results(output)
         return tuple(project(format, made_of) for format in dict.fromkeys(("jsonl", *formats)))
 
 
@@ -234,11 +239,6 @@ def _is_complete(ledger: Ledger) -> bool:
     """Tell whether an earlier run came to the end of the input, and all its rows are still kept."""
     extent = ledger.facts("extent")
     return extent is not None and sum(ledger.counts().values()) == extent["rows"]
-
-
-def _ledger(batch: Batch) -> Ledger:
-    batch.output.mkdir(parents=True, exist_ok=True)
-    return Ledger.open(batch.ledger or batch.output / NAME)
 
 
 def _store(batch: Batch) -> Store:

@@ -1,10 +1,11 @@
-"""The ledger: one SQLite file beside the output that knows every row that is done, and what run this is.
+"""The ledger: one SQLite file of an output that knows every row that is done, and what run this is.
 
 A row stands here only once its pictures are durable under their names. The file is one run's: another input or
 other settings are refused, and so is a second process at the same time.
 """
 
 import json
+import secrets
 import sqlite3
 import threading
 from collections import Counter
@@ -21,6 +22,7 @@ from retouch.jobs.folder import is_on_network
 
 NAME = "ledger.sqlite"
 _SCHEMA = 1
+_NAMED = "ledger"
 _MOST_DIFFERENCES = 10
 _LATER = frozenset({"config", "content", "others"})
 """Facts that earlier versions did not note: a ledger that lacks them gets them, and is compared from then on."""
@@ -124,6 +126,25 @@ class Ledger:
         with self._turn:
             found = self._database.execute("SELECT content FROM facts WHERE part = ?", (part,)).fetchone()
         return None if found is None else json.loads(found[0])
+
+    def name(self) -> str:
+        """Return what tells this ledger from every other; it is made when it is first asked for."""
+        if (known := self.facts(_NAMED)) is None:
+            known = {"name": secrets.token_hex(16)}
+            self.agree(_NAMED, known)
+        return str(known["name"])
+
+    def is_named(self, name: str) -> bool:
+        """Tell whether this is the ledger of a name."""
+        return (self.facts(_NAMED) or {}).get("name") == name
+
+    def check(self) -> None:
+        """Compare its version with ours, where it is only read.
+
+        Raises:
+            BadInput: it is a later one.
+        """
+        _version(self._database, self.path)
 
     def add(self, entries: Sequence[Entry]) -> None:
         """Keep what became of rows, all of them or none; one that is there already is replaced.
@@ -252,10 +273,15 @@ def _is_storage(error: sqlite3.Error) -> bool:
     )
 
 
-def _prepare(database: sqlite3.Connection, path: Path) -> None:
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+def _version(database: sqlite3.Connection, path: Path) -> int:
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version > _SCHEMA:
         raise BadInput(f"{path} was written by a later version", hint="update retouch")
+    return version
+
+
+def _prepare(database: sqlite3.Connection, path: Path) -> None:
+    version = _version(database, path)
     # The index of a write-ahead log is shared memory, which network file systems do not have.
     database.execute(f"PRAGMA journal_mode = {'DELETE' if is_on_network(path) else 'WAL'}")
     database.execute("PRAGMA synchronous = FULL")

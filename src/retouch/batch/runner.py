@@ -82,7 +82,7 @@ class Allowance:
         if is_over:
             raise TooManyFailures(
                 f"{failed} of {total} rows failed, more than allowed",
-                hint="results.jsonl says why; mend and run again",
+                hint="results.jsonl says why; mend it, and run again with --retry-failed",
             )
 
 

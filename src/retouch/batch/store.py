@@ -19,6 +19,7 @@ from retouch.batch.entry import StoredFile
 from retouch.imaging.save import open_beside, sync
 
 PICTURES = "pictures"
+_TEMPORARY = f".*.{'[0-9a-f]' * 16}.tmp"
 _PER_FOLDER = 1000
 _FEW = 4
 """Files that are made durable one by one; more of them by one call for all that the file system holds back."""
@@ -140,6 +141,12 @@ class Store:
             with suppress(FileExistsError):
                 one.mkdir()
                 sync(one.parent)
+
+
+def sweep_results(output: Path) -> None:
+    """Remove temporaries that were left where results were being written; for who alone writes some now."""
+    for path in (*output.glob(_TEMPORARY), *output.glob(f"shards/{_TEMPORARY}")):
+        path.unlink(missing_ok=True)
 
 
 @cache

@@ -126,14 +126,11 @@ def export(
 ) -> None:
     """Write the results of a batch in other forms, also while it is under way."""
     from retouch.batch.job import write_results
-    from retouch.batch.ledger import NAME, Ledger
+    from retouch.batch.whereabouts import reading
 
-    found = Ledger.read(ledger or folder / NAME)
-    try:
+    with reading(folder, ledger) as found:
         for path in write_results(folder, found, tuple(formats), is_csv_safe=csv_safe):
             typer.echo(printable(str(path)))
-    finally:
-        found.close()
 
 
 @app.command("status")
@@ -141,13 +138,10 @@ def status(
     folder: batch_options.Ran, ledger: batch_options.LedgerPath = None, as_json: options.Json = False
 ) -> None:
     """Tell how far a batch is, and what happened to it."""
-    from retouch.batch.ledger import NAME, Ledger
+    from retouch.batch.whereabouts import reading
 
-    found = Ledger.read(ledger or folder / NAME)
-    try:
+    with reading(folder, ledger) as found:
         counts, events = found.counts(), found.events()
-    finally:
-        found.close()
     if as_json:
         typer.echo(json.dumps({"rows": dict(counts), "events": events}))
         return
