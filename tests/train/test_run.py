@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tests.factories import make_checkpoint
 from tests.train.photographs import phase_of, write_photographs
 
@@ -90,6 +91,18 @@ def test_run_begun_with_another_seed_or_other_data_is_not_gone_on_with(
     assert run_training(options(max_steps=1, accept_changes=True)).position.step == 2
 
 
+def test_masks_that_were_added_to_a_folder_are_not_gone_on_with(recipe: dict[str, Any], tmp_path: Path) -> None:
+    base = make_checkpoint(tmp_path / "base")
+    folder = write_photographs(tmp_path / "photographs", 2)
+    recipe["phases"] = [phase_of(folder).model_dump(mode="json", exclude_unset=True) | {"steps": 4}]
+    config = TrainConfig.model_validate(recipe | {"model": {"pretrained": str(base), "lora": {"rank": 2}}})
+    options = RunOptions(config, tmp_path / "run", cpu=True, max_steps=1)
+    run_training(options)
+    Image.new("L", (80, 80), 255).save(folder / "00.mask.png")
+    with pytest.raises(InvalidField, match="its masks"):
+        run_training(options)
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
@@ -110,7 +123,7 @@ def test_run_begun_with_another_model_is_not_gone_on_with(
     make_checkpoint(tmp_path / "b", seed=3)
     make_checkpoint(tmp_path / "v", prediction_type="v_prediction")
     folder = write_photographs(tmp_path / "photographs", 2)
-    recipe["phases"] = [phase_of(folder).model_dump(mode="json") | {"steps": 4}]
+    recipe["phases"] = [phase_of(folder).model_dump(mode="json", exclude_unset=True) | {"steps": 4}]
 
     def options(**more: Any) -> RunOptions:
         model = {"pretrained": "a", "lora": {"rank": 2}} | more

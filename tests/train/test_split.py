@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tests.train.photographs import data_of, phase_of, write_photographs
 
 from retouch.errors import BadInput, InvalidField
@@ -32,6 +33,22 @@ def test_a_list_holds_out_what_it_names(tmp_path: Path) -> None:
         split_folder(data_of(folder, held_out=["nowhere.jpg"]))
     with pytest.raises(InvalidField, match="train on"):
         split_folder(data_of(folder, held_out=["00.jpg", "01.jpg", "02.jpg"]))
+
+
+def test_masks_and_folders_of_pictures_are_told_apart_and_a_moved_folder_is_not(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photographs", 2)
+    mask, moved = folder / "00.mask.png", folder / "sub"
+    found = [split_folder(data_of(folder)).mask_digest]
+    for size in (8, 80):
+        Image.new("L", (size, size), 255).save(mask)
+        found.append(split_folder(data_of(folder)).mask_digest)
+    moved.mkdir()
+    for name in ("01.jpg", "01.txt"):
+        (folder / name).rename(moved / name)
+    found.append(split_folder(data_of(folder)).mask_digest)
+    assert len(set(found)) == 4
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    assert split_folder(data_of(elsewhere)).mask_digest == found[-1]
 
 
 def test_pictures_without_captions_take_the_default_or_are_named(tmp_path: Path) -> None:

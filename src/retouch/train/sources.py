@@ -82,6 +82,7 @@ class Sources:
             return found | {"data.window": data.window, "full_mask_rate": phase.full_mask_rate}
         if data.kind == "folder":
             found["data.folder (its pictures)"] = self._split(data).digest
+            found["data.folder (its masks)"] = self._split(data).mask_digest
             return found | {"data.pictures": data.pictures.model_dump_json(exclude={"cache"})}
         found["data.folder"] = str(data.folder.resolve())
         return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})

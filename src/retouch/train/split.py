@@ -21,11 +21,24 @@ class Split:
 
     train: list[FolderItem]
     held_out: list[FolderItem]
+    folder: Path
 
     @cached_property
     def digest(self) -> str:
         """Of the names, sizes and captions of what is trained on, wherever the folder is; as first asked for."""
         told = [(item.image.name, item.image.stat().st_size, item.caption) for item in self.train]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    @cached_property
+    def mask_digest(self) -> str:
+        """Of where in the folder each of these lies, and of its mask's place and size; as first asked for."""
+        told = [
+            (
+                _name(item.image, self.folder),
+                item.mask and (_name(item.mask, self.folder), item.mask.stat().st_size),
+            )
+            for item in self.train
+        ]
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
@@ -44,23 +57,25 @@ def split_folder(data: DataConfig) -> Split:
     if isinstance(wanted, float):
         count = max(1, round(wanted * len(items))) if wanted > 0.0 and len(items) >= FEW else 0
         # By a hash of the name: a picture more moves hardly any other from one side to the other.
-        ordered = sorted(items, key=lambda item: hashlib.sha256(_name(item, data.folder).encode()).digest())
+        ordered = sorted(items, key=lambda item: hashlib.sha256(_name(item.image, data.folder).encode()).digest())
         taken = {item.image for item in ordered[:count]}
     else:
-        taken = {item.image for item in items if {item.image.name, _name(item, data.folder)} & set(wanted)}
-        known = {name for item in items for name in (item.image.name, _name(item, data.folder))}
+        taken = {item.image for item in items if {item.image.name, _name(item.image, data.folder)} & set(wanted)}
+        known = {name for item in items for name in (item.image.name, _name(item.image, data.folder))}
         if missing := sorted(set(wanted) - known):
             raise InvalidField("held_out", f"{data.folder} has no captioned picture {missing[0]}")
     split = Split(
-        [item for item in items if item.image not in taken], [item for item in items if item.image in taken]
+        [item for item in items if item.image not in taken],
+        [item for item in items if item.image in taken],
+        data.folder,
     )
     if not split.train:
         raise InvalidField("held_out", "no picture is left to train on")
     return split
 
 
-def _name(item: FolderItem, folder: Path) -> str:
-    return item.image.resolve().relative_to(folder.resolve()).as_posix()
+def _name(file: Path, folder: Path) -> str:
+    return file.resolve().relative_to(folder.resolve()).as_posix()
 
 
 def caption_words(phases: Sequence[PhaseConfig]) -> frozenset[str]:
