@@ -1,6 +1,8 @@
 """A run from its configuration: logs, checkpoints, exports, sources."""
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
 from retouch.errors import InvalidField, ModelError
 from retouch.train.config import TrainConfig
+from retouch.train.encoded import Encoded, PhotographEncoder
+from retouch.train.photographs import Photograph
 from retouch.train.run import RunOptions, run_training
 from retouch.train.storage import load_state, save_atomically
 
@@ -89,6 +93,38 @@ def test_run_begun_with_another_seed_or_other_data_is_not_gone_on_with(
     with pytest.raises(InvalidField, match=r"data\.size.*made with 32, the recipe says 64"):
         run_training(options())
     assert run_training(options(max_steps=1, accept_changes=True)).position.step == 2
+
+
+def test_a_signal_while_a_folder_is_encoded_ends_the_run_at_once(
+    recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode, encoded = PhotographEncoder.encode, []
+
+    def interrupted(self: PhotographEncoder, photograph: Photograph) -> Encoded:
+        encoded.append(photograph.name)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return encode(self, photograph)
+
+    monkeypatch.setattr(PhotographEncoder, "encode", interrupted)
+    base = make_checkpoint(tmp_path / "base")
+    recipe["phases"] = [
+        phase_of(write_photographs(tmp_path / "photographs", 3)).model_dump(mode="json", exclude_unset=True)
+    ]
+    config = TrainConfig.model_validate(recipe | {"model": {"pretrained": str(base)}})
+    with pytest.raises(KeyboardInterrupt):
+        run_training(RunOptions(config, tmp_path / "run", cpu=True))
+    assert encoded == ["00.jpg"]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_a_folder_that_no_run_published_is_an_error_before_the_first_step(
+    recipe: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "latest").mkdir()
+    recipe["log"] |= {"publish": str(tmp_path / "latest")}
+    with pytest.raises(InvalidField, match="is there already"):
+        run_training(RunOptions(TrainConfig.model_validate(recipe), tmp_path / "run", cpu=True))
+    assert not (tmp_path / "run").exists()
 
 
 def test_masks_that_were_added_to_a_folder_are_not_gone_on_with(recipe: dict[str, Any], tmp_path: Path) -> None:

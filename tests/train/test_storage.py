@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retouch.train.storage import load_state, publish_folder, save_atomically
+from retouch.train.storage import is_publishable, load_state, publish_folder, save_atomically
 
 
 def test_saved_state_comes_back_and_leaves_no_partial_file(tmp_path: Path) -> None:
@@ -36,7 +36,9 @@ def test_failed_publication_leaves_the_old_version(tmp_path: Path) -> None:
 
 
 def test_real_folder_is_never_replaced(tmp_path: Path) -> None:
+    assert is_publishable(tmp_path / "latest")
     (tmp_path / "latest").mkdir()
+    assert not is_publishable(tmp_path / "latest")
     with pytest.raises(FileExistsError):
         publish_folder(tmp_path / "latest", lambda folder: _write(folder, "one"))
 

@@ -1,17 +1,17 @@
 """A whole training run from a configuration: builds the parts, wires log, checkpoints, samples and export."""
 
 import logging
-import signal
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 import torch
 from accelerate import Accelerator
 from PIL import Image
 
+from retouch.errors import InvalidField
 from retouch.models.components import Components
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
@@ -20,11 +20,13 @@ from retouch.train.held_out import HeldOut
 from retouch.train.history import History, check_same
 from retouch.train.loop import Hooks, Scalar, Trainer
 from retouch.train.origin import describe_model, load_origin
+from retouch.train.phase import Source
 from retouch.train.progress import RunLog
 from retouch.train.samples import draw_fills, draw_samples, held_out_places, make_grid
 from retouch.train.sources import Sources
 from retouch.train.split import caption_words
-from retouch.train.storage import publish_folder
+from retouch.train.stopping import Stop
+from retouch.train.storage import is_publishable, publish_folder
 
 logger = logging.getLogger(__name__)
 
@@ -171,42 +173,38 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
     return trainer, parts
 
 
-def stop_when_asked(max_steps: int | None) -> Callable[[], bool]:
-    """True after `max_steps` calls, or once SIGTERM or SIGINT came."""
-    asked = False
-    calls = 0
-
-    def ask(_signum: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        asked = True
-
-    signal.signal(signal.SIGTERM, ask)
-    signal.signal(signal.SIGINT, ask)
-
-    def stop() -> bool:
-        nonlocal calls
-        calls += 1
-        return asked or (max_steps is not None and calls >= max_steps)
-
-    return stop
-
-
 def run_training(options: RunOptions) -> Trainer:
     """Train to the end of the last phase, or until stopped; the state is saved either way.
 
     Raises:
-        InvalidField: the run was begun with another seed, other data or another model.
+        InvalidField: the run was begun with another seed, other data or another model; or exports have no place.
+        KeyboardInterrupt: a signal came twice, or while a single process opened its data.
     """
+    _check_place(options.config.log.publish)
     trainer, parts = start(options)
-    with Sources(options.config, parts, trainer.accelerator) as sources:
+    with Sources(options.config, parts, trainer.accelerator) as sources, Stop(options.max_steps) as stop:
         if not options.accept_changes:
             check_same(trainer.begun_with, {"seed": options.config.seed, **sources.describe(trainer.phase)})
-        stop = stop_when_asked(options.max_steps)
+
+        def rows(trainer: Trainer) -> Source:
+            # Of several processes none leaves before a step: the others would wait for it.
+            with stop.at_once() if trainer.accelerator.num_processes == 1 else nullcontext():
+                return sources.open(trainer)
+
         if not trainer.accelerator.is_main_process:
-            trainer.train(sources.open, Hooks(), stop=stop)
+            trainer.train(rows, Hooks(), stop=stop)
             return trainer
         options.run_dir.mkdir(parents=True, exist_ok=True)
         keeper = RunKeeper(options, parts, sources, trainer.accelerator.device)
-        trainer.train(sources.open, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+        trainer.train(rows, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
         keeper.save(trainer)
         return trainer
+
+
+def _check_place(publish: Path | None) -> None:
+    if publish is not None and not is_publishable(publish):
+        raise InvalidField(
+            "log.publish",
+            f"{publish} is there already, and no earlier run has published it",
+            hint="name a new folder, or take this one away",
+        )

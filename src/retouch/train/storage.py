@@ -38,6 +38,11 @@ def load_state(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
+def is_publishable(folder: Path) -> bool:
+    """Whether `publish_folder` may make `folder`: nothing is there, or a link of its own."""
+    return folder.is_symlink() or not folder.exists()
+
+
 def publish_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a new folder, then make `folder` a link to it in one rename.
 
@@ -47,7 +52,7 @@ def publish_folder(folder: Path, write: Callable[[Path], None]) -> None:
     Raises:
         FileExistsError: `folder` exists and is not a link that this function made.
     """
-    if folder.exists() and not folder.is_symlink():
+    if not is_publishable(folder):
         raise FileExistsError(f"{folder} is a real folder, not a published one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     versions = sorted(folder.parent.glob(f".{folder.name}.v*"), key=lambda path: path.stat().st_mtime_ns)
