@@ -81,9 +81,12 @@ def test_run_goes_through_both_phases_and_widens_the_unet_between_them(
     assert trainer.denoiser.unet.conv_in.weight[:, 4:].abs().max() > 0
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_run_stopped_at_any_step_and_resumed_ends_with_the_same_weights(
-    config: TrainConfig, tmp_path: Path
+    recipe: dict[str, Any], tmp_path: Path, dropout: float
 ) -> None:
+    recipe["model"]["unet"] = recipe["model"]["unet"] | {"dropout": dropout}
+    config = TrainConfig.model_validate(recipe)
     run_training(RunOptions(config=config, run_dir=tmp_path / "whole", cpu=True))
     for _ in range(6):
         run_training(RunOptions(config=config, run_dir=tmp_path / "cut", cpu=True, max_steps=1))

@@ -236,6 +236,7 @@ class Trainer:
         for micro in micros:
             places = self._places(self.position.step, run.share.rows(micro))
             example = run.recipe.example_at(places, run.source, accelerator.device)
+            places[0].seed_layers()
             with nullcontext() if micro == micros[-1] else accelerator.no_sync(run.model):
                 with accelerator.autocast():
                     prediction = run.model(example.unet_input, example.timesteps, example.tokens)

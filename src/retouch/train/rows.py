@@ -32,8 +32,16 @@ class Place:
 
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
         """A generator of this row's own."""
-        words = np.random.SeedSequence((self.seed, self.phase, self.step, self.row)).generate_state(2, np.uint32)
-        return torch.Generator(device).manual_seed(int(words[0]) << 31 | int(words[1]) >> 1)
+        return torch.Generator(device).manual_seed(self._number())
+
+    def seed_layers(self) -> None:
+        """Let what a model draws itself begin at this row: dropout takes no generator, but the global ones."""
+        torch.manual_seed(self._number(1))
+
+    def _number(self, *stream: int) -> int:
+        place = (self.seed, self.phase, self.step, self.row, *stream)
+        words = np.random.SeedSequence(place).generate_state(2, np.uint32)
+        return int(words[0]) << 31 | int(words[1]) >> 1
 
 
 @dataclass(frozen=True, slots=True)
