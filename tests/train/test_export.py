@@ -67,7 +67,8 @@ def test_exported_configs_name_no_folder_of_their_maker(config: TrainConfig, tmp
 
 @pytest.fixture
 def lora_recipe(recipe: dict[str, Any]) -> dict[str, Any]:
-    recipe["model"] |= {"lora": {"rank": 2, "alpha": 2.0}, "train_text_encoder": False}
+    unet = recipe["model"]["unet"] | {"in_channels": 9}
+    recipe["model"] |= {"lora": {"rank": 2, "alpha": 2.0}, "train_text_encoder": False, "unet": unet}
     return recipe
 
 
@@ -87,3 +88,16 @@ def test_lora_is_merged_into_a_copy_that_predicts_the_same(lora_recipe: dict[str
         theirs = plain.eval()(noisy, 5, prompt_embeds).sample
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     assert (export(parts, tmp_path / "out") / "lora" / "pytorch_lora_weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("more", ["text encoder", "channels"])
+def test_no_adapter_is_written_that_lacks_what_was_trained_beside_it(
+    lora_recipe: dict[str, Any], tmp_path: Path, more: str
+) -> None:
+    if more == "text encoder":
+        lora_recipe["model"]["train_text_encoder"] = True
+    else:
+        lora_recipe["model"]["unet"]["in_channels"] = 4
+    folder = export(make_parts(TrainConfig.model_validate(lora_recipe), tmp_path), tmp_path / "out")
+    assert (folder / "unet").exists()
+    assert not (folder / "lora").exists()

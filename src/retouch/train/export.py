@@ -13,6 +13,7 @@ from transformers import CLIPTextModel
 from retouch.models.components import Components, write_notes
 from retouch.models.folder import quiet_loading
 from retouch.models.schedulers import own_scheduler
+from retouch.train.ema import trained_parameters
 from retouch.train.text import save_vocabulary
 
 
@@ -33,7 +34,7 @@ def build_pipeline(parts: Components) -> StableDiffusionInpaintPipeline:
 
 
 def write_folder(parts: Components, folder: Path) -> None:
-    """Write the components in fp16 under diffusers' default names, and `retouch.json` beside them.
+    """Write the components in fp16 under diffusers' default names, with `retouch.json` and maybe `lora/` beside.
 
     A safety checker keeps its precision, the scheduler its config, word for word. The components in memory are
     left as they are.
@@ -52,9 +53,15 @@ def write_folder(parts: Components, folder: Path) -> None:
         _clean_config(config)
     if hasattr(parts.tokenizer, "backend_tokenizer"):
         save_vocabulary(parts.tokenizer, folder / "tokenizer")
-    if getattr(parts.unet, "peft_config", None):
+    if _is_adapter_all(parts):
         write_lora(parts.unet, folder / "lora")
     write_notes(folder, parts.notes)
+
+
+def _is_adapter_all(parts: Components) -> bool:
+    """Whether a LoRA is all that was trained, and so all that a reader of `lora/` needs beside the base."""
+    trained = trained_parameters(parts.unet) | trained_parameters(parts.text_encoder)
+    return bool(getattr(parts.unet, "peft_config", None)) and all("lora_" in name for name in trained)
 
 
 def _clean_config(config: Path) -> None:
