@@ -13,7 +13,7 @@ from transformers import CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
-from retouch.errors import ModelError
+from retouch.errors import InvalidField, ModelError
 from retouch.train.latents import (
     LatentCache,
     LatentSpec,
@@ -24,6 +24,7 @@ from retouch.train.latents import (
     open_maps,
     to_unit_range,
 )
+from retouch.train.pocket.vae import build_vae
 from retouch.train.text import encode_captions
 
 
@@ -93,6 +94,60 @@ def test_partly_filled_cache_is_gone_on_with(spec: LatentSpec, tokenizer: Any) -
     build_latents(spec, tokenizer)
     assert len(LatentCache(spec.folder)) == 32
     assert torch.equal(every(LatentCache(spec.folder), 32).latents[:16], before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"vae_dir": "other"}, "vae_sha256"),
+        ({"data_dir": "shards", "kind": "shards"}, "kind"),
+        ({"seed": 5}, "seed"),
+        ({"size": 64}, "size"),
+        ({"slots": 64}, "slots"),
+        ({"mixture": "plain"}, "mixture"),
+        ({"split": "validation"}, "split"),
+        ({"words": frozenset({"ball"})}, "words"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_cache_that_was_made_from_something_else_is_not_gone_on_with(
+    spec: LatentSpec, tokenizer: Any, data_dir: Path, tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    build_latents(spec, tokenizer, keep_on=lambda: False)
+    torch.manual_seed(1)
+    build_vae((16, 16, 16)).save_pretrained(tmp_path / "other")
+    export_shards(SceneComposer.open(data_dir, size=48), tmp_path / "shards", ExportOptions(count=2, per_shard=2))
+    folders = {name: tmp_path / changes[name] for name in ("vae_dir", "data_dir") if name in changes}
+    with pytest.raises(InvalidField, match=rf"^{named}: "):
+        build_latents(replace(spec, **changes | folders), tokenizer)
+
+
+@pytest.mark.parametrize("said", [None, '{"size": 32, "vae": "a/folder"}'])
+def test_cache_that_says_little_of_itself_is_gone_on_with_as_far_as_it_fits(
+    spec: LatentSpec, tokenizer: Any, said: str | None
+) -> None:
+    asked = iter([True, False])
+    build_latents(spec, tokenizer, keep_on=lambda: next(asked))
+    (spec.folder / "cache.json").unlink()
+    if said is not None:
+        (spec.folder / "cache.json").write_text(said)
+    assert LatentCache(spec.folder).size == 32
+    for other in (replace(spec, size=64), replace(spec, slots=64)):
+        with pytest.raises(InvalidField):
+            build_latents(other, tokenizer)
+    build_latents(spec, tokenizer)
+    assert len(LatentCache(spec.folder)) == 32
+    with pytest.raises(InvalidField, match="seed"):
+        build_latents(replace(spec, seed=5), tokenizer)
+
+
+def test_cache_that_was_killed_before_its_arrays_is_begun_anew(spec: LatentSpec, tokenizer: Any) -> None:
+    build_latents(spec, tokenizer, keep_on=lambda: False)
+    (spec.folder / "filled.npy").unlink()
+    with pytest.raises(ModelError, match="no latent cache"):
+        LatentCache(spec.folder)
+    build_latents(replace(spec, seed=5), tokenizer)
+    assert len(LatentCache(spec.folder)) == 32
 
 
 def test_full_cache_replaces_its_oldest_scenes_when_renewed(spec: LatentSpec, tokenizer: Any) -> None:

@@ -1,6 +1,6 @@
 """A cache of encoded pictures, as memory maps that a second process may renew while training reads."""
 
-import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from retouch.data.compose import Split
 from retouch.data.mixture import MixtureName
 from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
+from retouch.train.cache_facts import check_facts, describe_cache, write_facts
 from retouch.train.feed import FeedSpec, read_ahead
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
 from retouch.train.text import MAX_TOKENS
@@ -180,12 +181,19 @@ def build_latents(
     """Fill the cache; with `renew_duty`, go on replacing its oldest slots, working that share of the time.
 
     A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
+
+    Raises:
+        InvalidField: the cache that is there was made from something else.
     """
     vae = AutoencoderKL.from_pretrained(spec.vae_dir)
     encoder = PictureEncoder(vae, size=spec.size)
-    if (spec.folder / "filled.npy").exists():
+    facts = describe_cache(spec, vae, tokenizer)
+    if _is_cache(spec.folder):
         maps = open_maps(spec.folder, mode="r+")
+        check_facts(spec.folder, facts, seen={"slots": len(maps["posteriors"]), "size": _side(maps["masks"])})
+        write_facts(spec.folder, facts)  # an older cache says all of itself from now on
     else:
+        write_facts(spec.folder, facts)
         maps = open_maps(
             spec.folder,
             mode="w+",
@@ -194,7 +202,6 @@ def build_latents(
             pixels=spec.size,
             tokens=tokenizer.model_max_length,
         )
-        (spec.folder / "cache.json").write_text(json.dumps({"size": spec.size, "vae": str(spec.vae_dir)}))
     made = int(maps["filled"][1])
     numbers = (range(first, first + GROUP) for first in count(made, GROUP))
     chunks = read_ahead(FeedSpec(spec.reader(), tokenizer, workers=spec.workers), numbers)
@@ -211,14 +218,24 @@ def build_latents(
         made += GROUP
 
 
+def _is_cache(folder: Path) -> bool:
+    """Whether a cache's arrays are there: the one that counts is made last."""
+    return (folder / "filled.npy").exists()
+
+
+def _side(masks: NDArray[np.uint8]) -> int:
+    """Pixels along one side of masks (N, H * W / 8) of bits."""
+    return math.isqrt(8 * masks.shape[1])
+
+
 class LatentCache:
     """The reading end. Thread-safe: it only reads."""
 
     def __init__(self, folder: Path) -> None:
-        if not (folder / "cache.json").exists():
+        if not _is_cache(folder):
             raise ModelError(f"{folder} holds no latent cache", hint="make one with `retouch train latents`")
         self._maps = open_maps(folder, mode="r")
-        self.size = int(json.loads((folder / "cache.json").read_text())["size"])
+        self.size = _side(self._maps["masks"])
 
     @property
     def cells(self) -> int:

@@ -1,0 +1,70 @@
+"""What a latent cache is made from, as its `cache.json` says before the first latent is there."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retouch.data.shard_index import open_index
+from retouch.errors import InvalidField
+from retouch.models.hashing import hash_files, hash_tensors
+
+if TYPE_CHECKING:
+    from retouch.train.latents import LatentSpec
+
+FILE_NAME = "cache.json"
+Facts = dict[str, str | int | float | None]
+
+
+def describe_cache(spec: "LatentSpec", vae: Any, tokenizer: Any) -> Facts:
+    """What decides the content of a cache, wherever its parts lie."""
+    facts: Facts = {
+        "size": spec.size,
+        "slots": spec.slots,
+        "seed": spec.seed,
+        "kind": spec.kind,
+        "vae_sha256": hash_tensors(vae.state_dict())[:16],
+        "scaling_factor": float(vae.config.scaling_factor),
+        "tokenizer": _digest([sorted(tokenizer.get_vocab().items()), tokenizer.model_max_length]),
+    }
+    if spec.kind == "shards":
+        index = open_index(str(spec.data_dir), workers=spec.workers)
+        return facts | {"data": index.digest(), "full_mask_rate": spec.full_mask_rate}
+    return facts | {
+        "data": hash_files((file.name, file) for file in spec.data_dir.glob("*.npz"))[:16],
+        "split": spec.split,
+        "mixture": spec.mixture,
+        "words": None if spec.words is None else _digest(sorted(spec.words)),
+    }
+
+
+def check_facts(folder: Path, facts: Facts, *, seen: Facts) -> None:
+    """Compare what a cache was made from with what it is to be filled from now; an older one says less of itself.
+
+    Args:
+        seen: what its arrays say.
+    Raises:
+        InvalidField: it was made from something else.
+    """
+    file = folder / FILE_NAME
+    before = seen | (json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {})
+    for name, value in facts.items():
+        if name in before and before[name] != value:
+            raise InvalidField(
+                name,
+                f"the cache in {folder} was made with {before[name]}, and is to be filled with {value}",
+                hint="put it back, or give another folder",
+            )
+
+
+def write_facts(folder: Path, facts: Facts) -> None:
+    """Note what a cache is made from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / FILE_NAME
+    partial = file.with_name(f"{file.name}.part")
+    partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    partial.replace(file)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
