@@ -6,9 +6,9 @@ Clients draw what they do: pictures in every dialect, jobs that they follow, can
 hang up on, bodies that are broken. Prompts and pictures are screened by a stand-in of Azure AI Content Safety on
 this machine that throttles, fails and breaks off at times. After a twentieth of the time the server gets SIGTERM,
 after a tenth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
-(accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors and threads of the
-last process may not rise: the slope over the last two thirds of its time is printed with its 95 % interval,
-and what the process holds before the first client came and after the last one left.
+(accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors beside its clients'
+connections, and threads of the last process may not rise: the slope over the last two thirds of its time is
+printed with its 95 % interval, and what the process holds before the first client came and after the last one left.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from base64 import b64encode
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
@@ -45,9 +45,18 @@ from serve import files
 
 ROOT = Path(__file__).parents[1]
 LATER = {"prefer": "respond-async"}
-Sample = tuple[float, int, int, int]  # when, bytes resident, file descriptors, threads
 SETTLE_S = 30.0
 FINAL = {"done", "failed", "blocked", "cancelled", "interrupted", "expired"}
+
+
+class Sample(NamedTuple):
+    """What the server held at a moment. Its connections are its clients', who open and leave them as they like."""
+
+    when: float
+    rss_mib: float
+    fds: int
+    connections: int
+    threads: int
 
 
 @dataclass
@@ -60,7 +69,7 @@ class Server:
     screen: ContentSafetyService
     log: Path
     process: subprocess.Popen[bytes] | None = None
-    ready: Sample = (0.0, 0, 0, 0)
+    ready: Sample | None = None
     samples: list[Sample] = field(default_factory=list)
 
     @property
@@ -99,7 +108,14 @@ class Server:
         assert self.process is not None
         seen = psutil.Process(self.process.pid)
         with seen.oneshot():
-            return time.monotonic(), seen.memory_info().rss, seen.num_fds(), seen.num_threads()
+            connections = [one for one in seen.net_connections("tcp") if one.laddr.port == self.port and one.raddr]
+            return Sample(
+                time.monotonic(),
+                seen.memory_info().rss / 2**20,
+                seen.num_fds() - len(connections),
+                len(connections),
+                seen.num_threads(),
+            )
 
 
 def hole() -> bytes:
@@ -273,8 +289,10 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
     await asyncio.sleep(SETTLE_S)  # the clients are gone: what is held now, nobody holds
     server.sample()
     *under_load, left = server.samples
+    assert server.ready is not None
     last = under_load[len(under_load) // 3 :]
-    times = [one[0] for one in last]
+    times = [one.when for one in last]
+    by_name = {name: [getattr(one, name) for one in last] for name in Sample._fields[1:]}
     return {
         "exit_codes": codes,
         "answers": dict(sorted(everybody.tally.answers.items())),
@@ -283,13 +301,8 @@ async def soak(server: Server, minutes: float, clients: int) -> dict[str, Any]:
         "accepted": len(everybody.tally.accepted),
         "ended": dict(states),
         "accounted_for": sum(n for state, n in states.items() if state in FINAL),
-        "rss_mib": slope(times, [one[1] / 2**20 for one in last]) | {"at_end": last[-1][1] / 2**20},
-        "fds": slope(times, [one[2] for one in last]) | {"at_end": last[-1][2]},
-        "threads": slope(times, [one[3] for one in last]) | {"at_end": last[-1][3]},
-        "without_clients": {
-            name: {"rss_mib": one[1] / 2**20, "fds": one[2], "threads": one[3]}
-            for name, one in (("at_start", server.ready), ("at_end", left))
-        },
+        **{name: slope(times, held) | {"at_end": held[-1]} for name, held in by_name.items()},
+        "without_clients": {"at_start": server.ready._asdict(), "at_end": left._asdict()},
         "sampled_s": times[-1] - times[0],
     }
 
