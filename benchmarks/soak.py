@@ -8,7 +8,8 @@ this machine that throttles, fails and breaks off at times. After a twentieth of
 after a tenth SIGKILL, and is started again. At the end every job that was accepted must be in a final state
 (accepted = answered + interrupted), no answer may have been 500, and memory, file descriptors beside its clients'
 connections, and threads of the last process may not rise: the slope over the last two thirds of its time is
-printed with its 95 % interval, and what the process holds before the first client came and after the last one left.
+printed with its 95 % interval, and what the process holds before the first client came and after the last one
+left.
 """
 
 import argparse
