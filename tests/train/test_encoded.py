@@ -83,6 +83,14 @@ def test_other_content_settings_or_weights_are_encoded_anew(picture: Photograph,
     assert len(list(cache.iterdir())) == 4
 
 
+def test_what_another_kind_of_device_encoded_is_encoded_anew(picture: Photograph, tmp_path: Path) -> None:
+    PhotographEncoder(vae(), SPEC, tmp_path / "cache").encode(picture)
+    elsewhere = Counting(vae())
+    elsewhere.device = torch.device("meta")
+    with pytest.raises(RuntimeError, match="meta"):  # it computes nothing, so that only a cached answer could come
+        PhotographEncoder(elsewhere, SPEC, tmp_path / "cache").encode(picture)
+
+
 def test_a_cache_file_that_was_cut_short_is_made_again(picture: Photograph, tmp_path: Path) -> None:
     encoder = PhotographEncoder(vae(), SPEC, tmp_path / "cache")
     first = encoder.encode(picture)

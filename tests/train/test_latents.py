@@ -22,6 +22,7 @@ from retouch.train.latents import (
     latent_mask,
     masked_image,
     open_maps,
+    posteriors_of,
     to_unit_range,
 )
 from retouch.train.pocket.vae import build_vae
@@ -189,6 +190,17 @@ def test_fully_masked_scene_has_the_latents_of_a_grey_picture(spec: LatentSpec, 
     assert full
     for number in full:
         torch.testing.assert_close(found[number, 1, 0], grey.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_shift_of_the_latents_is_taken_off_as_in_inpainting(vae_dir: Path) -> None:
+    vae = AutoencoderKL.from_pretrained(vae_dir).eval()
+    image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        plain = posteriors_of(vae, image)
+        vae.register_to_config(shift_factor=0.5, scaling_factor=2.0)
+        shifted = posteriors_of(vae, image)
+    torch.testing.assert_close(shifted[:, 0], (plain[:, 0] - 0.5) * 2.0)
+    torch.testing.assert_close(shifted[:, 1], plain[:, 1] * 2.0)
 
 
 def test_masked_image_is_zero_in_the_hole_and_untouched_elsewhere() -> None:

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from retouch.models.hashing import hash_tensors
-from retouch.train.latents import masked_image, posteriors_of, to_unit_range
+from retouch.train.latents import masked_image, posteriors_of, shift_of, to_unit_range
 from retouch.train.photographs import Cuts, CutSpec, Photograph, cut_photograph
 
 VERSION = 2
@@ -52,7 +52,8 @@ class PhotographEncoder:
                 VERSION,
                 [spec.shapes, spec.crops, spec.masks],
                 hash_tensors(vae.state_dict()),
-                float(vae.config.scaling_factor),
+                [float(vae.config.scaling_factor), shift_of(vae)],
+                vae.device.type,  # another kind rounds otherwise
             ]
         )
 

@@ -122,11 +122,17 @@ def open_maps(
 
 
 def posteriors_of(vae: AutoencoderKL, images: Tensor) -> Tensor:
-    """What a frozen VAE says of images (B, 3, H, W) in [-1, 1]: mean and deviation (B, 2, 4, h, w), scaled to unit
-    deviation."""
+    """What a frozen VAE says of images (B, 3, H, W) in [-1, 1]: mean and deviation (B, 2, 4, h, w), without its
+    shift and scaled to unit deviation."""
     found = vae.encode(images).latent_dist
-    scaled: Tensor = torch.stack([found.mean, found.std], dim=1).float() * float(vae.config.scaling_factor)
+    mean, deviation = found.mean.float() - shift_of(vae), found.std.float()
+    scaled: Tensor = torch.stack([mean, deviation], dim=1) * float(vae.config.scaling_factor)
     return scaled
+
+
+def shift_of(vae: AutoencoderKL) -> float:
+    """What is taken from a VAE's latents before they are scaled; most have nothing such."""
+    return float(getattr(vae.config, "shift_factor", None) or 0.0)
 
 
 def draw_latents(posteriors: Tensor, noise: Tensor) -> Tensor:
