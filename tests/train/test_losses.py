@@ -54,3 +54,9 @@ def test_min_snr_weight_equals_the_clamped_weight_on_the_error_of_the_clean_late
         slope = (1 - alpha) ** 0.5 / alpha**0.5 if kind == "epsilon" else (1 - alpha) ** 0.5
         weight = float(min_snr_weights(torch.tensor([snr]), 5.0, kind))  # type: ignore[arg-type]
         assert weight == pytest.approx(min(snr, 5.0) * slope**2, rel=1e-4)
+
+
+def test_pure_noise_weighs_in_noise_as_much_as_any_hard_row_and_is_a_number() -> None:
+    snr = torch.tensor([0.0, 1e-6, 1.0])
+    assert min_snr_weights(snr, 5.0, "epsilon").tolist() == [1.0, 1.0, 1.0]
+    assert min_snr_weights(snr, 5.0, "v_prediction")[0] == 0.0

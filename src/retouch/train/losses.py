@@ -10,8 +10,9 @@ def min_snr_weights(snr: Tensor, gamma: float, kind: Prediction) -> Tensor:
 
     An error in the noise is sqrt(snr) times that in z_0, one in v is sqrt(snr + 1) times it: hence the divisors.
     """
-    clamped = snr.clamp(max=gamma)
-    return clamped / snr if kind == "epsilon" else clamped / (snr + 1.0)
+    if kind == "epsilon":
+        return (gamma / snr).clamp(max=1.0)  # not min(snr, gamma) / snr: a schedule may end where the signal is 0
+    return snr.clamp(max=gamma) / (snr + 1.0)
 
 
 def row_errors(prediction: Tensor, target: Tensor, hole: Tensor | None = None, hole_weight: float = 1.0) -> Tensor:
