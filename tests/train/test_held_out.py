@@ -14,6 +14,8 @@ from retouch.train.config import ModelConfig, TrainConfig
 from retouch.train.held_out import HeldOut
 from retouch.train.loop import Trainer
 from retouch.train.run import RunOptions, start
+from retouch.train.sources import Sources
+from retouch.train.split import split_folder
 
 
 def begin(folder: Path, tmp_path: Path, **pictures: object) -> tuple[Trainer, Components]:
@@ -65,3 +67,14 @@ def test_other_data_than_folders_holds_out_no_pictures(tmp_path: Path) -> None:
     data = data_of(folder).model_copy(update={"kind": "shards"})
     phase = trainer.phase.model_copy(update={"data": data})
     assert HeldOut(parts, torch.device("cpu")).pictures(phase) == []
+
+
+def test_pictures_that_come_while_a_run_is_at_work_are_neither_trained_on_nor_measured(tmp_path: Path) -> None:
+    folder = write_photographs(tmp_path / "photographs", 5)
+    trainer, parts = begin(folder, tmp_path, held_out=0.5)
+    with Sources(trainer.config, parts, trainer.accelerator) as sources:
+        sources.open(trainer)
+        expected = HeldOut(parts, torch.device("cpu")).losses(trainer)
+        write_photographs(folder / "more", 20)
+        assert split_folder(trainer.phase.data) != sources.split(trainer.phase.data)
+        assert HeldOut(parts, torch.device("cpu"), split=sources.split).losses(trainer) == expected

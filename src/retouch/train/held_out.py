@@ -1,18 +1,19 @@
 """What a phase is measured on and drawn from, and never trained on."""
 
 import logging
+from collections.abc import Callable
 
 import torch
 
 from retouch.errors import BadInput
 from retouch.models.components import Components
-from retouch.train.config import PhaseConfig
+from retouch.train.config import DataConfig, PhaseConfig
 from retouch.train.folder_source import first_cuts, open_folder
 from retouch.train.latents import LatentCache
 from retouch.train.loop import Trainer
 from retouch.train.phase import RowSource
 from retouch.train.photographs import Cuts
-from retouch.train.split import split_folder
+from retouch.train.split import Split, split_folder
 from retouch.train.validation import validation_losses
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,12 @@ MOST_DRAWN = 6
 class HeldOut:
     """Opens a phase's held-out examples when they are first asked for; used by one thread."""
 
-    def __init__(self, parts: Components, device: torch.device) -> None:
+    def __init__(
+        self, parts: Components, device: torch.device, *, split: Callable[[DataConfig], Split] = split_folder
+    ) -> None:
+        """`split` says what is held out: a run's own, whatever was put into the folder since it began."""
         self._parts = parts
+        self._split = split
         self._device = device
         self._opened: dict[str, RowSource | None] = {}
 
@@ -45,7 +50,7 @@ class HeldOut:
         if phase.data.kind != "folder":
             return []
         try:
-            return first_cuts(split_folder(phase.data).held_out[:MOST_DRAWN], phase.data, self._parts)
+            return first_cuts(self._split(phase.data).held_out[:MOST_DRAWN], phase.data, self._parts)
         except BadInput as error:  # a picture that was changed meanwhile ends no run
             logger.warning("no held-out picture is drawn: %s", error)
             return []
@@ -60,7 +65,7 @@ class HeldOut:
             return LatentCache(phase.data.validation)
         if phase.data.kind != "folder":
             return None
-        items = split_folder(phase.data).held_out
+        items = self._split(phase.data).held_out
         if not items:
             logger.warning("no picture of %s is held out: no loss is measured", phase.data.folder)
             return None

@@ -55,7 +55,7 @@ class RunKeeper:
         self._history = History(options.run_dir, keep=options.config.log.keep)
         self._sources = sources
         self._parts = parts
-        self._held_out = HeldOut(parts, device)
+        self._held_out = HeldOut(parts, device, split=sources.split)
         self._on_report = options.on_report
         total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
         self._log = RunLog(options.run_dir / "log.jsonl", total=total)

@@ -81,8 +81,8 @@ class Sources:
             found["data.folder (its shards)"] = self._index(data).digest()
             return found | {"data.window": data.window, "full_mask_rate": phase.full_mask_rate}
         if data.kind == "folder":
-            found["data.folder (its pictures)"] = self._split(data).digest
-            found["data.folder (its masks)"] = self._split(data).mask_digest
+            found["data.folder (its pictures)"] = self.split(data).digest
+            found["data.folder (its masks)"] = self.split(data).mask_digest
             return found | {"data.pictures": data.pictures.model_dump_json(exclude={"cache"})}
         found["data.folder"] = str(data.folder.resolve())
         return found | ({"data.mixture": data.mixture} if data.kind == "scenes" else {})
@@ -91,7 +91,7 @@ class Sources:
         """What holds encoded examples in memory."""
         data = trainer.phase.data
         if data.kind == "folder":
-            items = self._split(data).train
+            items = self.split(data).train
             return open_folder(items, trainer.phase, self._parts, trainer.accelerator.device)
         assert data.pool is not None
         return self._pool(trainer, data.pool)
@@ -118,7 +118,7 @@ class Sources:
             self._incoming.close()
             self._incoming = None
 
-    def _split(self, data: DataConfig) -> Split:
+    def split(self, data: DataConfig) -> Split:
         """A folder's pictures as they were when the run first looked: later changes are not what it trains on."""
         key = data.model_dump_json()
         if key not in self._splits:
