@@ -124,6 +124,18 @@ def test_a_picture_without_a_caption_is_named_with_the_way_out(tmp_path: Path):
     assert [item.caption for item in read_folder(tmp_path, caption="a photo")] == ["a cat", "a photo"]
 
 
+@pytest.mark.parametrize("name", ["a_mask.png", "a-Mask.JPG", "a.mask.jpg", "a mask.png"])
+def test_a_mask_by_another_name_is_no_picture_that_takes_the_default_caption(tmp_path: Path, name: str):
+    save(tmp_path / "a.jpg")
+    save(tmp_path / "b_mask.png")  # of a carnival, for all that its name says
+    save(tmp_path / name)
+    with pytest.raises(BadInput, match=r"looks like the mask of a\.jpg") as caught:
+        read_folder(tmp_path, caption="a photo")
+    assert "a.mask.png" in caught.value.hint
+    (tmp_path / name).with_suffix(".txt").write_text("a mask of wood")
+    assert len(read_folder(tmp_path, caption="a photo")) == 3
+
+
 def test_a_row_without_a_caption_takes_the_default(tmp_path: Path):
     save(tmp_path / "1.png")
     (tmp_path / "metadata.jsonl").write_text('{"file_name": "1.png"}')

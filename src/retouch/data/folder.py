@@ -8,6 +8,7 @@ Either every picture has a `.txt` beside it, or a `metadata.jsonl` names files a
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -22,6 +23,7 @@ from retouch.errors import BadInput
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff", ".bmp"})
 UNREADABLE_SUFFIXES = frozenset({".heic", ".heif", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf"})
 """Pictures as phones and cameras store them, which are not read."""
+_MASK_STEM = re.compile(r"(.+)[._ -]mask", re.IGNORECASE)
 MAX_LINE_BYTES = 2**20
 _NO_CAPTION = "write the caption into it, or give `caption:` in the configuration for all that have none"
 _CAPTION_FIELDS = ("text", "caption", "prompt")
@@ -77,9 +79,22 @@ def _from_texts(folder: Path, default: str | None) -> Iterator[FolderItem]:
             if file is image or file.is_file():
                 _inside(root, file.absolute(), file.name)
         caption = _caption(text) if text.is_file() else default
+        if not text.is_file() and (owner := _owner(image)) is not None:
+            # Only where one caption serves all: it would be trained on as a picture.
+            hint = f"call it {owner.stem}.mask.png, or put it elsewhere; a picture of that name needs its own .txt"
+            raise BadInput(f"{image.name} looks like the mask of {owner.name}", hint=hint)
         if caption is None:
             raise BadInput(f"{image.name} has no caption: {text.name} is missing", hint=_NO_CAPTION)
         yield FolderItem(image, caption, mask if mask.is_file() else None)
+
+
+def _owner(image: Path) -> Path | None:
+    """The picture beside it whose mask a picture is, to go by its name: `1_mask.jpg` is that of `1.png`."""
+    named = _MASK_STEM.fullmatch(image.stem)
+    if named is None:
+        return None
+    beside = sorted(file for file in image.parent.iterdir() if file.stem == named[1])
+    return next((file for file in beside if file.suffix.lower() in PICTURE_SUFFIXES), None)
 
 
 def _caption(path: Path) -> str:
