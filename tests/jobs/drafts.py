@@ -1,10 +1,16 @@
 """Jobs as tests ask for them, and a clock that they move."""
 
+import itertools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from retouch.errors import StorageFailed
 from retouch.jobs.job import Blob, Failure, JobDraft, JobKind, JobState, Outcome
+from retouch.jobs.sqlite_store import SqliteJobStore
 
 
 @dataclass
@@ -48,3 +54,15 @@ def outcome(state: JobState) -> Outcome:
 def files_of(folder: Path) -> list[str]:
     """The names of the files that hold blobs."""
     return sorted(file.name for file in (folder / "blobs").iterdir())
+
+
+def failing_disk(monkeypatch: pytest.MonkeyPatch, change: str, *, times: int | None = None) -> None:
+    """Let a change of every store fail, so often or until it is undone."""
+    sound, failures = getattr(SqliteJobStore, change), itertools.count()
+
+    def changed(store: SqliteJobStore, *args: Any) -> Any:
+        if times is None or next(failures) < times:
+            raise StorageFailed("the disk is full")
+        return sound(store, *args)
+
+    monkeypatch.setattr(SqliteJobStore, change, changed)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.batch.builders import inline_row, write_jsonl
+from tests.jobs.drafts import failing_disk
 
 from retouch.errors import BadRow, Conflict, EngineClosed, NotFound, StorageFailed
 from retouch.jobs.job import Job, JobState
@@ -121,6 +122,35 @@ def test_a_full_disk_is_waited_for(tmp_path: Path, order: BatchOrder) -> None:
     runs = Runs(StorageFailed("full"), StorageFailed("full"))
     asyncio.run(work())
     assert len(runs.owners) == 3
+
+
+@pytest.mark.parametrize("change", ["start", "finish"])
+def test_a_disk_that_does_not_take_a_batchs_state_is_waited_for(
+    tmp_path: Path, order: BatchOrder, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, runs) as desk:
+            assert (await ended(desk, (await desk.submit(order, owner="ann")).job)).state is JobState.DONE
+
+    runs = Runs()
+    failing_disk(monkeypatch, change, times=2)
+    asyncio.run(work())
+    assert runs.owners == ["ann"]
+
+
+def test_a_disk_that_fails_holds_up_no_end_of_the_server(
+    tmp_path: Path, order: BatchOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with opened(tmp_path, Runs()) as desk:
+            job = (await desk.submit(order, owner="ann")).job
+            await running(desk, job)
+        monkeypatch.undo()
+        async with opened(tmp_path, Runs()) as desk:
+            assert (await ended(desk, job)).state is JobState.DONE
+
+    failing_disk(monkeypatch, "finish")
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ParamSpec, Protocol
 
 from retouch.batch.ledger import Ledger
 from retouch.batch.runner import Progress
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from retouch.serve.service import Service
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 _AGAIN_S = 30.0
 """After a failure of the disk; what is done stays done."""
@@ -255,19 +257,28 @@ class BatchDesk:
         run = self._run(job, self.folder(job), self._service, weigh=partial(store.weigh, job.id))
         self._live = live = Live(job, run)
         try:
-            await aside(store.start, job.id)
-            outcome = await self._painted(live)
-            if outcome is not None:
-                await aside(store.finish, job.id, outcome)
+            outcome = await self._painted(live) if await self._kept(live, store.start, job.id) else None
+            if outcome is not None and await self._kept(live, store.finish, job.id, outcome):
                 self._service.metrics.batch_ended(outcome.state)
             elif self._is_ending:
                 await aside(store.requeue, job.id)
         except Conflict:  # it was cancelled meanwhile
             log.debug("a batch had ended already")
         except StorageFailed as error:
-            log.error("how a batch ended could not be noted, and it begins again after a start: %s", error)
+            log.error("a batch could not be put back, and begins again after a start: %s", error)
         finally:
             self._live = None
+
+    async def _kept(self, live: Live, change: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Make a change in the store once the disk takes it; return whether nobody stopped the batch before."""
+        while True:
+            try:
+                await self._service.aside(change, *args, **kwargs)
+            except StorageFailed as error:
+                if not await self._waited(live, error):
+                    return False
+            else:
+                return True
 
     async def _painted(self, live: Live) -> Outcome | None:
         """Return how a batch ended; None where somebody stopped it."""
@@ -275,20 +286,25 @@ class BatchDesk:
             try:
                 await asyncio.to_thread(live.run.run)
             except StorageFailed as error:
-                log.error("a batch waits: %s", error)
-                live.trouble = error
+                if not await self._waited(live, error):
+                    return None
             except (EngineClosed, Cancelled) as error:
                 return None if live.is_given_up.is_set() or self._is_ending else _failed(error)
             except Exception as error:  # noqa: BLE001 - a batch fails, and the desk goes on
                 return _failed(told_as(error))
             else:
                 return Outcome(JobState.DONE)
-            try:
-                await asyncio.wait_for(live.is_given_up.wait(), self._again_s)
-            except TimeoutError:
-                live.trouble = None
-            else:
-                return None
+
+    async def _waited(self, live: Live, trouble: StorageFailed) -> bool:
+        """Wait for a disk that failed; return whether nobody stopped the batch meanwhile."""
+        log.error("a batch waits: %s", trouble)
+        live.trouble = trouble
+        try:
+            await asyncio.wait_for(live.is_given_up.wait(), self._again_s)
+        except TimeoutError:
+            live.trouble = None
+            return True
+        return False
 
 
 def _failed(error: RetouchError) -> Outcome:
