@@ -40,6 +40,7 @@
     │   ├── SourceUnavailable     source_unavailable  503
     │   ├── RateLimited           rate_limited        429
     │   ├── Draining              draining            503
+    │   ├── Interrupted           interrupted         503
     │   └── EngineClosed          engine_closed       503
     ├── StorageFailed             storage_failed      507   exit 1
     ├── TooManyFailures           too_many_failures   500   exit 1
@@ -305,6 +306,12 @@ class Draining(Unavailable):
     code = "draining"
 
 
+class Interrupted(Unavailable):
+    """The server stopped before the work was done."""
+
+    code = "interrupted"
+
+
 class SourceUnavailable(Unavailable):
     """A picture at an address could not be read this time; it may be there the next."""
 
@@ -341,6 +348,9 @@ class Cancelled(RetouchError):
     code, status, exit_code = "cancelled", 499, 130
 
 
+_PASSING = frozenset({429, 503, 504, 507})
+
+
 def status_of(code: str) -> int:
     """Return the HTTP status of an error by its code, as it was kept; 500 for one that nobody knows."""
     waiting = [RetouchError]
@@ -350,3 +360,8 @@ def status_of(code: str) -> int:
             return known.status
         waiting += known.__subclasses__()
     return RetouchError.status
+
+
+def is_passing(code: str) -> bool:
+    """Tell whether an error, by its code, is none of the request, which may go well another time."""
+    return status_of(code) in _PASSING

@@ -23,7 +23,19 @@ def test_each_blob_is_read_back_from_its_place(folder: BundleFolder) -> None:
     for blob in BLOBS:
         place = bundle.find(blob.name)
         assert place
-        assert folder.read(bundle, *place) == blob
+        file = folder.open(bundle, *place)
+        assert file
+        with file:
+            assert (file.info, file.read()) == (blob.info, blob.data)
+
+
+def test_a_blob_is_read_in_pieces_though_its_file_is_deleted(folder: BundleFolder) -> None:
+    bundle = folder.write(BLOBS)
+    file = folder.open(bundle, bundle.blobs[0], 0)
+    assert file
+    folder.delete([bundle])
+    with file:
+        assert [file.read(4) for _ in range(3)] == [b"pict", b"ure", b""]
 
 
 def test_a_bundle_knows_its_blobs_without_reading(folder: BundleFolder) -> None:
@@ -42,14 +54,14 @@ def test_a_deleted_file_reads_as_none(folder: BundleFolder) -> None:
     bundle = folder.write(BLOBS)
     folder.delete([bundle, NO_BLOBS])
     folder.delete([bundle])
-    assert folder.read(bundle, bundle.blobs[0], 0) is None
+    assert folder.open(bundle, bundle.blobs[0], 0) is None
 
 
 def test_a_file_that_was_cut_is_damaged(folder: BundleFolder) -> None:
     bundle = folder.write(BLOBS)
     os.truncate(folder.path / str(bundle.file), 9)
     with pytest.raises(StorageFailed, match="damaged"):
-        folder.read(bundle, bundle.blobs[2], 7)
+        folder.open(bundle, bundle.blobs[2], 7)
 
 
 def test_files_and_their_folder_are_their_owners_alone(folder: BundleFolder) -> None:
@@ -98,4 +110,4 @@ def test_a_failing_disk_is_told_and_leaves_nothing(
 def test_a_missing_folder_is_a_failure_of_storage(tmp_path: Path) -> None:
     with pytest.raises(StorageFailed):
         BundleFolder(tmp_path / "missing").write(BLOBS)
-    assert BundleFolder(tmp_path).read(Bundle(f"{'0' * 32}.blobs", ()), BLOBS[0].info, 0) is None
+    assert BundleFolder(tmp_path).open(Bundle(f"{'0' * 32}.blobs", ()), BLOBS[0].info, 0) is None

@@ -210,6 +210,35 @@ def test_a_key_finds_its_job_whatever_became_of_it(store: SqliteJobStore) -> Non
     store.close()
 
 
+@pytest.mark.parametrize("code", ["interrupted", "draining", "queue_full", "storage_failed", "deadline_exceeded"])
+def test_a_key_is_free_again_where_its_job_ended_by_what_may_be_gone_now(store: SqliteJobStore, code: str) -> None:
+    first = store.create(draft(key="k", fingerprint="f")).job
+    ended = store.finish(first.id, Outcome(JobState.FAILED, error=Failure(code, "why")))
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        store.create(draft(key="k", fingerprint="g"))
+    again = store.create(draft(key="k", fingerprint="f"))
+    assert (again.is_new, again.job.state) == (True, "queued")
+    assert store.create(draft(key="k", fingerprint="f")).job == again.job
+    assert store.get("ann", first.id) == ended
+
+
+@pytest.mark.parametrize("code", ["blocked", "mask_size", "generation_failed", "a code of another version"])
+def test_a_key_keeps_a_job_that_failed_by_itself(store: SqliteJobStore, code: str) -> None:
+    job = store.create(draft(key="k", fingerprint="f")).job
+    ended = store.finish(job.id, Outcome(JobState.FAILED, error=Failure(code, "why")))
+    assert store.create(draft(key="k", fingerprint="f")).job == ended
+
+
+def test_what_a_draft_would_find_is_told_without_keeping_it(store: SqliteJobStore) -> None:
+    assert store.earlier(draft(key="k", fingerprint="f")) is None
+    job = store.create(draft(key="k", fingerprint="f")).job
+    found = store.earlier(draft(key="k", fingerprint="f"))
+    assert found
+    assert (found.job, found.is_new) == (job, False)
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        store.earlier(draft(key="k", fingerprint="g"))
+
+
 def test_a_key_is_free_again_once_its_job_is_forgotten(store: SqliteJobStore, clock: Clock) -> None:
     job = store.create(draft(key="k", fingerprint="f")).job
     store.cancel("ann", job.id)

@@ -11,8 +11,9 @@ import re
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Self
 
 from retouch.errors import StorageFailed
 from retouch.jobs.failures import storage_failures
@@ -48,6 +49,44 @@ class Bundle:
 
 
 NO_BLOBS = Bundle(None, ())
+
+
+@dataclass(slots=True, eq=False)
+class BlobFile:
+    """A blob that is read in pieces, for one thread at a time; its file may be deleted meanwhile.
+
+    Mutable: how much of it is left.
+    """
+
+    info: BlobInfo
+    _file: IO[bytes]
+    _left: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = self.info.size_bytes
+
+    def read(self, size_bytes: int | None = None) -> bytes:
+        """Return the next bytes, so many at most; empty at its end.
+
+        Raises:
+            StorageFailed: they cannot be read.
+        """
+        wanted = self._left if size_bytes is None else min(size_bytes, self._left)
+        with storage_failures():
+            data = self._file.read(wanted)
+        if len(data) != wanted:
+            raise _damaged()
+        self._left -= wanted
+        return data
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +126,8 @@ class BundleFolder:
                 raise
         return bundle
 
-    def read(self, bundle: Bundle, info: BlobInfo, offset: int) -> Blob | None:
-        """Return one blob of a bundle; None where the file is gone, as when its job has just ended or expired.
+    def open(self, bundle: Bundle, info: BlobInfo, offset: int) -> "BlobFile | None":
+        """Open one blob of a bundle; None where the file is gone, as when its job has just ended or expired.
 
         Raises:
             StorageFailed: it cannot be read, or is shorter than it was.
@@ -99,12 +138,11 @@ class BundleFolder:
                 file = (self.path / bundle.file).open("rb")
             except FileNotFoundError:
                 return None
-            with file:
-                file.seek(offset)
-                data = file.read(info.size_bytes)
-        if len(data) != info.size_bytes:
-            raise StorageFailed("a file of the job is damaged", hint="ask for the work again")
-        return Blob(info.name, info.media_type, data)
+            if os.fstat(file.fileno()).st_size < offset + info.size_bytes:
+                file.close()
+                raise _damaged()
+            file.seek(offset)
+        return BlobFile(info, file)
 
     def delete(self, bundles: Iterable[Bundle]) -> None:
         """Delete the files of bundles that no row names any more; what resists is left to the next start."""
@@ -134,3 +172,7 @@ class BundleFolder:
             file.writelines(blob.data for blob in blobs)
             file.flush()
             os.fsync(descriptor)
+
+
+def _damaged() -> StorageFailed:
+    return StorageFailed("a file of the job is damaged", hint="ask for the work again")

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from retouch.errors import Conflict
+from retouch.errors import Conflict, is_passing
 
 
 class JobKind(StrEnum):
@@ -169,3 +169,8 @@ class Job:
     def is_finished(self) -> bool:
         """Whether it has ended; expired jobs have."""
         return self.state not in UNFINISHED
+
+    @property
+    def is_worth_another_try(self) -> bool:
+        """Whether it ended by what says nothing about its request, such as that the server stopped."""
+        return self.error is not None and is_passing(self.error.code)

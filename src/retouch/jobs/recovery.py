@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from retouch.errors import Interrupted
 from retouch.jobs import rows
 from retouch.jobs.bundles import NO_BLOBS, Bundle, BundleFolder
 from retouch.jobs.job import Failure, Job, JobState, Outcome
@@ -18,7 +19,7 @@ _AT_WORK_S = 3600.0
 
 _INTERRUPTED = Outcome(
     JobState.INTERRUPTED,
-    error=Failure("interrupted", "the server stopped before the work was done", "send the request again"),
+    error=Failure(Interrupted.code, "the server stopped before the work was done", "send the request again"),
 )
 
 

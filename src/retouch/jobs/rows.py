@@ -113,6 +113,12 @@ def insert(
     return _again(connection, job_id)
 
 
+def free_key(connection: sqlite3.Connection, owner: str, idempotency_key: str) -> None:
+    """Let an owner's key make another job than it did."""
+    change = "UPDATE jobs SET idempotency_key = NULL WHERE owner = ? AND idempotency_key = ?"
+    connection.execute(change, (owner, idempotency_key))
+
+
 def start(connection: sqlite3.Connection, row: Row, now: datetime) -> Job:
     """Make a job running."""
     change = "UPDATE jobs SET state = 'running', started_at = ?, attempts = attempts + 1 WHERE number = ?"

@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from retouch.errors import Conflict, Gone, InvalidField, NotFound, RetouchError, StorageFailed
 from retouch.jobs import room, rows
-from retouch.jobs.bundles import Bundle, BundleFolder
+from retouch.jobs.bundles import BlobFile, Bundle, BundleFolder
 from retouch.jobs.database import Database
 from retouch.jobs.folder import LockedFolder, opening
 from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome, check_transition
@@ -92,12 +92,14 @@ class SqliteJobStore:
         reserve.fill()
         return store
 
-    def create(self, draft: JobDraft) -> Submission:
+    def earlier(self, draft: JobDraft) -> Submission | None:
         if draft.idempotency_key is not None and not _KEY.fullmatch(draft.idempotency_key):
             raise InvalidField("Idempotency-Key", "is not 1 to 255 printable ASCII characters")
-        with self._database.reading() as connection:  # a refusal writes no pictures
-            earlier = self._find_earlier(connection, draft)
-        if earlier:
+        with self._database.reading() as connection:
+            return self._find_earlier(connection, draft)
+
+    def create(self, draft: JobDraft) -> Submission:
+        if earlier := self.earlier(draft):  # a refusal writes no pictures
             return earlier
         with self._bundled(draft.blobs) as bundle:
             return self._write(partial(self._insert, draft, bundle), may_spend_reserve=False)
@@ -128,19 +130,23 @@ class SqliteJobStore:
         return Page(jobs[:limit], jobs[limit - 1].id if len(jobs) > limit else None)
 
     def blob(self, owner: str, job_id: str, name: str) -> Blob:
+        with self.open_blob(owner, job_id, name) as file:
+            return Blob(file.info.name, file.info.media_type, file.read())
+
+    def open_blob(self, owner: str, job_id: str, name: str) -> BlobFile:
         row = self._row(owner, job_id)
         if row.job.state is JobState.EXPIRED:
             raise Gone("the job is expired, and its pictures are deleted", hint="send the request again")
         place = row.bundle.find(name)
         if place is None:
             raise NotFound("the job has no such picture now", hint=f"it is {row.job.state}")
-        blob = self._bundles.read(row.bundle, *place)
-        if blob is not None:
+        file = self._bundles.open(row.bundle, *place)
+        if file is not None:
             self._recency.note(row.number)
-            return blob
+            return file
         if self._row(owner, job_id).bundle == row.bundle:
             raise StorageFailed("a file of the job is missing", hint="send the request again")
-        return self.blob(owner, job_id, name)  # it ended or expired meanwhile
+        return self.open_blob(owner, job_id, name)  # it ended or expired meanwhile
 
     def cancel(self, owner: str, job_id: str) -> Job:
         return self._finish(self._row(owner, job_id).job.id, Outcome(JobState.CANCELLED), is_anyones=True)
@@ -229,16 +235,16 @@ class SqliteJobStore:
             raise InvalidField("after", "is the id of no job", hint="begin at the first page again") from error
 
     def _find_earlier(self, connection: sqlite3.Connection, draft: JobDraft) -> Submission | None:
-        """Return the job that a draft's key made before; where there is none, see that the draft may be kept."""
+        """Return the job that stands for a draft's key; where there is none, see that the draft may be kept."""
         key = draft.idempotency_key
         earlier = None if key is None else rows.find_by_key(connection, draft.owner, key)
-        if earlier is None:
-            room.check_admission(connection, self.limits, draft)
-            return None
-        if earlier.fingerprint != draft.fingerprint:
+        if earlier and earlier.fingerprint != draft.fingerprint:
             raise Conflict(
                 "this Idempotency-Key came before with another request", hint="use a new key for a new request"
             )
+        if earlier is None or earlier.job.is_worth_another_try:
+            room.check_admission(connection, self.limits, draft)
+            return None
         return Submission(earlier.job, is_new=False)
 
     def _insert(
@@ -247,6 +253,8 @@ class SqliteJobStore:
         earlier = self._find_earlier(connection, draft)
         if earlier:  # two requests with one key at a time
             return earlier, ()
+        if draft.idempotency_key is not None:
+            rows.free_key(connection, draft.owner, draft.idempotency_key)
         now = self._now()
         job = rows.insert(connection, draft, bundle, now, server=self._recovery.server)
         return Submission(job, is_new=True), room.make_room(connection, self.limits, self._recency, now)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
-from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome
+from retouch.jobs.job import Blob, BlobInfo, Job, JobDraft, JobKind, JobState, Outcome
 
 PAGE_LIMIT = 100
 
@@ -41,6 +41,23 @@ class Submission:
     is_new: bool
 
 
+class BlobStream(Protocol):
+    """A blob that is read in pieces, whatever becomes of its job meanwhile."""
+
+    @property
+    def info(self) -> BlobInfo: ...
+
+    def read(self, size_bytes: int) -> bytes:
+        """Return the next bytes, so many at most; empty at its end.
+
+        Raises:
+            StorageFailed: they cannot be read.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """A part of a list; `next_after`, where not None, gives the one that follows."""
@@ -69,11 +86,20 @@ class JobStore(Protocol):
     def create(self, draft: JobDraft) -> Submission:
         """Keep a new job, `queued`; or find the one that the draft's idempotency key made before.
 
+        A key is free for a new job where that one ended by what may be gone now (`Job.is_worth_another_try`).
+
         Raises:
             Conflict: the key was used with another fingerprint.
             RateLimited: the owner has as many unfinished jobs as one may have.
             QueueFull: unfinished jobs hold all room.
             InvalidField: the key is too long, or not printable ASCII.
+        """
+
+    def earlier(self, draft: JobDraft) -> Submission | None:
+        """Return what `create` would find; None where it would keep a new job.
+
+        Raises:
+            Conflict, RateLimited, QueueFull, InvalidField: as for `create`.
         """
 
     def get(self, owner: str, job_id: str) -> Job:
@@ -107,6 +133,13 @@ class JobStore(Protocol):
         Raises:
             NotFound: there is no such job, or it has no such blob now.
             Gone: the job is expired.
+        """
+
+    def open_blob(self, owner: str, job_id: str, name: str) -> BlobStream:
+        """Open one of a job's blobs to be read in pieces; the caller closes it.
+
+        Raises:
+            NotFound, Gone: as for `blob`.
         """
 
     def cancel(self, owner: str, job_id: str) -> Job:
