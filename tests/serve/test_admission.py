@@ -30,6 +30,26 @@ def test_a_full_queue_says_when_to_come_again() -> None:
     assert refused.value.retry_after_s >= 1
 
 
+def test_places_are_taken_together_or_not_at_all() -> None:
+    book = admission(rows=4)
+    held = book.enter(None, rows=2)
+    with pytest.raises(QueueFull):
+        book.enter(None, rows=3)
+    assert book.rows == held.rows == 2
+
+
+def test_who_is_in_is_not_put_out_when_fewer_may_be() -> None:
+    clock = Clock()
+    book = admission(clock)
+    held = book.enter(None, rows=20)
+    clock.now += 60
+    book.made(1)
+    assert book.most_rows < book.rows
+    held.take(size_bytes=5)
+    with pytest.raises(QueueFull):
+        held.take(rows=1)
+
+
 def test_bytes_are_bounded_as_rows_are() -> None:
     book = admission()
     book.enter(None, size_bytes=600)

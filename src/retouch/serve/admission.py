@@ -60,11 +60,12 @@ class Admission:
         with self._lock:
             self._check(caller, rows=1, size_bytes=0)
 
-    def enter(self, caller: str | None, *, size_bytes: int = 0) -> "Lease":
-        """Take a place for one picture.
+    def enter(self, caller: str | None, *, rows: int = 1, size_bytes: int = 0) -> "Lease":
+        """Take places for pictures.
 
         Args:
             caller: who asks; None where nobody is told from anybody else.
+            rows: pictures; of a request one, until it is known how many it wants.
             size_bytes: of its body.
         Raises:
             Draining: the server is about to end.
@@ -76,7 +77,7 @@ class Admission:
             try:
                 if caller is not None:
                     self._account(caller).count(self._clock(), self._bounds.caller_per_minute)
-                self._take(lease, rows=1, size_bytes=size_bytes)
+                self._take(lease, rows=rows, size_bytes=size_bytes)
             finally:
                 self._forget_if_idle(caller)
             return lease
@@ -114,7 +115,9 @@ class Admission:
         bounds = self._bounds
         if self.is_draining and rows:
             raise Draining("the server is about to end", retry_after_s=self._retry_after_s(1))
-        if self.rows + rows > self.most_rows or self.size_bytes + size_bytes > bounds.size_bytes:
+        # The bound on rows moves: who is in, and asks for memory alone, is not put out by it.
+        is_crowded = rows > 0 and self.rows + rows > self.most_rows
+        if is_crowded or self.size_bytes + size_bytes > bounds.size_bytes:
             raise QueueFull("too much waits already", retry_after_s=self._retry_after_s(rows))
         under_way = self._callers[caller].rows if caller in self._callers else 0
         if caller is not None and bounds.caller_rows and under_way + rows > bounds.caller_rows:

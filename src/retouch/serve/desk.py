@@ -4,21 +4,18 @@ A job is durable before anybody is told of it. While its work is under way it al
 """
 
 import asyncio
-import hashlib
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from retouch.errors import Conflict, Draining, QueueFull, StorageFailed
-from retouch.imaging.choices import FileFormat
+from retouch.errors import Conflict, DeadlineExceeded, Draining, QueueFull, StorageFailed
 from retouch.imaging.encode import MEDIA_TYPES
-from retouch.jobs.job import Blob, Job, JobDraft, JobKind, JobState, Outcome
+from retouch.jobs.job import Blob, Job, JobState, Outcome
 from retouch.jobs.store import JobStore, Page, Submission
-from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
+from retouch.serve.order import Order
 from retouch.serve.outcomes import ended_by, mask_file, told_of
 from retouch.serve.refusals import told_as
 
@@ -28,52 +25,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PICTURES = ("image", "mask_image")
-_OUTPUT = ("format", "quality")
 _LOOK_S = 0.2
 """How often it is looked how far a job is that another server does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a client wants made.
-
-    Attributes:
-        request: with its pictures as encoded bytes.
-        format, quality: of the files of its result.
-    """
-
-    request: InpaintRequest
-    format: FileFormat = "PNG"
-    quality: int | None = None
-
-    def draft(self, owner: str, *, key: str | None, is_awaited: bool = False) -> JobDraft:
-        """Return it as what a store keeps.
-
-        Its fingerprint is of what was asked, not of the bytes that asked for it: a form that is sent again has
-        another boundary.
-        """
-        told = {
-            one.name: getattr(self.request, one.name) for one in fields(InpaintRequest) if one.name not in PICTURES
-        }
-        blobs = [
-            Blob(name, "application/octet-stream", data)
-            for name in PICTURES
-            if isinstance(data := getattr(self.request, name), bytes)
-        ]
-        told |= {name: getattr(self, name) for name in _OUTPUT}
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode())
-        for blob in blobs:
-            digest.update(f"\n{blob.name} {len(blob.data)}\n".encode() + blob.data)
-        fingerprint, is_lost_with_us = digest.hexdigest(), is_awaited and key is None
-        return JobDraft(owner, JobKind.INPAINT, told, tuple(blobs), key, fingerprint, is_awaited=is_lost_with_us)
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any], pictures: Mapping[str, bytes]) -> "Order":
-        """Return what a draft was made of."""
-        asked: dict[str, Any] = {**told, **pictures}
-        output = {name: asked.pop(name) for name in _OUTPUT}
-        return cls(InpaintRequest(**asked), **output)
+_AGAIN_S = 5.0
+"""After a failure of the disk."""
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +51,7 @@ class Desk:
         self._service = service
         self._store = store
         self._live: dict[str, Live] = {}
-        self._resuming: set[asyncio.Task[None]] = set()
+        self._behind: set[asyncio.Task[None]] = set()
 
     async def submit(
         self, order: Order, *, owner: str, lease: Lease, key: str | None = None, is_awaited: bool = False
@@ -112,10 +67,16 @@ class Desk:
             QueueFull, RateLimited: there is no room for it.
         """
         self._service.check(order.request)
-        draft = await self._service.aside(order.draft, owner, key=key, is_awaited=is_awaited)
-        submission = await self._service.aside(self._store.create, draft)
+        aside, settings = self._service.aside, self._service.settings
+        draft = await aside(order.draft, owner, key=key, is_awaited=is_awaited)
+        if key is not None and (earlier := await aside(self._store.earlier, draft)):
+            return earlier
+        # Before it is durable: what is accepted is not refused any more.
+        lease.take(rows=order.request.num_images_per_prompt - 1)
+        submission = await aside(self._store.create, draft)
         if submission.is_new:
-            self._begin(submission.job, order, lease.hand_over())
+            deadline_s = settings.deadline_s if draft.is_awaited else settings.job_deadline_s
+            self._begin(submission.job, order, lease.hand_over(), deadline_s=deadline_s)
         return submission
 
     def live(self, job_id: str) -> Live | None:
@@ -154,18 +115,28 @@ class Desk:
         if (live := self._live.get(job_id)) is not None and live.work is not None:
             live.work.cancel()
 
-    async def finished(self, job: Job) -> InpaintResult | None:
-        """Wait for a job's end, and return its pictures; None where they were made before, or elsewhere.
+    async def finished(self, job: Job, *, within_s: float | None = None) -> None:
+        """Wait for a job's end.
 
+        Args:
+            within_s: how long at most.
         Raises:
+            DeadlineExceeded: it has not ended, and goes on.
             RetouchError: what ended the work.
         """
-        if (live := self._live.get(job.id)) is not None:
-            return await asyncio.shield(live.task)
-        while not job.is_finished:
-            await asyncio.sleep(_LOOK_S)
-            job = await self.get(job.owner, job.id)
-        return None
+        try:
+            async with asyncio.timeout(within_s):
+                if (live := self._live.get(job.id)) is not None:
+                    await asyncio.shield(live.task)
+                    return
+                while not job.is_finished:
+                    await asyncio.sleep(_LOOK_S)
+                    job = await self.get(job.owner, job.id)
+        except TimeoutError as error:
+            raise DeadlineExceeded(
+                "the deadline passed before the picture was done",
+                hint="the job goes on: send the request again",
+            ) from error
 
     def progress(self) -> dict[str, dict[str, Any]]:
         """Return how far each job is whose work is under way here, by its id."""
@@ -180,9 +151,7 @@ class Desk:
         jobs = await self._service.aside(self._store.recover, resume=resume)
         for job in jobs:
             if job.state is JobState.QUEUED:
-                task = asyncio.create_task(self._resume(job), name="retouch-resume")
-                self._resuming.add(task)
-                task.add_done_callback(self._resuming.discard)
+                self._see_to(self._resume(job))
         return jobs
 
     async def heed(self) -> None:
@@ -199,34 +168,62 @@ class Desk:
             log.error("jobs were not tidied: %s", error)
 
     async def close(self) -> None:
-        """Wait until every outcome is durable, then let go of the store."""
-        for task in self._resuming:
-            task.cancel()
+        """Wait until every outcome is durable that the disk takes now, then let go of the store."""
+        self._leave_off()
         await asyncio.gather(*(live.task for live in self._live.values()), return_exceptions=True)
+        self._leave_off()
         await asyncio.to_thread(self._store.close)
 
-    async def _resume(self, job: Job) -> None:
-        pictures = {info.name: (await self.blob(job.owner, job.id, info.name)).data for info in job.blobs}
-        while True:
-            try:
-                lease = self._service.admission.enter(None)
-                break
-            except QueueFull as error:
-                await asyncio.sleep(error.retry_after_s or 1.0)
-        self._begin(job, Order.of(job.request, pictures), lease)
+    def _leave_off(self) -> None:
+        for task in self._behind:
+            task.cancel()
 
-    def _begin(self, job: Job, order: Order, lease: Lease) -> None:
+    def _see_to(self, chore: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for, until the desk closes."""
+        task = asyncio.create_task(chore, name="retouch-behind")
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def _resume(self, job: Job) -> None:
+        try:
+            pictures = {info.name: (await self.blob(job.owner, job.id, info.name)).data for info in job.blobs}
+            order = Order.of(job.request, pictures)
+            self._service.check(order.request)
+            lease = await self._room(order.request.num_images_per_prompt)
+        except Draining:
+            log.debug("a job waits for the next start")
+        except Exception as error:  # noqa: BLE001 - it would wait for ever
+            await self._note(job, ended_by(told_as(error)))
+        else:
+            self._begin(job, order, lease, deadline_s=self._service.settings.job_deadline_s)
+
+    async def _room(self, rows: int) -> Lease:
+        """Wait until there is room for so many pictures, and take it.
+
+        Raises:
+            QueueFull: there would be none if nothing else were under way.
+        """
+        admission = self._service.admission
+        while True:
+            is_alone = not admission.rows
+            try:
+                return admission.enter(None, rows=rows)
+            except QueueFull as error:
+                if is_alone:
+                    raise
+                await asyncio.sleep(error.retry_after_s or 1.0)
+
+    def _begin(self, job: Job, order: Order, lease: Lease, *, deadline_s: float) -> None:
         live = self._live[job.id] = Live(job)
-        live.task = asyncio.create_task(self._see_through(live, order, lease), name="retouch-job")
+        live.task = asyncio.create_task(self._see_through(live, order, lease, deadline_s), name="retouch-job")
         live.task.add_done_callback(_retrieve)
 
-    async def _see_through(self, live: Live, order: Order, lease: Lease) -> InpaintResult:
+    async def _see_through(self, live: Live, order: Order, lease: Lease, deadline_s: float) -> InpaintResult:
         """Do the work, and note how it ended."""
         service = self._service
         try:
             with lease:
-                job_deadline_s = service.settings.job_deadline_s
-                live.work = service.start(order.request, lease=lease, deadline_s=job_deadline_s)
+                live.work = service.begin(order.request, lease=lease, deadline_s=deadline_s)
                 live.job = await service.aside(self._store.start, live.job.id)
                 result = await live.work.result()
                 outcome = await self._done(result, order)
@@ -235,28 +232,38 @@ class Desk:
             if isinstance(error, Draining) and service.settings.resume_jobs:
                 await service.aside(self._store.requeue, live.job.id)
             else:
-                await self._note(live, ended_by(error))
+                await self._note(live.job, ended_by(error))
             if error is caught:
                 raise
             raise error from caught
         else:
-            await self._note(live, outcome)
+            await self._note(live.job, outcome)
             return result
         finally:
             if live.work is not None:
                 live.work.cancel()
             del self._live[live.job.id]
 
-    async def _note(self, live: Live, outcome: Outcome) -> None:
+    async def _note(self, job: Job, outcome: Outcome) -> None:
+        """Make an outcome durable; where the disk takes not even a failure, once it does.
+
+        Raises:
+            StorageFailed: the pictures are lost.
+        """
         try:
-            live.job = await self._service.aside(self._store.finish, live.job.id, outcome)
+            await self._service.aside(self._store.finish, job.id, outcome)
         except Conflict:  # it was cancelled meanwhile
             log.debug("a job had ended already")
         except StorageFailed as error:
-            if not outcome.blobs:
+            if outcome.blobs:
+                await self._note(job, ended_by(error))  # a few bytes more fit, where the pictures do not
                 raise
-            await self._note(live, ended_by(error))  # a few bytes more fit, where the pictures do not
-            raise
+            log.error("how a job ended could not be noted yet: %s", error)
+            self._see_to(self._note_again(job, outcome))
+
+    async def _note_again(self, job: Job, outcome: Outcome) -> None:
+        await asyncio.sleep(_AGAIN_S)
+        await self._note(job, outcome)
 
     async def _done(self, result: InpaintResult, order: Order) -> Outcome:
         media_type = MEDIA_TYPES[order.format]

@@ -115,7 +115,7 @@ class Service:
         future = self._hands.submit(work, *args, **kwargs)
         return await asyncio.wrap_future(future)
 
-    def start(self, request: InpaintRequest, *, lease: Lease, deadline_s: float | None = None) -> Work:
+    def start(self, request: InpaintRequest, *, lease: Lease) -> Work:
         """Take a request, and return at once.
 
         Args:
@@ -126,8 +126,16 @@ class Service:
         """
         self.check(request)
         lease.take(rows=request.num_images_per_prompt - 1)
-        most_s = deadline_s or self.settings.deadline_s
-        work = Work(request, lease, deadline_s=min(most_s, request.deadline_s or most_s))
+        return self.begin(request, lease=lease, deadline_s=self.settings.deadline_s)
+
+    def begin(self, request: InpaintRequest, *, lease: Lease, deadline_s: float) -> Work:
+        """Take a request that was checked, and return at once.
+
+        Args:
+            lease: holds all of its rows. Its owner releases it.
+            deadline_s: the longest that it may take; it may itself ask for less.
+        """
+        work = Work(request, lease, deadline_s=min(deadline_s, request.deadline_s or deadline_s))
         work.task = asyncio.create_task(self._see_through(work), name="retouch-work")
         self._under_way[work] = None
         work.task.add_done_callback(lambda _: self._under_way.pop(work))

@@ -49,7 +49,8 @@ def routes(service: Service) -> APIRouter:
     ) -> Response:
         """Wait for the picture, or with `Prefer: respond-async` take the job and ask for it later.
 
-        With `Accept: image/*` the answer is the first picture itself.
+        With `Accept: image/*` the answer is the first picture itself. With an `Idempotency-Key` the job goes on
+        when its client leaves or `deadline_s` passes: the same request comes back to it.
         """
         order = await order_of(request, service)
         is_awaited = "respond-async" not in prefer.lower()
@@ -65,9 +66,10 @@ def routes(service: Service) -> APIRouter:
             headers = {"location": place_of(job, service), "preference-applied": "respond-async"}
             return JSONResponse(view_of(job, desk, service), 202, headers)
         try:
-            await while_connected(request, desk.finished(job))
+            within_s = None if idempotency_key is None else service.settings.deadline_s
+            await while_connected(request, desk.finished(job, within_s=within_s))
         finally:
-            if submission.is_new:  # else somebody else waits for it, too
+            if idempotency_key is None:  # else somebody may come back for it
                 desk.abandon(job.id)
         return await answer_of(await desk.get(job.owner, job.id), desk, service, accept=accept)
 

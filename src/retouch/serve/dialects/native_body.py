@@ -11,8 +11,8 @@ from retouch.imaging.choices import FileFormat
 from retouch.imaging.encode import MEDIA_TYPES
 from retouch.request import InpaintRequest
 from retouch.serve.asking import form_of, json_of, picture_of
-from retouch.serve.desk import PICTURES, Order
 from retouch.serve.forms import Form
+from retouch.serve.order import PICTURES, Order
 from retouch.serve.service import Service
 
 _FORMATS: dict[str, FileFormat] = {name.lower(): name for name in MEDIA_TYPES}

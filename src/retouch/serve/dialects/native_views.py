@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Response
 from fastapi.responses import JSONResponse
 
-from retouch.errors import Cancelled, status_of
+from retouch.errors import Cancelled, Gone, status_of
 from retouch.jobs.job import Job, JobState
 from retouch.serve.desk import Desk
 from retouch.serve.pictures import picture_text
@@ -55,7 +55,8 @@ async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> R
     """Answer who waited for a job: with its view and pictures, or with the first picture itself."""
     if job.state is not JobState.DONE:
         view = view_of(job, desk, service)
-        code = job.error.code if job.error is not None else Cancelled.code
+        unexplained = Gone if job.state is JobState.EXPIRED else Cancelled
+        code = unexplained.code if job.error is None else job.error.code
         return JSONResponse(
             {"error": {"code": code, "message": f"the job is {job.state}"}} | view, status_of(code)
         )
