@@ -1,5 +1,6 @@
 """The desk of jobs: clients that leave, keys that come again, queues that are full, disks that fail."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,12 @@ from typing import Any
 import httpx
 import pytest
 from tests.jobs.drafts import failing_disk
+from tests.memory import grows_less_than, needs_proc
 from tests.serve.pictures import hole, photo, png, text
 from tests.serve.serving import Served, served, until
 
 from retouch.inpainter import Inpainter
-from retouch.jobs.job import JobDraft
+from retouch.jobs.job import Blob, JobDraft, JobKind, JobState, Outcome
 from retouch.jobs.sqlite_store import SqliteJobStore
 from retouch.request import InpaintRequest
 from retouch.serve import desk
@@ -227,3 +229,25 @@ def test_a_disk_that_fails_holds_up_no_end_of_the_server(
     monkeypatch.undo()
     with opened(checkpoint, jobs_folder=tmp_path) as (_, client):
         assert client.get(f"/v1/jobs/{job}").json()["state"] == "interrupted"
+
+
+@needs_proc
+def test_a_picture_is_in_memory_by_pieces_however_slow_its_clients_are(checkpoint: Path) -> None:
+    picture, readers = Blob("result/0", "image/png", bytes(20 << 20)), []
+    with opened(checkpoint) as (running, client):
+        store = running.service.desk._store
+        job = store.create(JobDraft(OWNER, JobKind.INPAINT, {"prompt": ""})).job.id
+        store.start(job)
+        store.finish(job, Outcome(JobState.DONE, {"images": [{"seed": 1}]}, (picture,)))
+        place = f"/v1/jobs/{job}/result/0"
+        assert client.get(place).content == picture.data
+        with grows_less_than(60):
+            for _ in range(8):
+                reader = socket.socket()
+                reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+                reader.connect(("127.0.0.1", client.base_url.port))
+                reader.sendall(f"GET {place} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                assert reader.recv(1 << 10).startswith(b"HTTP/1.1 200")
+                readers.append(reader)
+        for reader in readers:
+            reader.close()

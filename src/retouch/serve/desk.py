@@ -5,14 +5,14 @@ A job is durable before anybody is told of it. While its work is under way it al
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from retouch.errors import Conflict, DeadlineExceeded, Draining, QueueFull, StorageFailed
 from retouch.imaging.encode import MEDIA_TYPES
 from retouch.jobs.job import Blob, Job, JobState, Outcome
-from retouch.jobs.store import JobStore, Page, Submission
+from retouch.jobs.store import BlobStream, JobStore, Page, Submission
 from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
 from retouch.serve.order import Order
@@ -29,6 +29,8 @@ _LOOK_S = 0.2
 """How often it is looked how far a job is that another server does."""
 _AGAIN_S = 5.0
 """After a failure of the disk."""
+_PIECE_BYTES = 256 << 10
+"""What is in memory of a blob that is read in pieces."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,6 +100,18 @@ class Desk:
     async def blob(self, owner: str, job_id: str, name: str) -> Blob:
         """Return one of a job's files."""
         return await self._service.aside(self._store.blob, owner, job_id, name)
+
+    async def open_blob(self, owner: str, job_id: str, name: str) -> BlobStream:
+        """Open one of a job's files for `pieces`."""
+        return await self._service.aside(self._store.open_blob, owner, job_id, name)
+
+    async def pieces(self, blob: BlobStream) -> AsyncIterator[bytes]:
+        """Yield a file's bytes as they are asked for, and close it: however slow a client, it holds a piece."""
+        try:
+            while piece := await self._service.aside(blob.read, _PIECE_BYTES):
+                yield piece
+        finally:
+            blob.close()
 
     async def cancel(self, owner: str, job_id: str) -> Job:
         """End a job that waits or runs; its work stops before its next step.

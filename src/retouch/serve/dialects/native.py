@@ -21,7 +21,7 @@ from retouch.serve.asking import lease_of, while_connected
 from retouch.serve.dialect import Dialect, plain_words
 from retouch.serve.dialects.native_body import BODY, order_of
 from retouch.serve.dialects.native_events import events
-from retouch.serve.dialects.native_views import answer_of, place_of, view_of
+from retouch.serve.dialects.native_views import answer_of, file_of, place_of, view_of
 from retouch.serve.keys import caller_of
 from retouch.serve.service import Service
 
@@ -96,13 +96,11 @@ def routes(service: Service) -> APIRouter:
 
     @router.get("/v1/jobs/{job_id}/result/{index}", summary="A picture of a job's result", response_class=Response)
     async def result(request: Request, job_id: str, index: int) -> Response:
-        blob = await desk.blob(caller_of(request.scope).id, job_id, f"result/{index}")
-        return Response(blob.data, media_type=blob.media_type)
+        return await file_of(caller_of(request.scope).id, job_id, f"result/{index}", desk)
 
     @router.get("/v1/jobs/{job_id}/mask", summary="The mask as it was composited", response_class=Response)
     async def mask(request: Request, job_id: str) -> Response:
-        blob = await desk.blob(caller_of(request.scope).id, job_id, "mask")
-        return Response(blob.data, media_type=blob.media_type)
+        return await file_of(caller_of(request.scope).id, job_id, "mask", desk)
 
     @router.delete("/v1/jobs/{job_id}", summary="Cancel a job")
     async def cancel(request: Request, job_id: str) -> dict[str, object]:

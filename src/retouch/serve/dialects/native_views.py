@@ -1,10 +1,12 @@
 """How our own dialect shows a job."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
 from retouch.errors import Cancelled, Gone, status_of
 from retouch.jobs.job import Job, JobState
@@ -51,6 +53,15 @@ def progress_of(job: Job, desk: Desk, service: Service) -> dict[str, Any]:
     return {"position": service.position(live.work), "progress": live.work.steps}
 
 
+async def file_of(
+    owner: str, job_id: str, name: str, desk: Desk, *, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    """Answer with one of a job's files, read as the client takes it."""
+    blob = await desk.open_blob(owner, job_id, name)
+    length = {"content-length": str(blob.info.size_bytes)}
+    return StreamingResponse(desk.pieces(blob), headers={**headers, **length}, media_type=blob.info.media_type)
+
+
 async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> Response:
     """Answer who waited for a job: with its view and pictures, or with the first picture itself."""
     if job.state is not JobState.DONE:
@@ -60,19 +71,17 @@ async def answer_of(job: Job, desk: Desk, service: Service, *, accept: str) -> R
         return JSONResponse(
             {"error": {"code": code, "message": f"the job is {job.state}"}} | view, status_of(code)
         )
-    pictures = [
-        await desk.blob(job.owner, job.id, info.name) for info in job.blobs if info.name.startswith("result/")
-    ]
-    first = pictures[0]
+    infos = [info for info in job.blobs if info.name.startswith("result/")]
+    first = infos[0]
     if any(part.strip().partition(";")[0] in ("image/*", first.media_type) for part in accept.split(",")):
         headers = {
             "location": place_of(job, service),
             "x-retouch-seed": str((job.result or {})["images"][0]["seed"]),
         }
-        return Response(first.data, media_type=first.media_type, headers=headers)
+        return await file_of(job.owner, job.id, first.name, desk, headers=headers)
     view = view_of(job, desk, service)
-    for image, picture in zip(view["result"]["images"], pictures, strict=True):
-        image["b64_json"] = picture_text(picture.data)
+    for image, info in zip(view["result"]["images"], infos, strict=True):
+        image["b64_json"] = picture_text((await desk.blob(job.owner, job.id, info.name)).data)
     return JSONResponse(view, headers={"location": place_of(job, service)})
 
 
