@@ -6,17 +6,17 @@ A job is durable before anybody is told of it. While its work is under way it al
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from retouch.errors import Conflict, DeadlineExceeded, Draining, QueueFull, StorageFailed
-from retouch.imaging.encode import MEDIA_TYPES
 from retouch.jobs.job import Blob, Job, JobState, Outcome
 from retouch.jobs.store import BlobStream, JobStore, Page, Submission
 from retouch.result import InpaintResult
 from retouch.serve.admission import Lease
 from retouch.serve.order import Order
-from retouch.serve.outcomes import ended_by, mask_file, told_of
+from retouch.serve.outcomes import ended_by, outcome_of
 from retouch.serve.refusals import told_as
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ class Desk:
                 live.work = service.begin(order.request, lease=lease, deadline_s=deadline_s)
                 live.job = await service.aside(self._store.start, live.job.id)
                 result = await live.work.result()
-                outcome = await self._done(result, order)
+                outcome = await outcome_of(result, order, service)
         except Exception as caught:
             error = told_as(caught)
             if isinstance(error, Draining) and service.settings.resume_jobs:
@@ -259,40 +259,34 @@ class Desk:
             del self._live[live.job.id]
 
     async def _note(self, job: Job, outcome: Outcome) -> None:
-        """Make an outcome durable; where the disk takes not even a failure, once it does.
+        """Make an outcome durable; where the disk takes not even a failure, as soon as it takes either.
 
         Raises:
-            StorageFailed: the pictures are lost.
+            StorageFailed: there are pictures, and they are not kept, or not yet.
         """
+        refused = trouble = await self._refused(job, outcome)
+        if trouble and outcome.blobs:  # a few bytes more fit, where the pictures do not
+            refused = await self._refused(job, ended_by(trouble))
+        if refused:
+            log.error("how a job ended could not be noted yet: %s", refused)
+            self._see_to(self._note_again(job, outcome))
+        if trouble and outcome.blobs:
+            raise trouble
+
+    async def _note_again(self, job: Job, outcome: Outcome) -> None:
+        await asyncio.sleep(_AGAIN_S)
+        with suppress(StorageFailed):
+            await self._note(job, outcome)
+
+    async def _refused(self, job: Job, outcome: Outcome) -> StorageFailed | None:
+        """Write an outcome, and return what the disk has against it."""
         try:
             await self._service.aside(self._store.finish, job.id, outcome)
         except Conflict:  # it was cancelled meanwhile
             log.debug("a job had ended already")
         except StorageFailed as error:
-            if outcome.blobs:
-                await self._note(job, ended_by(error))  # a few bytes more fit, where the pictures do not
-                raise
-            log.error("how a job ended could not be noted yet: %s", error)
-            self._see_to(self._note_again(job, outcome))
-
-    async def _note_again(self, job: Job, outcome: Outcome) -> None:
-        await asyncio.sleep(_AGAIN_S)
-        await self._note(job, outcome)
-
-    async def _done(self, result: InpaintResult, order: Order) -> Outcome:
-        media_type = MEDIA_TYPES[order.format]
-        blobs = [
-            Blob(
-                f"result/{index}",
-                media_type,
-                await self._service.encode(
-                    result, order.format, index=index, metadata=True, quality=order.quality
-                ),
-            )
-            for index in range(len(result.fills))
-        ]
-        mask = Blob("mask", "image/png", await self._service.aside(mask_file, result.mask))
-        return Outcome(JobState.DONE, told_of(result), (*blobs, mask))
+            return error
+        return None
 
 
 def _retrieve(task: "asyncio.Task[InpaintResult]") -> None:
