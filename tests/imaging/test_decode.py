@@ -15,6 +15,7 @@ from tests.imaging.hostile import IEND, hostile_files, idat, png_chunk, png_file
 
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge, RetouchError
 from retouch.imaging.decode import decode_picture
+from retouch.imaging.exif_edit import MAX_EXIF_BYTES
 from retouch.imaging.limits import DecodeLimits
 from retouch.imaging.metadata import read_metadata
 from retouch.imaging.picture import Picture
@@ -172,6 +173,16 @@ def test_exif_orientation_is_applied_and_reset(kind: str, orientation: int) -> N
         kept.load(picture.exif)
         assert kept.get(0x0112, 1) == 1
         assert kept[0x010F] == "maker"
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_exif_that_is_too_large_turns_the_picture_and_is_left_out_with_a_warning(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x9C9E] = bytes(MAX_EXIF_BYTES)
+    picture = decode_picture(_encoded(Image.fromarray(_noise(32, 48)), kind, exif=exif))
+    assert (picture.width, picture.height, picture.exif) == (32, 48, None)
+    assert "EXIF" in picture.warnings[0]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

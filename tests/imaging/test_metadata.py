@@ -7,6 +7,7 @@ import pytest
 from tests.imaging.hostile import IEND, idat, png_chunk, png_file
 
 from retouch.errors import ImageError
+from retouch.imaging.decode import decode_picture
 from retouch.imaging.encode import MEDIA_TYPES, encode_picture
 from retouch.imaging.metadata import ResultMetadata, pixel_hash, read_metadata
 from retouch.imaging.picture import Picture
@@ -77,3 +78,15 @@ def test_the_hash_is_of_samples_shape_and_depth_and_of_nothing_else() -> None:
         Picture(np.eye(4, 6, dtype=np.uint8)),
     ]
     assert len({plain, *map(pixel_hash, others)}) == 6
+
+
+@pytest.mark.parametrize("kind", MEDIA_TYPES)
+@pytest.mark.parametrize("source", ["JPEG", "WEBP", "AVIF"])
+def test_a_result_made_of_a_result_says_nothing_of_the_first(source: str, kind: str) -> None:
+    first = ResultMetadata("a SECRET\nSteps: 2, Version: retouch 1.0", {"prompt": "SECRET"})
+    picture = decode_picture(encode_picture(PICTURE, source, metadata=first))
+    for metadata in (None, METADATA):
+        data = encode_picture(picture, kind, metadata=metadata)
+        assert read_metadata(data) == metadata
+        assert b"SECRET" not in data
+        assert "SECRET".encode("utf-16-be") not in data

@@ -17,10 +17,11 @@ from PIL import Image
 from retouch.errors import ImageError, ImageFormatError
 from retouch.foreign import foreign_as
 from retouch.imaging.arrays import picture_of_array
+from retouch.imaging.exif_edit import clean_exif
 from retouch.imaging.from_pillow import samples_of
 from retouch.imaging.headers import Header, check_size, read_header
 from retouch.imaging.limits import DEFAULT_DECODE_LIMITS, DecodeLimits
-from retouch.imaging.orientation import clean_exif, turn
+from retouch.imaging.orientation import turn
 from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.png_chunks import MAX_ICC_BYTES, LeanPng, lean_png
 from retouch.imaging.sample_codecs import decode_png, decode_tiff16
@@ -32,6 +33,7 @@ ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | PathLike[str] | by
 
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
 _NO_PROFILE = "the file's colour profile is broken and was left out"
+_NO_EXIF = "the file's EXIF is broken or too large and was left out"
 
 
 def decode_picture(source: ImageLike, *, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> Picture:
@@ -134,9 +136,10 @@ def _picture_of_image(image: Image.Image) -> Picture:
 
 
 def _oriented(picture: Picture) -> Picture:
-    exif, orientation = clean_exif(picture.exif)
+    exif, orientation, is_dropped = clean_exif(picture.exif)
     alpha = None if picture.alpha is None else turn(picture.alpha, orientation)
-    return replace(picture, pixels=turn(picture.pixels, orientation), alpha=alpha, exif=exif)
+    turned = replace(picture, pixels=turn(picture.pixels, orientation), alpha=alpha, exif=exif)
+    return _warn(turned, _NO_EXIF) if is_dropped else turned
 
 
 def _limited_icc(icc: object) -> bytes | None:

@@ -8,8 +8,9 @@ from PIL import Image
 
 from retouch.errors import ImageError
 from retouch.foreign import foreign_as
+from retouch.imaging.tiff_header import RECORD_TAG
 
-_EXIF_IFD, _USER_COMMENT, _RETOUCH = 0x8769, 0x9286, 65_001
+EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
 _UNICODE = b"UNICODE\0"
 _PREFIX = b"Exif\0\0"
 MAX_TEXT_BYTES = 4 * 2**20
@@ -20,9 +21,9 @@ def exif_with(block: bytes | None, *, parameters: str, record: bytes) -> bytes:
     exif = _load(block)
     if parameters:
         # Big-endian whatever the block's own order: what A1111's reader takes it for.
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = _UNICODE + parameters.encode("utf-16-be", "replace")
+        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = _UNICODE + parameters.encode("utf-16-be", "replace")
     if record:
-        exif[_RETOUCH] = record
+        exif[RECORD_TAG] = record
     try:
         with foreign_as(_broken()):
             return exif.tobytes().removeprefix(_PREFIX)
@@ -37,11 +38,11 @@ def read_exif(block: bytes) -> tuple[str, bytes]:
     try:
         with foreign_as(_broken()):
             exif = _load(block)
-            comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT, b"")
-            record = exif.get(_RETOUCH, b"")
+            comment = exif.get_ifd(EXIF_IFD).get(USER_COMMENT, b"")
+            record = exif.get(RECORD_TAG, b"")
     except ImageError:
         return "", b""
-    return _comment_text(comment), record if isinstance(record, bytes) else b""
+    return comment_text(comment), record if isinstance(record, bytes) else b""
 
 
 def _load(block: bytes | None) -> Image.Exif:
@@ -50,7 +51,7 @@ def _load(block: bytes | None) -> Image.Exif:
         try:
             with foreign_as(_broken()):
                 exif.load(_PREFIX + block)
-                exif.get_ifd(_EXIF_IFD)
+                exif.get_ifd(EXIF_IFD)
         except ImageError:
             return Image.Exif()
     return exif
@@ -60,7 +61,8 @@ def _broken() -> ImageError:
     return ImageError("the EXIF block is broken", hint="save the picture without it")
 
 
-def _comment_text(comment: object) -> str:
+def comment_text(comment: object) -> str:
+    """Return the text of a `UserComment`, whatever its character code and byte order."""
     if not isinstance(comment, bytes):
         return ""
     if not comment.startswith(_UNICODE):
