@@ -1,7 +1,11 @@
 """Files hold what the picture holds, the same bytes every time; what is lost is told."""
 
+import io
+import struct
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge
 from retouch.imaging.decode import decode_picture
@@ -9,6 +13,7 @@ from retouch.imaging.encode import MEDIA_TYPES, encode_picture, encoding_warning
 from retouch.imaging.exif_block import exif_with
 from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.picture import Picture
+from retouch.imaging.png_chunks import chunk
 
 RNG = np.random.default_rng(0)
 METADATA = ResultMetadata("p\nSteps: 1, Sampler: DDIM, Seed: 2", {"seed": 2})
@@ -59,6 +64,56 @@ def test_profile_and_exif_survive_from_file_to_file(file_format: str) -> None:
     back = decode_picture(encode_picture(_picture("8RGB", icc=b"profile", exif=exif), file_format))
     assert back.icc == b"profile"
     assert back.exif == exif
+
+
+COLOURS = {
+    b"cICP": bytes((9, 16, 0, 1)),
+    b"mDCV": bytes(range(24)),
+    b"cLLI": bytes(range(8)),
+    b"sRGB": b"\1",
+    b"gAMA": struct.pack(">I", 100_000),
+    b"cHRM": bytes(range(32)),
+}
+
+
+def test_what_a_png_file_says_of_its_colours_goes_into_the_next() -> None:
+    plain = encode_picture(_picture("16RGB"))
+    said = b"".join(chunk(name, content) for name, content in COLOURS.items())
+    picture = decode_picture(plain[:33] + said + plain[33:])
+    assert picture.png_colours == COLOURS
+    assert said in encode_picture(picture)
+    assert not encoding_warnings(picture, "PNG")
+    assert "its colours" in encoding_warnings(picture, "WEBP")[-1]
+
+
+def _says(name: bytes, content: bytes) -> dict:
+    plain = encode_picture(_picture("8RGB"))
+    return decode_picture(plain[:33] + chunk(name, content) + plain[33:]).png_colours
+
+
+def test_a_chunk_of_another_length_says_nothing_of_colours() -> None:
+    assert _says(b"gAMA", b"\0\1") == {}
+    assert _says(b"gAMA", b"\0\0\0\1") == {b"gAMA": b"\0\0\0\1"}
+
+
+@pytest.mark.parametrize("source", ["PNG", "JPEG"])
+@pytest.mark.parametrize("target", ["PNG", "JPEG"])
+def test_dots_per_inch_survive_from_file_to_file(source: str, target: str) -> None:
+    picture = decode_picture(encode_picture(_picture("8RGB", dpi=(300, 150)), source))
+    assert decode_picture(encode_picture(picture, target)).dpi == pytest.approx((300, 150), abs=0.02)
+    assert decode_picture(encode_picture(_picture("8RGB"), source)).dpi is None
+
+
+def test_dots_per_inch_turn_with_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.new("RGB", (8, 4)).save(file, "JPEG", dpi=(300, 150), exif=exif)
+    assert decode_picture(file.getvalue()).dpi == (150, 300)
+
+
+def test_more_dots_than_jpeg_counts_are_left_out() -> None:
+    assert decode_picture(encode_picture(_picture("8RGB", dpi=(70_000.0, 70_000.0)), "JPEG")).dpi is None
 
 
 def test_jpeg_lays_transparency_on_white() -> None:

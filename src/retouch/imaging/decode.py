@@ -31,6 +31,7 @@ from retouch.imaging.tiff_header import ICC_TAG
 
 ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | PathLike[str] | bytes | Readable
 
+_MAX_DPI = 65_535
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
 _NO_PROFILE = "the file's colour profile is broken and was left out"
 _NO_EXIF = "the file's EXIF is broken or too large and was left out"
@@ -87,7 +88,17 @@ def _decode_png(lean: LeanPng, header: Header) -> Picture:
     if lean.colour_key is not None:
         alpha = _alpha_of_key(pixels, lean.colour_key, lean.bits)
     warnings = (_FIRST_ONLY,) * lean.is_animated + (_NO_PROFILE,) * lean.is_icc_broken
-    return _oriented(Picture(pixels, alpha, lean.icc, lean.exif, lean.mode, warnings=warnings))
+    picture = Picture(
+        pixels,
+        alpha,
+        lean.icc,
+        lean.exif,
+        lean.mode,
+        png_colours=lean.colours,
+        dpi=lean.dpi,
+        warnings=warnings,
+    )
+    return _oriented(picture)
 
 
 def _alpha_of_key(pixels: Samples, key: tuple[int, ...], bits: int) -> Samples:
@@ -132,13 +143,25 @@ def _picture_of_image(image: Image.Image) -> Picture:
         is_tiff = image.format == "TIFF"
         exif = None if is_tiff else image.info.get("exif")
     icc = None if image.mode == "CMYK" else _limited_icc(image.info.get("icc_profile"))
-    return _oriented(Picture(pixels, alpha, icc, exif, image.mode))
+    return _oriented(Picture(pixels, alpha, icc, exif, image.mode, dpi=_dpi(image)))
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Return the dots per inch that an image states; for JPEG files that do not, Pillow supposes 72."""
+    if image.format == "JPEG" and image.info.get("jfif_unit") not in (1, 2):
+        return None
+    try:
+        across, down = (float(one) for one in image.info.get("dpi", ()))
+    except (TypeError, ValueError):
+        return None
+    return (across, down) if 0 < across <= _MAX_DPI and 0 < down <= _MAX_DPI else None
 
 
 def _oriented(picture: Picture) -> Picture:
     exif, orientation, is_dropped = clean_exif(picture.exif)
     alpha = None if picture.alpha is None else turn(picture.alpha, orientation)
-    turned = replace(picture, pixels=turn(picture.pixels, orientation), alpha=alpha, exif=exif)
+    dpi = picture.dpi[::-1] if picture.dpi and orientation >= 5 else picture.dpi
+    turned = replace(picture, pixels=turn(picture.pixels, orientation), alpha=alpha, exif=exif, dpi=dpi)
     return _warn(turned, _NO_EXIF) if is_dropped else turned
 
 

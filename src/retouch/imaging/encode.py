@@ -13,7 +13,8 @@ from retouch.imaging.exif_block import exif_with
 from retouch.imaging.flatten import laid_on
 from retouch.imaging.metadata import PARAMETERS_KEY, RECORD_KEY, ResultMetadata
 from retouch.imaging.picture import Picture
-from retouch.imaging.png_chunks import chunk
+from retouch.imaging.png_chunks import chunk, density_chunk
+from retouch.imaging.png_colour import are_srgb
 from retouch.imaging.tiff_writer import encode_tiff
 from retouch.imaging.to_pillow import to_pillow
 
@@ -89,6 +90,8 @@ def encoding_warnings(
         found.append("JPEG has no transparency: the picture was laid on white")
     if picture.exif and format == "TIFF":
         found.append("EXIF is not written to TIFF files")
+    if format != "PNG" and not are_srgb(picture.png_colours, picture.icc):
+        found.append(f"{format} does not hold what the PNG file says of its colours: they will look different")
     if format == "JPEG" and metadata and _jpeg_exif(picture, metadata)[1]:
         found.append("the metadata does not fit into JPEG: its record was left out")
     return tuple(found)
@@ -101,7 +104,9 @@ def _encode_png(picture: Picture, metadata: ResultMetadata) -> bytes:
     # Run lengths over differences within a row: several times faster than a search for repetitions, and on
     # photographs no larger.
     plain = bytes(imagecodecs.png_encode(np.ascontiguousarray(planes), level=1, strategy=3, filter=16))
-    extra = []
+    extra = [chunk(name, content) for name, content in picture.png_colours.items()]
+    if picture.dpi:
+        extra.append(density_chunk(picture.dpi))
     if picture.icc:
         extra.append(chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(picture.icc, 9)))
     if picture.exif:
@@ -121,7 +126,7 @@ def _encode_with_pillow(
     if format == "JPEG":
         picture = replace(picture, pixels=laid_on(picture, 255), alpha=None)
         exif, _ = _jpeg_exif(picture, metadata)
-        options = {"quality": quality or DEFAULT_JPEG_QUALITY, "subsampling": 0}
+        options = {"quality": quality or DEFAULT_JPEG_QUALITY, "subsampling": 0, "dpi": _jpeg_dpi(picture)}
     elif format == "AVIF":
         options = {
             "quality": quality or DEFAULT_AVIF_QUALITY,
@@ -141,6 +146,12 @@ def _encode_with_pillow(
     except (OSError, ValueError) as error:
         raise ImageError(f"the picture cannot be written as {format}", hint="save it as PNG") from error
     return file.getvalue()
+
+
+def _jpeg_dpi(picture: Picture) -> tuple[int, int]:
+    """Return whole dots per inch, 0 where they are not told or do not fit."""
+    across, down = (round(one) for one in picture.dpi or (0, 0))
+    return (across, down) if 0 < across < 2**16 and 0 < down < 2**16 else (0, 0)
 
 
 def _jpeg_exif(picture: Picture, metadata: ResultMetadata) -> tuple[bytes, bool]:

@@ -1,6 +1,7 @@
 """`Picture`: decoded pixels at their full depth, with what must survive beside them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -18,6 +19,8 @@ class Picture:
         alpha: (H, W) of the same dtype, or None where the source has none.
         icc: the source's ICC profile, byte for byte.
         exif: EXIF bytes with the orientation reset to 1 and no thumbnail.
+        png_colours: a PNG file's own chunks on the meaning of its samples (`gAMA`, `cICP`, ...), byte for byte.
+        dpi: dots per inch, across and down, where the source tells.
         source_mode: the source's own mode before conversion (`"CMYK"`, `"P"`, `"I;16"`, ...).
         source_format: `"PNG"`, `"JPEG"`, ..., or None for pixels that never were a file.
         warnings: what a person should know about the decoding.
@@ -27,6 +30,8 @@ class Picture:
     alpha: Samples | None = None
     icc: bytes | None = None
     exif: bytes | None = None
+    png_colours: Mapping[bytes, bytes] = field(default_factory=dict, kw_only=True)
+    dpi: tuple[float, float] | None = field(default=None, kw_only=True)
     source_mode: str = "RGB"
     source_format: str | None = None
     warnings: tuple[str, ...] = ()

@@ -6,10 +6,11 @@ a comment has nobody to explode on. Source: PNG specification, third edition, se
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from retouch.errors import ImageError
+from retouch.imaging.png_colour import COLOUR_CHUNKS
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS = 100_000
@@ -23,6 +24,8 @@ _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _DEEP_MODES = {0: "I;16", 2: "RGB;16", 4: "LA;16", 6: "RGBA;16"}
 _HEADER_END = 33
 _KEPT = (b"IHDR", b"PLTE", b"IDAT")
+_INCH = 0.0254
+"""In metres."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class LeanPng:
         colour_key: the sample (grey) or samples (RGB) that stand for transparent, in the file's own depth.
         icc: the embedded profile, byte for byte.
         exif: the EXIF block, byte for byte.
+        colours: the content of the chunks that say what the samples stand for, by name.
+        dpi: dots per inch, across and down, where the file tells.
         is_animated: it holds more frames than the first.
         is_icc_broken: it has a profile that cannot be read.
     """
@@ -48,6 +53,8 @@ class LeanPng:
     colour_key: tuple[int, ...] | None
     icc: bytes | None
     exif: bytes | None
+    colours: Mapping[bytes, bytes]
+    dpi: tuple[float, float] | None
     is_animated: bool
     is_icc_broken: bool = False
 
@@ -88,7 +95,8 @@ def lean_png(data: bytes) -> LeanPng:
     if bits not in _DEPTHS.get(colour_type, ()):
         raise ImageError("the PNG file has an impossible header", hint="save the picture again")
     parts = [SIGNATURE]
-    icc = exif = colour_key = None
+    icc = exif = colour_key = dpi = None
+    colours: dict[bytes, bytes] = {}
     frames, is_icc_broken = 1, False
     for name, start, end in chunks(data):
         if name in _KEPT or (name == b"tRNS" and colour_type == 3):
@@ -101,6 +109,10 @@ def lean_png(data: bytes) -> LeanPng:
             is_icc_broken = icc is None
         elif name == b"eXIf" and exif is None:
             exif = data[start:end]
+        elif COLOUR_CHUNKS.get(name) == end - start:
+            colours.setdefault(name, data[start:end])
+        elif name == b"pHYs" and end - start == 9:
+            dpi = _dpi(data[start:end])
         elif name == b"acTL" and end - start >= 4:
             (frames,) = struct.unpack_from(">I", data, start)
     kept = {part[4:8] for part in parts}
@@ -109,12 +121,23 @@ def lean_png(data: bytes) -> LeanPng:
     parts.append(chunk(b"IEND", b""))
     mode = _MODES[colour_type] if bits < 16 else _DEEP_MODES[colour_type]
     channels = _CHANNELS[colour_type] + (b"tRNS" in kept)
-    return LeanPng(b"".join(parts), mode, bits, channels, colour_key, icc, exif, frames > 1, is_icc_broken)
+    data = b"".join(parts)
+    return LeanPng(data, mode, bits, channels, colour_key, icc, exif, colours, dpi, frames > 1, is_icc_broken)
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
     """Return one chunk: length, name, content, CRC."""
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def density_chunk(dpi: tuple[float, float]) -> bytes:
+    """Return the chunk that tells the dots per inch, which PNG counts by the metre."""
+    return chunk(b"pHYs", struct.pack(">IIB", *(round(one / _INCH) for one in dpi), 1))
+
+
+def _dpi(content: bytes) -> tuple[float, float] | None:
+    across, down, unit = struct.unpack(">IIB", content)
+    return (across * _INCH, down * _INCH) if across and down and unit == 1 else None
 
 
 def inflate(data: bytes, limit: int) -> bytes | None:
