@@ -147,9 +147,11 @@ def test_a_corrected_seam_ends_at_the_border_s_level_and_kept_pixels_stay(
     assert result.fills[0].metadata.record["request"]["seam"] == seam
 
 
-@pytest.mark.parametrize("seam", ["harmonic", "rendered"])
-def test_colours_under_full_transparency_are_not_spread(inpainter: Inpainter, seam: SeamMode) -> None:
+@pytest.mark.parametrize(("seam", "matched"), [("harmonic", False), ("rendered", False), ("off", True)])
+def test_colours_under_full_transparency_are_not_spread(
+    inpainter: Inpainter, seam: SeamMode, matched: bool
+) -> None:
     image = np.full((32, 32, 4), (60, 60, 60, 255), np.uint8)
     image[:8] = (255, 0, 255, 0)  # beside the hole, and nobody has seen it
-    result = _shifted(inpainter, seam, image=image)
+    result = _shifted(inpainter, seam, image=image, match_colors=matched)
     assert np.unique(result.fills[0].picture.pixels[8:20, 8:20]) == [60]

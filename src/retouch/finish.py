@@ -116,10 +116,10 @@ class _Finish:
         if seam == "off" and not prepared.request.match_colors:
             return painted
         shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, self.part), alpha=None).to_unit()
-        hole = crop(prepared.mask.pixels, self.part)
+        hole, known = crop(prepared.mask.pixels, self.part), self._known()
         if prepared.request.match_colors:
-            painted = match_colors(painted, shown, hole)
-        return painted if seam == "off" else correct_seam(painted, shown, hole, self._known() & ~hole, mode=seam)
+            painted = match_colors(painted, shown, hole, known=known)
+        return painted if seam == "off" else correct_seam(painted, shown, hole, known & ~hole, mode=seam)
 
     def _known(self) -> Mask:
         """Mark what anybody has seen of `part`: colours under full transparency are nobody's picture."""

@@ -43,6 +43,18 @@ def test_nothing_under_the_mask_is_looked_at() -> None:
     assert np.array_equal(match_colors(fill, original, mask), match_colors(fill, hidden, mask))
 
 
+def test_nothing_unknown_is_looked_at() -> None:
+    original, mask = _scene()
+    fill = original * 0.8
+    known = np.ones_like(mask)
+    known[:, : mask.shape[1] // 2] = False
+    other = original.copy()
+    other[~known] = 0
+    matched = match_colors(fill, original, mask, known=known)
+    assert np.array_equal(matched, match_colors(fill, other, mask, known=known))
+    assert not np.array_equal(matched, match_colors(fill, other, mask))
+
+
 def test_what_does_not_vary_together_moves_the_mean_only() -> None:
     original, mask = _scene()
     fill = np.random.default_rng(0).uniform(0.4, 0.5, original.shape).astype(np.float32)

@@ -13,7 +13,7 @@ _GAIN_LIMITS = (0.5, 2.0)
 _MIN_CORRELATION = 0.5
 
 
-def match_colors(fill: Pixels, original: Pixels, mask: Mask) -> Pixels:
+def match_colors(fill: Pixels, original: Pixels, mask: Mask, *, known: Mask | None = None) -> Pixels:
     """Undo the shift that the model gave to what it should have kept.
 
     A model that decodes the whole region shows, in the kept pixels around the hole, what it does to colours.
@@ -24,10 +24,11 @@ def match_colors(fill: Pixels, original: Pixels, mask: Mask) -> Pixels:
     Args:
         fill, original: (H, W, 3) in [0, 1], the same box.
         mask: (H, W), True = repaint.
+        known: (H, W), False where the original's colours are nobody's picture; None where all are somebody's.
     Returns:
         (H, W, 3) in [0, 1]; the fill itself where too few pixels are kept to judge by.
     """
-    ring = _ring(mask)
+    ring = _ring(mask) if known is None else _ring(mask) & known
     shown, true = fill[ring].astype(np.float64), original[ring].astype(np.float64)
     if len(shown) < _MIN_SAMPLES:
         return fill
