@@ -71,3 +71,13 @@ def test_x0_is_found_from_every_prediction_type_at_every_call(class_name: str, p
         latents = sampler.step(prediction, latents, index, generator)
     if class_name != "DDIMScheduler":  # its last level is not free of noise
         torch.testing.assert_close(latents, picture, rtol=0.05, atol=0.1)
+
+
+@pytest.mark.parametrize("class_name", ["DDIMScheduler", "TCDScheduler", "LCMScheduler"])
+def test_a_first_step_of_nothing_but_noise_has_a_level(class_name: str) -> None:
+    config = {**BETAS, "prediction_type": "v_prediction", "timestep_spacing": "trailing"}
+    spec = SchedulerSpec(class_name, {**config, "rescale_betas_zero_snr": True})
+    sampler = SchedulerSampler(spec, Course(4, 1.0))
+    levels = [sampler.level(index) for index in range(4)]
+    assert levels[0] == (0.0, 1.0)
+    assert all(alpha**2 + sigma**2 == pytest.approx(1.0) for alpha, sigma in levels)

@@ -100,7 +100,9 @@ def noise_levels(scheduler: Any, timesteps: torch.Tensor) -> tuple[tuple[float, 
         ratios = np.asarray(scheduler.sigmas[begin : begin + len(timesteps)], dtype=np.float64)
     else:
         cumulative = scheduler.alphas_cumprod.double().numpy()
-        grid = 0.5 * (np.log1p(-cumulative) - np.log(cumulative))
+        with np.errstate(divide="ignore"):  # nothing of the picture is left where terminal SNR is zero
+            grid = 0.5 * (np.log1p(-cumulative) - np.log(cumulative))
         ratios = np.exp(np.interp(timesteps.double().numpy(), np.arange(len(grid)), grid))
     alphas = 1.0 / np.sqrt(1.0 + ratios**2)
-    return tuple(zip(alphas.tolist(), (ratios * alphas).tolist()))
+    sigmas = np.where(np.isinf(ratios), 1.0, np.minimum(ratios, np.finfo(np.float64).max) * alphas)
+    return tuple(zip(alphas.tolist(), sigmas.tolist()))
