@@ -11,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
+from tests.imaging.builders import tiff_entries, tiff_file
 from tests.imaging.hostile import IEND, hostile_files, idat, png_chunk, png_file, tolerated_files
 
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge, RetouchError
@@ -323,3 +324,17 @@ def test_thin_pictures_keep_their_axes(width: int, height: int) -> None:
 
 def test_a_minimal_file_from_the_test_factory_is_a_picture() -> None:
     assert decode_picture(png_file(idat(), IEND)).pixels.shape == (8, 8, 3)
+
+
+def test_a_tiff_file_of_12_bits_spans_the_whole_range() -> None:
+    # Two samples in three bytes: 0 and 4095, then 1 and 2048.
+    rows = bytes.fromhex("000fff001800")
+    entries = tiff_entries(2, 2, bits=12, offset=8 + 2 + 12 * 10 + 4)
+    picture = decode_picture(tiff_file(entries, tail=rows))
+    assert picture.pixels.tolist() == [[0, 65_535], [16, 32_776]]
+
+
+@pytest.mark.parametrize("bits", [10, 14, 24, 32])
+def test_a_tiff_file_of_an_odd_depth_is_refused_by_its_depth(bits: int) -> None:
+    with pytest.raises(ImageFormatError, match=f"{bits} bits"):
+        decode_picture(tiff_file(tiff_entries(8, 8, bits=bits), tail=bytes(256)))

@@ -10,7 +10,7 @@ from PIL import Image
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.encode import MEDIA_TYPES, encode_picture, encoding_warnings
-from retouch.imaging.exif_block import exif_with
+from retouch.imaging.exif_block import MAX_TEXT_BYTES, exif_with
 from retouch.imaging.metadata import ResultMetadata, read_metadata
 from retouch.imaging.picture import Picture
 from retouch.imaging.png_chunks import chunk
@@ -158,10 +158,38 @@ def test_metadata_too_large_for_jpeg_loses_its_record_and_says_so() -> None:
     assert read_metadata(encode_picture(picture, "WEBP", metadata=metadata)) == metadata
 
 
+@pytest.mark.parametrize("file_format", MEDIA_TYPES)
+def test_a_record_too_large_to_be_read_again_is_left_out_and_told(file_format: str) -> None:
+    empty = len(ResultMetadata("", {"mask": ""}).record_json())
+    picture = _picture("8RGB")
+    for size, is_kept in ((MAX_TEXT_BYTES, file_format != "JPEG"), (MAX_TEXT_BYTES + 1, False)):
+        metadata = ResultMetadata("p", {"mask": "x" * (size - empty)})
+        found = read_metadata(encode_picture(picture, file_format, metadata=metadata))
+        assert found == (metadata if is_kept else ResultMetadata("p"))
+        warnings = encoding_warnings(picture, file_format, metadata=metadata)
+        assert sum("left out" in warning for warning in warnings) == (not is_kept)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "WEBP", "AVIF"])
+def test_exif_that_cannot_be_written_again_is_told(file_format: str) -> None:
+    picture = _picture("8RGB", exif=b"II*\0" + bytes(3))
+    assert read_metadata(encode_picture(picture, file_format, metadata=METADATA)) == METADATA
+    assert "EXIF" in encoding_warnings(picture, file_format, metadata=METADATA)[-1]
+
+
+def test_exif_too_large_for_jpeg_is_told() -> None:
+    camera = Image.Exif()
+    camera[0x9C9E] = bytes(66_000)
+    picture = _picture("8RGB", exif=camera.tobytes().removeprefix(b"Exif\0\0"))
+    for metadata in (None, METADATA):
+        assert read_metadata(encode_picture(picture, "JPEG", metadata=metadata)) == metadata
+        assert "EXIF" in encoding_warnings(picture, "JPEG", metadata=metadata)[-1]
+
+
 def test_other_formats_and_qualities_are_refused() -> None:
     with pytest.raises(ImageFormatError):
         encode_picture(_picture("8L"), "DDS")
-    for quality in (0, 101):
+    for quality in (0, 101, 85.5, "high"):
         with pytest.raises(ImageError):
             encode_picture(_picture("8L"), "JPEG", quality=quality)
 

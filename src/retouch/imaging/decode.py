@@ -17,6 +17,7 @@ from PIL import Image
 from retouch.errors import ImageError, ImageFormatError
 from retouch.foreign import foreign_as
 from retouch.imaging.arrays import picture_of_array
+from retouch.imaging.bands import in_bands
 from retouch.imaging.exif_edit import clean_exif
 from retouch.imaging.from_pillow import samples_of
 from retouch.imaging.headers import Header, check_size, read_header
@@ -31,6 +32,7 @@ from retouch.imaging.tiff_header import ICC_TAG
 
 ImageLike: TypeAlias = Picture | Image.Image | NDArray[Any] | PathLike[str] | bytes | Readable
 
+_TIFF_BITS = (1, 2, 4, 8, 12, 16)
 _MAX_DPI = 65_535
 _FIRST_ONLY = "the file holds several pictures; the first one is used"
 _NO_PROFILE = "the file's colour profile is broken and was left out"
@@ -77,10 +79,21 @@ def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
         raise ImageFormatError(
             "this kind of compressed TIFF cannot be read", hint="save it with LZW or deflate, or as PNG"
         )
+    if header.tiff is not None and max(header.tiff.bits) not in _TIFF_BITS:
+        raise ImageFormatError(
+            f"TIFF with {max(header.tiff.bits)} bits a sample cannot be read", hint="save it with 8 or 16"
+        )
     picture = _decode_with_pillow(data if header.avif is None else header.avif.data, header, limits)
+    if header.tiff is not None and max(header.tiff.bits) == 12:
+        picture = picture.with_pixels(in_bands(_from_12_bits, picture.pixels))
     if header.format == "AVIF" and header.bits > 8:
         picture = _warn(picture, f"the file's {header.bits} or more bits a sample were read as 8")
     return _warn(picture, _FIRST_ONLY) if header.is_animated else picture
+
+
+def _from_12_bits(samples: Samples) -> Samples:
+    """Repeat the upper bits below the lower ones: 4095 becomes 65535, and no two levels become one."""
+    return samples << 4 | samples >> 8
 
 
 def _decode_png(lean: LeanPng, header: Header) -> Picture:

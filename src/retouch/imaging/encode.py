@@ -9,7 +9,7 @@ import numpy as np
 
 from retouch.errors import ImageError, ImageFormatError, ImageTooLarge
 from retouch.imaging.choices import FileFormat
-from retouch.imaging.exif_block import exif_with
+from retouch.imaging.exif_block import MAX_TEXT_BYTES, exif_with
 from retouch.imaging.flatten import laid_on
 from retouch.imaging.metadata import PARAMETERS_KEY, RECORD_KEY, ResultMetadata
 from retouch.imaging.picture import Picture
@@ -28,7 +28,9 @@ MEDIA_TYPES: dict[FileFormat, str] = {
 DEFAULT_JPEG_QUALITY, DEFAULT_AVIF_QUALITY = 95, 90
 
 _MAX_SIDES: dict[FileFormat, int] = {"JPEG": 65_500, "WEBP": 16_383, "AVIF": 65_535}
-_MAX_JPEG_EXIF_BYTES = 65_000
+_MAX_EXIF_BYTES: dict[FileFormat, int] = {"JPEG": 65_000}
+_NO_RECORD = "the metadata does not fit into {}: its record was left out"
+_NO_EXIF = "the picture's EXIF cannot be written into {} and was left out"
 _IHDR_END = 33
 _EMPTY = ResultMetadata()
 
@@ -59,12 +61,12 @@ def encode_picture(
         raise ImageFormatError(
             f"pictures cannot be written as {format!r}", hint=f"one of: {', '.join(MEDIA_TYPES)}"
         )
-    if quality is not None and not 1 <= quality <= 100:
-        raise ImageError(f"quality is {quality}", hint="use 1 to 100")
+    if quality is not None and not (isinstance(quality, int) and 1 <= quality <= 100):
+        raise ImageError(f"quality is {quality!r}", hint="use a whole number from 1 to 100")
     longest = max(picture.height, picture.width)
     if longest > _MAX_SIDES.get(format, longest):
         raise ImageTooLarge(f"{format} cannot hold a side of {longest} pixels", hint="save it as PNG or TIFF")
-    metadata = metadata or _EMPTY
+    metadata = _readable(metadata)
     if format == "PNG":
         return _encode_png(picture, metadata)
     if format == "TIFF":
@@ -92,8 +94,11 @@ def encoding_warnings(
         found.append("EXIF is not written to TIFF files")
     if format != "PNG" and not are_srgb(picture.png_colours, picture.icc):
         found.append(f"{format} does not hold what the PNG file says of its colours: they will look different")
-    if format == "JPEG" and metadata and _jpeg_exif(picture, metadata)[1]:
-        found.append("the metadata does not fit into JPEG: its record was left out")
+    readable = _readable(metadata)
+    if metadata and metadata.record and not readable.record:
+        found.append("the metadata is too large to be read again: its record was left out")
+    if format not in ("PNG", "TIFF"):
+        found.extend(_exif(picture, format, readable)[1])
     return tuple(found)
 
 
@@ -122,10 +127,9 @@ def _encode_with_pillow(
     picture: Picture, format: FileFormat, metadata: ResultMetadata, quality: int | None
 ) -> bytes:
     options: dict[str, object] = {}
-    exif = exif_with(picture.exif, parameters=metadata.parameters, record=metadata.record_json().encode())
+    exif, _ = _exif(picture, format, metadata)
     if format == "JPEG":
         picture = replace(picture, pixels=laid_on(picture, 255), alpha=None)
-        exif, _ = _jpeg_exif(picture, metadata)
         options = {"quality": quality or DEFAULT_JPEG_QUALITY, "subsampling": 0, "dpi": _jpeg_dpi(picture)}
     elif format == "AVIF":
         options = {
@@ -154,15 +158,29 @@ def _jpeg_dpi(picture: Picture) -> tuple[int, int]:
     return (across, down) if 0 < across < 2**16 and 0 < down < 2**16 else (0, 0)
 
 
-def _jpeg_exif(picture: Picture, metadata: ResultMetadata) -> tuple[bytes, bool]:
-    """Return EXIF that fits into one JPEG segment, and whether something had to be left out for it."""
+def _readable(metadata: ResultMetadata | None) -> ResultMetadata:
+    """Return metadata that `read_metadata` can read again: without a record that is larger than it takes."""
+    if metadata and len(metadata.record_json().encode()) > MAX_TEXT_BYTES:
+        return replace(metadata, record={})
+    return metadata or _EMPTY
+
+
+def _exif(picture: Picture, format: FileFormat, metadata: ResultMetadata) -> tuple[bytes, tuple[str, ...]]:
+    """Return the EXIF that a file of the format can hold, and a sentence for each thing left out of it."""
+    limit = _MAX_EXIF_BYTES.get(format)
     record = metadata.record_json().encode()
-    for exif, parameters, kept_record, is_cut in (
-        (picture.exif, metadata.parameters, record, False),
-        (picture.exif, metadata.parameters, b"", bool(record)),
-        (None, metadata.parameters, b"", True),
+    parameters = metadata.parameters
+    for exif, text, kept, lost in (
+        (picture.exif, parameters, record, ()),
+        (picture.exif, parameters, b"", (_NO_RECORD,)),
+        (None, parameters, record, (_NO_EXIF,)),
+        (None, parameters, b"", (_NO_RECORD, _NO_EXIF)),
     ):
-        block = exif_with(exif, parameters=parameters, record=kept_record) if parameters or kept_record else exif
-        if not block or len(block) <= _MAX_JPEG_EXIF_BYTES:
-            return block or b"", is_cut
-    return b"", True
+        try:
+            block = exif_with(exif, parameters=text, record=kept)
+        except ImageError:
+            continue
+        if limit is None or len(block) <= limit:
+            missing = {_NO_RECORD: record, _NO_EXIF: picture.exif}
+            return block, tuple(sentence.format(format) for sentence in lost if missing[sentence])
+    return b"", (f"the metadata does not fit into {format} and was left out",)

@@ -17,18 +17,21 @@ MAX_TEXT_BYTES = 4 * 2**20
 
 
 def exif_with(block: bytes | None, *, parameters: str, record: bytes) -> bytes:
-    """Return an EXIF block, without prefix, of what `block` held plus our two texts."""
+    """Return an EXIF block, without prefix, of what `block` held plus our two texts; `block` itself without them.
+
+    Raises:
+        ImageError: `block` is broken, so that what it held cannot be written again.
+    """
+    if not parameters and not record:
+        return block or b""
     exif = _load(block)
     if parameters:
         # Big-endian whatever the block's own order: what A1111's reader takes it for.
         exif.get_ifd(EXIF_IFD)[USER_COMMENT] = _UNICODE + parameters.encode("utf-16-be", "replace")
     if record:
         exif[RECORD_TAG] = record
-    try:
-        with foreign_as(_broken()):
-            return exif.tobytes().removeprefix(_PREFIX)
-    except ImageError:
-        return exif_with(None, parameters=parameters, record=record) if block else b""
+    with foreign_as(_broken()):
+        return exif.tobytes().removeprefix(_PREFIX)
 
 
 def read_exif(block: bytes) -> tuple[str, bytes]:
@@ -48,12 +51,9 @@ def read_exif(block: bytes) -> tuple[str, bytes]:
 def _load(block: bytes | None) -> Image.Exif:
     exif = Image.Exif()
     if block:
-        try:
-            with foreign_as(_broken()):
-                exif.load(_PREFIX + block)
-                exif.get_ifd(EXIF_IFD)
-        except ImageError:
-            return Image.Exif()
+        with foreign_as(_broken()):
+            exif.load(_PREFIX + block)
+            exif.get_ifd(EXIF_IFD)
     return exif
 
 

@@ -20,6 +20,8 @@ from retouch.imaging.tiff_header import DESCRIPTION_TAG, RECORD_TAG
 
 PARAMETERS_KEY, RECORD_KEY = "parameters", "retouch"
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+_MAX_CHUNK_BYTES = MAX_TEXT_BYTES + 100
+"""A text, and its keyword and language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _parse_record(record: bytes) -> dict[str, Any]:
 def _from_png(data: bytes) -> tuple[str, bytes]:
     found: dict[str, bytes] = {}
     for name, start, end in chunks(data):
-        if name not in _TEXT_CHUNKS or end - start > MAX_TEXT_BYTES:
+        if name not in _TEXT_CHUNKS or end - start > _MAX_CHUNK_BYTES:
             continue
         keyword, separator, rest = data[start:end].partition(b"\0")
         key = keyword.decode("latin-1")
