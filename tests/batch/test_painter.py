@@ -1,5 +1,6 @@
 """Rows with a real, tiny model: the same pictures in any company, and a failure is its own row's."""
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests.batch.builders import (
     SIDE,
     base64_of,
@@ -101,6 +103,20 @@ def test_what_the_format_of_the_files_loses_is_told(bundle: ModelBundle, tmp_pat
     (line,) = results_of(tmp_path / "out")
     assert line["file"].endswith(".jpg")
     assert any("JPEG is lossy" in warning for warning in line["warnings"])
+
+
+def test_a_picture_too_long_for_the_format_is_refused_before_it_is_painted(
+    inpainter: Inpainter, tmp_path: Path
+) -> None:
+    file = io.BytesIO()
+    Image.new("L", (16_384, 16), 255).save(file, "PNG")
+    cells = inline_row(0, image=base64_of(file.getvalue()), mask_image=base64_of(file.getvalue()))
+    batch = batch_of(write_csv(tmp_path / "in.csv", [cells]), tmp_path / "out", fields=STEPS)
+    flaky = _Flaky(inpainter, NonFinite("it was submitted"))
+    painter = InpaintPainter(flaky, replace(batch.recipe, format="WEBP"), batch.roots)  # type: ignore[arg-type]
+    painted = painter.paint(Row(0, "in.csv", 0, cells))
+    assert painted.record["error"]["code"] == "image_too_large"
+    assert flaky.errors
 
 
 def test_every_kind_of_bad_row_is_told_by_its_code(bundle: ModelBundle, tmp_path: Path) -> None:

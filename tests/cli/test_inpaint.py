@@ -224,3 +224,13 @@ def test_an_interrupt_ends_the_work_with_130_and_no_file(folder: Path, checkpoin
     assert "interrupted" in rest
     assert "Traceback" not in rest
     assert not Path("out.png").exists()
+
+
+def test_a_picture_too_long_for_the_output_is_refused_before_the_model_loads(folder: Path, run: Run) -> None:
+    Image.new("L", (16_384, 16)).save("long.png")
+    Image.new("L", (16_384, 16), 255).save("long-mask.png")
+    arguments = ["inpaint", "-i", "long.png", "-m", "long-mask.png", "-p", "a cat", "--model", "no/such/folder"]
+    done = run(*arguments, "-o", "out.webp")
+    assert done.exit_code == 2
+    assert "WEBP cannot hold a side of 16384 pixels" in done.stderr
+    assert "no/such/folder" in run(*arguments, "-o", "out.png").stderr

@@ -29,7 +29,8 @@ from retouch.errors import (
     Unchecked,
 )
 from retouch.imaging.choices import FileFormat
-from retouch.imaging.encode import encoding_warnings
+from retouch.imaging.encode import check_sides, encoding_warnings
+from retouch.imaging.picture import Picture
 from retouch.request import InpaintRequest, Limits
 
 if TYPE_CHECKING:
@@ -222,6 +223,8 @@ class InpaintPainter:
                 if isinstance(data := getattr(request, name), bytes)
             }
         )
+        if isinstance(request.image, Picture):
+            check_sides(request.image, self._recipe.format)
         while True:
             try:
                 job = self._inpainter.submit(request)

@@ -75,6 +75,7 @@ def inpaint(
     request = _request(given)
     destination = Destination(output, grid=grid, inputs=_input_files(image, mask_image), overwrite=overwrite)
     destination.check(request.num_images_per_prompt, as_json=as_json)
+    _check_sides(request, destination)
     guarded = safeguards(screen_input=screen_input, content_safety=content_safety, safety=safety)
     with Checkpoint.of(given).load(**guarded) as inpainter:
         with watching("repainting") as watch:
@@ -102,6 +103,16 @@ def _request(given: Mapping[str, Any]) -> InpaintRequest:
     request = request.with_fields(**pictures)
     check_mask(request, pictures["image"], limits())
     return request
+
+
+def _check_sides(request: InpaintRequest, destination: Destination) -> None:
+    """Refuse, before any model loads, a picture too long for the format of the output; stdout takes PNG."""
+    from retouch.imaging.encode import check_sides
+    from retouch.imaging.picture import Picture
+    from retouch.imaging.save import format_of_path
+
+    if not destination.is_stdout and isinstance(request.image, Picture):
+        check_sides(request.image, format_of_path(destination.output))
 
 
 def _input_files(*paths: Path | None) -> tuple[Path, ...]:

@@ -93,7 +93,7 @@ def _decode(data: bytes, header: Header, limits: DecodeLimits) -> Picture:
 
 def _from_12_bits(samples: Samples) -> Samples:
     """Repeat the upper bits below the lower ones: 4095 becomes 65535, and no two levels become one."""
-    return samples << 4 | samples >> 8
+    return np.asarray(samples << 4 | samples >> 8, np.uint16)
 
 
 def _decode_png(lean: LeanPng, header: Header) -> Picture:

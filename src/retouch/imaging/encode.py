@@ -63,9 +63,7 @@ def encode_picture(
         )
     if quality is not None and not (isinstance(quality, int) and 1 <= quality <= 100):
         raise ImageError(f"quality is {quality!r}", hint="use a whole number from 1 to 100")
-    longest = max(picture.height, picture.width)
-    if longest > _MAX_SIDES.get(format, longest):
-        raise ImageTooLarge(f"{format} cannot hold a side of {longest} pixels", hint="save it as PNG or TIFF")
+    check_sides(picture, format)
     metadata = _readable(metadata)
     if format == "PNG":
         return _encode_png(picture, metadata)
@@ -73,6 +71,17 @@ def encode_picture(
         record = metadata.record_json().encode("utf-8")
         return encode_tiff(picture, description=metadata.parameters, record=record)
     return _encode_with_pillow(picture, format, metadata, quality)
+
+
+def check_sides(picture: Picture, format: FileFormat) -> None:
+    """Refuse a picture that is too long for a format: before the work, where the format is known.
+
+    Raises:
+        ImageTooLarge: the format cannot hold a side of this length.
+    """
+    longest = max(picture.height, picture.width)
+    if longest > _MAX_SIDES.get(format, longest):
+        raise ImageTooLarge(f"{format} cannot hold a side of {longest} pixels", hint="save it as PNG or TIFF")
 
 
 def encoding_warnings(

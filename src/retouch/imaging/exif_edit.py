@@ -58,7 +58,7 @@ class _Entry(NamedTuple):
     """One entry of a directory; `where` is the position of its value, or of the offset of a longer one."""
 
     kind: int
-    count: int
+    length: int
     where: int
 
 
@@ -81,7 +81,7 @@ class _Directory:
     def number(self, exif: bytearray, tag: int) -> int | None:
         """Return the whole number that an entry holds, None where there is no such entry."""
         entry = self.entries.get(tag)
-        if entry is None or entry.count != 1 or entry.kind not in _WHOLE_NUMBERS:
+        if entry is None or entry.length != 1 or entry.kind not in _WHOLE_NUMBERS:
             return None
         (value,) = struct.unpack_from(self.order + _WHOLE_NUMBERS[entry.kind], exif, entry.where)
         return int(value)
@@ -91,7 +91,7 @@ class _Directory:
         entry = self.entries.get(tag)
         if entry is None:
             return 0, 0
-        size = entry.count * _SIZES.get(entry.kind, 1)
+        size = entry.length * _SIZES.get(entry.kind, 1)
         start = entry.where
         if size > 4:
             (start,) = struct.unpack_from(self.order + "I", exif, entry.where)
