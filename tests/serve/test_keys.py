@@ -21,10 +21,10 @@ def _basic(user: str, password: str) -> bytes:
     return b"Basic " + base64.b64encode(f"{user}:{password}".encode())
 
 
-def _status(*headers: tuple[bytes, bytes], path: str = "/score", **more: object) -> int:
+def _status(*headers: tuple[bytes, bytes], path: str = "/score", method: str = "POST", **more: object) -> int:
     echo = Echo()
     check = KeyCheck(echo, keyring=Keyring.from_text(KEY), is_open=lambda routed: routed == "/health/live")
-    answered = call(Refusals(check), scope_of("POST", path, [HOST, *headers], **more))
+    answered = call(Refusals(check), scope_of(method, path, [HOST, *headers], **more))
     assert echo.calls == (answered.status == 200)
     return answered.status
 
@@ -84,9 +84,24 @@ def test_a_refusal_says_how_to_send_a_key_and_not_what_was_sent() -> None:
     "path", ["/health/live/", "/health/live/../../score", "/Health/live", "//health/live", "/health"]
 )
 def test_only_the_open_path_itself_needs_no_key(path: str) -> None:
-    assert _status(path="/health/live") == 200
-    assert _status(path="/api/health/live", root_path="/api") == 200
-    assert _status(path=path) == 401
+    assert _status(path="/health/live", method="GET") == 200
+    assert _status(path="/api/health/live", root_path="/api", method="GET") == 200
+    assert _status(path=path, method="GET") == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("POST", []),
+        ("PUT", [(b"content-length", b"0")]),
+        ("GET", [(b"content-length", b"1000")]),
+        ("HEAD", [(b"transfer-encoding", b"chunked")]),
+    ],
+)
+def test_an_open_path_takes_no_body_from_who_has_no_key(method: str, headers: list[tuple[bytes, bytes]]) -> None:
+    assert _status((b"content-length", b"0"), path="/health/live", method="HEAD") == 200
+    assert _status(*headers, path="/health/live", method=method) == 401
+    assert _status((b"api-key", KEY.encode()), *headers, path="/health/live", method=method) == 200
 
 
 def test_without_keys_everyone_is_anonymous() -> None:

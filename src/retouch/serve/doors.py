@@ -24,7 +24,7 @@ class Doors:
         keyring: who may call; an empty one is everyone.
         cors_origins: other origins whose pages may call, with a key.
         pages: paths that links on other sites may open.
-        is_open: routed paths that need no key.
+        is_open: routed paths that need no key where they are looked at, without a body.
         admit: refuses work before its body is read.
         limits: of bodies.
         render: how what is refused here is said.

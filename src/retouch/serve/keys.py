@@ -19,7 +19,7 @@ from typing import Self
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from retouch.errors import BadInput, Unauthorized
-from retouch.serve.scopes import header_values, notes, routed_path
+from retouch.serve.scopes import has_body, header_values, notes, routed_path
 
 MIN_KEY_CHARS = 16
 MAX_FILE_BYTES = 2**20
@@ -136,7 +136,7 @@ class KeyCheck:
     Args:
         app: what stands further in.
         keyring: the keys.
-        is_open: tells whether a routed path needs no key.
+        is_open: tells whether a routed path needs no key, to be looked at and no more.
     """
 
     def __init__(self, app: ASGIApp, *, keyring: Keyring, is_open: Callable[[str], bool] | None = None) -> None:
@@ -160,7 +160,8 @@ class KeyCheck:
         offered = credentials(scope)
         if (found := _first(self.keyring.find(key) for key in offered)) is not None:
             return found
-        if self.is_open(routed_path(scope)):
+        # A body takes memory that all share, and nothing that is open has a use for one.
+        if scope["method"] in ("GET", "HEAD") and not has_body(scope) and self.is_open(routed_path(scope)):
             return ANONYMOUS
         raise Unauthorized(
             "the key is not known" if offered else "this server asks for a key",
