@@ -122,3 +122,13 @@ def test_a_table_in_another_encoding_is_refused(path: Path) -> None:
     path.write_text("image,prompt\n", encoding="utf-16")
     with pytest.raises(BadInput, match="header"):
         _table(path).columns()
+
+
+@pytest.mark.parametrize("lines", ["\n" * 100_001, "a" + "\r" * 100_003 + "\n"])
+def test_a_table_of_empty_lines_is_refused(path: Path, lines: str) -> None:
+    with pytest.raises(BadInput, match="empty lines"):
+        _rows(path, f"prompt\n{lines}")
+
+
+def test_every_other_line_may_be_empty_however_many_there_are(path: Path) -> None:
+    assert len(_rows(path, "prompt\n" + "\r\na\n" * 100_100)) == 100_100

@@ -7,6 +7,7 @@ import pytest
 from retouch.batch.places import Place
 from retouch.batch.readers.jsonl_table import JsonlTable
 from retouch.batch.readers.raw import Raw
+from retouch.errors import BadInput
 from retouch.imaging.limits import DecodeLimits
 
 
@@ -56,3 +57,8 @@ def test_what_pandas_writes_for_a_missing_number_is_none(tmp_path: Path) -> None
 def test_a_line_beyond_the_limit_is_one_bad_row(tmp_path: Path) -> None:
     rows = _rows(tmp_path, '{"prompt": "' + "a" * 3 * 2**20 + '"}\n{"seed": 1}\n', image_bytes=1000)
     assert [row.error is None for row in rows] == [False, True]
+
+
+def test_a_table_of_empty_lines_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="empty lines"):
+        _rows(tmp_path, '{"seed": 1}\n' + " \n" * 100_002)

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from retouch.batch.places import Place
 from retouch.batch.readers.lines import Record, records
-from retouch.batch.readers.raw import Raw, row_bytes
+from retouch.batch.readers.raw import Raw, row_bytes, without_empty
 from retouch.batch.rows import MAX_COLUMNS
 from retouch.errors import BadInput, BadRow
 from retouch.imaging.limits import DEFAULT_DECODE_LIMITS, DecodeLimits
@@ -52,7 +52,14 @@ class CsvTable:
             return self._header(file)
 
     def rows(self) -> Iterator[Raw]:
-        """Yield the rows below the header; empty lines are none."""
+        """Yield the rows below the header; empty lines are none.
+
+        Raises:
+            BadInput: nearly all lines are empty.
+        """
+        return without_empty(self._read(), self.name)
+
+    def _read(self) -> Iterator[Raw | None]:
         # The process's own limit of a cell: ours is that of a record, which was met before.
         csv.field_size_limit(sys.maxsize)
         size = max(1, self.place.size_bytes)
@@ -64,8 +71,8 @@ class CsvTable:
                 for cells in self._cells(record, names):
                     if isinstance(cells, BadInput):
                         yield Raw(error=cells, share=share)
-                    elif cells:
-                        yield Raw(dict(zip(names, cells, strict=True)), share=share)
+                    else:
+                        yield Raw(dict(zip(names, cells, strict=True)), share=share) if cells else None
 
     def _header(self, file: IO[bytes]) -> tuple[str, ...]:
         line = file.readline(_HEADER_BYTES)
@@ -86,12 +93,16 @@ class CsvTable:
         return tuple(name.strip() for name in names)
 
     def _cells(self, record: Record, names: Sequence[str]) -> Iterator[list[str] | BadInput]:
-        """Yield the cells of a record: one row, or several where a stray quote held them together."""
+        """Yield the cells of a record: one row, or several where a stray quote held them together; of a line
+        that is empty, none."""
         if record.content is None:
             yield BadRow(
                 f"the row is larger than {row_bytes(self.limits)} bytes",
                 hint="is a quote open that nobody closes?",
             )
+            return
+        if not record.content.strip(b"\r\n"):
+            yield []
             return
         if record.content.count(self._separator.encode()) > len(names) + _PLAIN_COMMAS:
             yield _too_many(names)

@@ -8,7 +8,7 @@ from typing import Any
 
 from retouch.batch.places import Place
 from retouch.batch.readers.lines import records
-from retouch.batch.readers.raw import Raw, row_bytes
+from retouch.batch.readers.raw import Raw, row_bytes, without_empty
 from retouch.batch.rows import MAX_COLUMNS, Cell
 from retouch.errors import BadInput, BadRow
 from retouch.imaging.limits import DEFAULT_DECODE_LIMITS, DecodeLimits
@@ -36,14 +36,22 @@ class JsonlTable:
         return self.place.fingerprint()
 
     def rows(self) -> Iterator[Raw]:
+        """Yield the rows.
+
+        Raises:
+            BadInput: nearly all lines are empty.
+        """
+        return without_empty(self._read(), self.name)
+
+    def _read(self) -> Iterator[Raw | None]:
         size = max(1, self.place.size_bytes)
         with closing(self.place.open()) as file:
             for record in records(file, most_bytes=row_bytes(self.limits), quotes=False):
                 share = min(1.0, record.end / size)
                 if record.content is None:
                     yield Raw(error=BadRow(f"the row is larger than {row_bytes(self.limits)} bytes"), share=share)
-                elif record.content.strip():
-                    yield _parsed(record.content, share)
+                else:
+                    yield _parsed(record.content, share) if record.content.strip() else None
 
 
 def _parsed(line: bytes, share: float) -> Raw:

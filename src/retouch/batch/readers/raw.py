@@ -1,6 +1,6 @@
 """What every reader of an input gives: rows of cells, or why one could not be read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -9,6 +9,8 @@ from retouch.errors import BadInput
 from retouch.imaging.limits import DecodeLimits
 
 _TEXT_BYTES = 2**20
+_MOST_EMPTY_LINES = 10**5
+"""Beside as many as there are rows, so that a table of any length may leave every other line empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +52,20 @@ class Part(Protocol):
 def row_bytes(limits: DecodeLimits) -> int:
     """Return how large a row may be as text: two pictures in base64 with ends of lines, and words."""
     return 2 * (limits.image_bytes * 3 // 2) + _TEXT_BYTES
+
+
+def without_empty(read: Iterable[Raw | None], name: str) -> Iterator[Raw]:
+    """Yield the rows of a table; None is an empty line, which is none.
+
+    Raises:
+        BadInput: hardly anything but empty lines: whoever counts rows would wait for long, and could not give up.
+    """
+    spare = _MOST_EMPTY_LINES
+    for raw in read:
+        if raw is not None:
+            spare += 1
+            yield raw
+        elif spare:
+            spare -= 1
+        else:
+            raise BadInput(f"{name} has too many empty lines", hint="remove them")
