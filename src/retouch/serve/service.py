@@ -225,9 +225,7 @@ class Service:
 
     async def preview(self, work: Work) -> bytes | None:
         """Return a rough picture of where work is going, as a PNG fit to be shown; None before its first step."""
-        if work.job is None or not work.has_begun:
-            return None
-        return await self.aside(_preview_file, work.job)
+        return await work.preview(lambda job: self.aside(_preview_file, job))
 
     async def encode(
         self,
