@@ -140,6 +140,15 @@ def test_a_batch_goes_on_at_another_server(both: tuple[Served, Served]) -> None:
     until(lambda: one.service.batches._live is None, within_s=10)
 
 
+def test_a_file_that_is_cut_short_ends_no_beat(checkpoint: Path, tmp_path: Path) -> None:
+    with served(checkpoint, safety="off", jobs_folder=tmp_path, is_shared=True) as one:
+        company = one.service.company
+        (tmp_path / "members" / "feed.progress").touch()
+        for _ in range(2):
+            before = company.progress
+            until(lambda before=before: company.progress is not before)
+
+
 def test_metrics_are_of_all_servers_by_a_label(both: tuple[Served, Served]) -> None:
     one, other = both
     until(lambda: httpx.get(f"{one.url}/metrics").text.count("retouch_ready{") == 2, within_s=10)

@@ -75,6 +75,8 @@ class Company:
                 await self._beat(service, members)
             except RetouchError as error:
                 log.error("the other servers were not looked at: %s", error)
+            except Exception:  # nobody would begin again, and the jobs of those that are gone would wait for ever
+                log.exception("the other servers were not looked at")
 
     async def _beat(self, service: "Service", members: Members) -> None:
         if service.is_ready:
@@ -87,10 +89,19 @@ class Company:
         def exchange() -> dict[str, dict[str, Any]]:
             members.tell("progress", ours)
             members.tell("metrics", service.metrics.text())
-            theirs = map(json.loads, members.told("progress").values())
+            theirs = map(_progress, members.told("progress").values())
             return {job_id: progress for told in theirs for job_id, progress in told.items()}
 
         self.progress = await asyncio.to_thread(exchange)
+
+
+def _progress(told: bytes) -> dict[str, dict[str, Any]]:
+    """Read what another told; nothing where its file is not whole, as one of a machine that lost its power."""
+    try:
+        progress = json.loads(told)
+    except ValueError:
+        return {}
+    return progress if isinstance(progress, dict) else {}
 
 
 def merged(texts: Mapping[str, bytes]) -> bytes:

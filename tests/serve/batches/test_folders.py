@@ -6,7 +6,7 @@ import pytest
 
 from retouch.batch.entry import Entry
 from retouch.batch.ledger import NAME, Ledger
-from retouch.errors import NotFound
+from retouch.errors import NotFound, StorageFailed
 from retouch.serve.batches.folders import BatchFolders
 from retouch.serve.batches.order import BatchOrder, Sent
 
@@ -88,3 +88,18 @@ def test_only_pictures_are_found_by_name(tmp_path: Path) -> None:
     ):
         with pytest.raises(NotFound):
             folder.picture(name)
+
+
+def test_counts_of_a_damaged_ledger_are_none(tmp_path: Path) -> None:
+    folders = BatchFolders(tmp_path)
+    folder = folders.of(folders.make(ORDER))
+    folder.output.mkdir()
+    (folder.output / NAME).write_bytes(bytes(4096))
+    assert (folder.counts().ended.total(), folder.counts().rows) == (0, None)
+
+
+def test_folders_that_cannot_be_listed_are_a_failure_of_the_storage(tmp_path: Path) -> None:
+    folders = BatchFolders(tmp_path / "files")
+    (tmp_path / "files").rmdir()
+    with pytest.raises(StorageFailed):
+        folders.sweep(list)

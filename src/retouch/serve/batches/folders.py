@@ -1,6 +1,7 @@
 """The files of batches: a folder each, with what was sent and all that came of it."""
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -17,7 +18,10 @@ from retouch.batch.ledger import NAME, Ledger
 from retouch.batch.storage import telling_storage
 from retouch.errors import NotFound, StorageFailed
 from retouch.imaging.save import sync, write_atomically
+from retouch.jobs.failures import storage_failures
 from retouch.serve.batches.order import BatchOrder, Sent
+
+log = logging.getLogger(__name__)
 
 _MASK = "mask"
 _BEGUN = "begun.json"
@@ -71,14 +75,16 @@ class BatchFolder:
             return Counts(ledger.counts(), None if extent is None else extent["rows"])
 
     def ledger(self) -> Ledger | None:
-        """Open the ledger to be read; None before the first run."""
+        """Open the ledger to be read; None before the first run, and where it is damaged."""
         path = self.output / NAME
         if not path.is_file():
             return None
         ledger = Ledger.read(path)
         try:
             ledger.facts("input")
-        except sqlite3.OperationalError:  # it is being made, or a crash interrupted that
+        except sqlite3.DatabaseError as error:
+            # It is being made, a crash interrupted that, or the disk lost some of it: no other batch's fault.
+            log.debug("a ledger cannot be read: %s", error)
             ledger.close()
             return None
         return ledger
@@ -162,9 +168,12 @@ class BatchFolders:
 
         Args:
             named: asked after a look at what is there, so that it knows all that was settled by then.
+        Raises:
+            StorageFailed: the folders cannot be listed.
         """
         incoming = set(self._incoming)
-        found = {one.name for one in self._path.iterdir() if not self._may_be_others(one)} - incoming
+        with storage_failures():
+            found = {one.name for one in self._path.iterdir() if not self._may_be_others(one)} - incoming
         left = found - set(named())
         for name in left:
             self.remove(name)
