@@ -1,8 +1,13 @@
 """Servers that share a folder know who is there, by locks that death releases."""
 
+import fcntl
 import subprocess
 import sys
+import threading
+from collections.abc import Collection
 from pathlib import Path
+
+import pytest
 
 from retouch.jobs.members import Members
 
@@ -60,4 +65,41 @@ def test_a_sweep_leaves_those_that_are_there(tmp_path: Path) -> None:
     assert ours.lost({theirs.id}) == frozenset()
     assert ours.told("metrics") == {theirs.id: b"1"}
     for one in (ours, theirs):
+        one.leave()
+
+
+def test_one_that_joins_during_a_sweep_is_there_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, flock = Members.join(tmp_path), fcntl.flock
+    is_made, is_joined, may_lock = threading.Event(), threading.Event(), threading.Event()
+    joined: list[Members] = []
+
+    def join() -> None:
+        joined.append(Members.join(tmp_path))
+        is_joined.set()
+
+    newcomer = threading.Thread(target=join)
+
+    def late(file: int, how: int) -> None:
+        if threading.current_thread() is newcomer:
+            is_made.set()
+            assert may_lock.wait(20)
+        flock(file, how)
+
+    def looked(self: Members, names: Collection[str]) -> frozenset[str]:
+        gone = lost(self, names)
+        may_lock.set()
+        is_joined.wait(1)
+        return gone
+
+    lost = Members.lost
+    with monkeypatch.context() as patched:
+        patched.setattr(fcntl, "flock", late)
+        patched.setattr(Members, "lost", looked)
+        newcomer.start()
+        assert is_made.wait(20)
+        ours.sweep()
+        may_lock.set()
+        newcomer.join(20)
+    assert ours.lost({joined[0].id}) == frozenset()
+    for one in (ours, *joined):
         one.leave()

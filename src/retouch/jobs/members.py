@@ -79,8 +79,7 @@ class Members:
         """Remove what servers left that are gone."""
         with storage_failures():
             names = {file.name for file in self._folder.iterdir()}
-            locks = {name for name in names if "." not in name}
-            alive = locks - self.lost(locks)
+            alive = {name for name in names if "." not in name and not self._is_swept(name)}
             for name in names:
                 if name.removeprefix(".").partition(".")[0] not in alive:
                     (self._folder / name).unlink(missing_ok=True)
@@ -90,6 +89,27 @@ class Members:
         for file in self._folder.glob(f"*{self.id}*"):
             file.unlink(missing_ok=True)
         self._lock.close()
+
+    def _is_swept(self, name: str) -> bool:
+        """Remove the lock of a server that is gone; return whether it is removed.
+
+        Held meanwhile, so that one that joins just now and has not locked its file yet finds out.
+        """
+        if name == self.id:
+            return False
+        try:
+            lock = os.open(self._folder / name, os.O_RDWR)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (self._folder / name).unlink(missing_ok=True)
+        except BlockingIOError:  # it is there, or somebody looks at it: the next sweep will tell
+            return False
+        else:
+            return True
+        finally:
+            os.close(lock)
 
     def _is_lost(self, name: str) -> bool:
         try:
