@@ -1,5 +1,6 @@
 """Engines of a server: what shows that one is ready."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from retouch.inpainter import Inpainter
 from retouch.request import InpaintRequest
 from retouch.safety.checkers import ViewChecker
 from retouch.safety.screen import ScreenResult
-from retouch.serve.fleet import warm_up
+from retouch.serve.fleet import Fleet, warm_up
 
 
 class Here(ViewChecker):
@@ -53,3 +54,11 @@ def test_weights_that_give_no_numbers_are_found_before_anybody_is_served(checkpo
         next(inpainter.bundle.unet.parameters()).data.fill_(float("nan"))
         with pytest.raises(NonFinite):
             warm_up(inpainter)
+
+
+def test_the_name_of_the_model_stays_when_its_files_have_gone(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "apples")
+    fleet = Fleet(lambda: [Inpainter.load(folder, checkers=[Here()])])
+    folder.rename(tmp_path / "old")
+    assert fleet.model_name == "apples"
+    fleet.close(drain=False)

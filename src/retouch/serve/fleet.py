@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -26,13 +27,18 @@ class Crew:
     Attributes:
         inpainters: one a device, all of one model.
         rows: pictures under way, by engine.
+        name: what clients call the model. Settled when it is loaded: later its files may be elsewhere, and what
+            was their path would not be known for one.
     """
 
     inpainters: Sequence[Inpainter]
-    rows: list[int] = field(default_factory=list)
+    rows: list[int] = field(init=False)
+    name: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.rows = [0] * len(self.inpainters)
+        name = self.inpainters[0].bundle.name
+        self.name = Path(name).name if Path(name).exists() else name
 
 
 class Fleet:
@@ -57,6 +63,11 @@ class Fleet:
     def inpainters(self) -> Sequence[Inpainter]:
         """Return the engines that new work goes to."""
         return self._crew.inpainters
+
+    @property
+    def model_name(self) -> str:
+        """What clients call the model: never a path of this machine."""
+        return self._crew.name
 
     def board(self, rows: int) -> "Seat":
         """Return a seat on the engine that has least under way."""

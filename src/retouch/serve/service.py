@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from retouch.errors import (
@@ -107,8 +106,7 @@ class Service:
     @property
     def model_name(self) -> str:
         """What clients call the model: never a path of this machine."""
-        name = self.model.name
-        return Path(name).name if Path(name).exists() else name
+        return self.fleet.model_name
 
     async def aside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what takes more than a moment in one of the threads for it."""
