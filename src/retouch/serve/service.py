@@ -39,6 +39,7 @@ from retouch.serve.fetch import Fetcher
 from retouch.serve.fleet import Fleet, Seat
 from retouch.serve.metrics import Metrics
 from retouch.serve.settings import ServeSettings
+from retouch.serve.together import Together
 from retouch.serve.work import Work
 
 log = logging.getLogger(__name__)
@@ -91,6 +92,7 @@ class Service:
         self.fetch = parts.fetcher.fetch
         self._hands = parts.hands
         self._failures = 0
+        self._reloads = Together(self._reload)
         self._under_way: dict[Work, None] = {}
 
     @property
@@ -171,9 +173,7 @@ class Service:
         """
         if self.company.is_shared:
             raise Conflict("this server is one of several replicas", hint="deploy again: they change in turn")
-        # In a thread of its own: it waits for running work, which needs the others.
-        await asyncio.to_thread(self.fleet.reload)
-        self._failures = 0
+        await self._reloads.ask()
 
     async def open(self) -> None:
         """Settle the jobs that an earlier server left, and keep them tidy from now on."""
@@ -195,6 +195,11 @@ class Service:
         await asyncio.to_thread(self.company.leave)
         await asyncio.to_thread(self.fleet.close, drain=False)
         self._hands.shutdown(wait=True)
+
+    async def _reload(self) -> None:
+        # In a thread of its own: it waits for running work, which needs the others.
+        await asyncio.to_thread(self.fleet.reload)
+        self._failures = 0
 
     async def _tidy(self) -> None:
         await self.desk.tidy()
