@@ -304,10 +304,10 @@ def _give_up(entering: "Future[Job]") -> None:
 
 
 async def _every(seconds: float, chore: Callable[[], Awaitable[None]]) -> None:
+    """Do a chore for ever."""
     while True:
         await asyncio.sleep(seconds)
         try:
             await chore()
         except Exception:  # what failed now may go well the next time, and nobody would begin it again
             log.exception("a chore failed")
-    """Do a chore for ever."""

@@ -99,6 +99,8 @@ def test_models_name_what_is_loaded(client: openai.OpenAI) -> None:
     assert client.models.retrieve(model.id).id == model.id
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-nothing")
+    with pytest.raises(openai.NotFoundError, match="no model 'someone/else'"):
+        client.models.retrieve("someone/else")
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,7 @@ def test_models_name_what_is_loaded(client: openai.OpenAI) -> None:
         ({"background": "transparent"}, "background"),
         ({"output_format": "svg"}, "output_format"),
         ({"n": 99}, "num_images"),
+        ({"n": 0}, "num_images"),
         ({"prompt": "x" * 2001}, "prompt"),
         ({"image": [("a.png", png(IMAGE)), ("b.png", png(IMAGE))]}, "one picture"),
         ({"image": ("a.png", b"no picture")}, "picture"),

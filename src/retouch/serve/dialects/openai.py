@@ -53,7 +53,7 @@ def routes(service: Service) -> APIRouter:
     async def models() -> dict[str, Any]:
         return {"object": "list", "data": [_model(service)]}
 
-    @router.get("/v1/models/{model}", summary="Show a model (OpenAI)")
+    @router.get("/v1/models/{model:path}", summary="Show a model (OpenAI)")
     async def model(model: str) -> dict[str, Any]:
         known = _model(service)
         if model != known["id"]:

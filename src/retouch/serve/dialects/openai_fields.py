@@ -104,12 +104,13 @@ def edit_of(form: Form, service: Service) -> Edit:
     partial_images = ask.number("partial_images", int) or 0
     if not 0 <= partial_images <= _MOST_PARTIAL_IMAGES:
         raise InvalidField("partial_images", f"is {partial_images}, must be 0 to {_MOST_PARTIAL_IMAGES}")
+    number = ask.number("n", int)
     request = InpaintRequest(
         prompt=ask.text("prompt", is_needed=True),
         image=image,
         mask_image=_one(form, "mask") if form.every("mask", "mask[]") else None,
         mask_polarity="transparent",
-        num_images_per_prompt=ask.number("n", int) or 1,
+        num_images_per_prompt=1 if number is None else number,
         safety=service.settings.safety,
     )
     return Edit(
