@@ -87,6 +87,19 @@ def test_a_folder_is_no_output(tmp_path: Path) -> None:
         Destination(tmp_path / "out.png").check(1)
 
 
-def test_the_grid_does_not_replace_the_output(tmp_path: Path) -> None:
+@pytest.mark.parametrize("grid", ["out.png", "x/../out.png", "out-2.png"])
+def test_the_grid_does_not_replace_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grid: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("x").mkdir()
+    for path in (Path(grid), tmp_path / grid):
+        with pytest.raises(BadInput, match="same file"):
+            Destination(Path("out.png"), grid=path).check(2)
+
+
+def test_the_grid_is_compared_with_the_names_of_the_seeds(tmp_path: Path) -> None:
+    destination = Destination(tmp_path / "{seed}.png", grid=tmp_path / "5.png")
     with pytest.raises(BadInput, match="same file"):
-        Destination(tmp_path / "out.png", grid=tmp_path / "out.png").check(1)
+        destination.check(1, seed=5)
+    destination.check(8)  # the seeds are not drawn yet
+    with pytest.raises(BadInput, match="same file"):
+        destination.final_paths([5])

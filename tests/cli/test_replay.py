@@ -121,6 +121,29 @@ def test_the_result_itself_is_not_replaced(saved: Path, run: Run) -> None:
     assert run("replay", str(saved), "--output", str(saved)).exit_code == 2
 
 
+def test_the_original_is_replaced_only_when_asked(saved: Path, run: Run) -> None:
+    before = Path("in.png").read_bytes()
+    command = ("replay", str(saved), "--image", "in.png", "--output", "in.png")
+    done = run(*command)
+    assert done.exit_code == 2
+    assert "--overwrite" in done.stderr
+    assert Path("in.png").read_bytes() == before
+    assert run(*command, "--overwrite").exit_code == 0
+    assert Path("in.png").read_bytes() != before
+
+
+def test_the_new_picture_goes_to_stdout(saved: Path, run: Run) -> None:
+    done = run("replay", str(saved), "--output", "-")
+    assert done.exit_code == 0, done.output
+    Path("piped.png").write_bytes(done.stdout_bytes)
+    assert np.array_equal(np.asarray(Image.open("piped.png")), np.asarray(Image.open(saved)))
+
+
+def test_the_new_picture_is_named_by_its_seed(saved: Path, run: Run) -> None:
+    assert run("replay", str(saved), "--output", "again-{seed}.png").exit_code == 0
+    assert Path("again-7.png").exists()
+
+
 @pytest.mark.parametrize("name", ["in.png", "missing.png"])
 def test_a_picture_without_a_record_exits_with_2(saved: Path, run: Run, name: str) -> None:
     done = run("replay", name)

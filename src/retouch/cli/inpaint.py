@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -73,8 +72,8 @@ def inpaint(
     """Repaint the masked part of a picture; every other pixel stays as it is."""
     given = locals()
     request = _request(given)
-    destination = Destination(output, grid=grid, inputs=_input_files(image, mask_image), overwrite=overwrite)
-    destination.check(request.num_images_per_prompt, as_json=as_json)
+    destination = Destination(output, grid=grid, inputs=inputs.files(image, mask_image), overwrite=overwrite)
+    destination.check(request.num_images_per_prompt, seed=request.seed, as_json=as_json)
     _check_sides(request, destination)
     guarded = safeguards(screen_input=screen_input, content_safety=content_safety, safety=safety)
     with Checkpoint.of(given).load(**guarded) as inpainter:
@@ -113,7 +112,3 @@ def _check_sides(request: InpaintRequest, destination: Destination) -> None:
 
     if not destination.is_stdout and isinstance(request.image, Picture):
         check_sides(request.image, format_of_path(destination.output))
-
-
-def _input_files(*paths: Path | None) -> tuple[Path, ...]:
-    return tuple(path for path in paths if path is not None and str(path) != inputs.STDIN)

@@ -26,6 +26,11 @@ def refuse_two_from_stdin(*names: str) -> None:
         raise BadInput("stdin can be read once", hint="of --image, --mask and --prompt only one can be -")
 
 
+def files(*paths: Path | None) -> tuple[Path, ...]:
+    """Return those of the paths that name a file: neither stdin nor nothing."""
+    return tuple(path for path in paths if path is not None and str(path) != STDIN)
+
+
 def picture(path: Path, *, option: str) -> "Picture":
     """Read and decode a file, or stdin for `-`; an error says which option named it.
 

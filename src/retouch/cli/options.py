@@ -264,7 +264,7 @@ NoMetadata = Annotated[
     bool,
     typer.Option("--no-metadata", help="Write no prompt, seed or mask into the file."),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let the output replace the picture or mask.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Let the output replace a file that went in.")]
 Debug = Annotated[
     bool,
     typer.Option("--debug", callback=_switch_debug, is_eager=True, help="Show the traceback of an error."),

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,22 +76,24 @@ class Outcome:
 
 def write(result: "InpaintResult", bundle: "ModelBundle", destination: Destination, *, metadata: bool) -> Outcome:
     """Write the pictures of a result and its sheet to where they shall go."""
-    warnings = list(result.warnings)
-    if destination.is_stdout:
-        files = []
-        _write_stdout(result, metadata=metadata)
-    else:
-        files = destination.final_paths(result.seeds)
-        for index, path in enumerate(files):
-            warnings += result.save(path, index=index, metadata=metadata)
+    files, written = write_pictures(result, destination, metadata=metadata)
     if destination.grid is not None:
         _write_grid(result, destination.grid)
-    return Outcome(result, bundle, tuple(files), destination.grid, tuple(dict.fromkeys(spoken_all(warnings))))
+    warnings = dict.fromkeys(spoken_all([*result.warnings, *written]))
+    return Outcome(result, bundle, files, destination.grid, tuple(warnings))
 
 
-def _write_stdout(result: "InpaintResult", *, metadata: bool) -> None:
-    sys.stdout.buffer.write(result.encode("PNG", metadata=metadata))
-    sys.stdout.buffer.flush()
+def write_pictures(
+    result: "InpaintResult", destination: Destination, *, metadata: bool
+) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Write the pictures of a result; return their files, none for stdout, and the warnings of writing them."""
+    if destination.is_stdout:
+        sys.stdout.buffer.write(result.encode("PNG", metadata=metadata))
+        sys.stdout.buffer.flush()
+        return (), ()
+    files = destination.final_paths(result.seeds)
+    warnings = [result.save(path, index=index, metadata=metadata) for index, path in enumerate(files)]
+    return tuple(files), tuple(chain.from_iterable(warnings))
 
 
 def _write_grid(result: "InpaintResult", path: Path) -> None:

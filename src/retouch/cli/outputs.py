@@ -3,8 +3,9 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import realpath
 from pathlib import Path
 
 from retouch.errors import BadInput
@@ -33,28 +34,29 @@ class Destination:
     def is_stdout(self) -> bool:
         return self.output == STDOUT
 
-    def check(self, count: int, *, as_json: bool = False) -> None:
+    def check(self, count: int, *, seed: int | None = None, as_json: bool = False) -> None:
         """Refuse, before any work, what could not be written after it; make missing folders.
 
         Args:
             count: how many pictures will come.
+            seed: of the first; None where it is drawn later, and files that are named by it are compared then.
             as_json: stdout is promised to a JSON object.
         Raises:
-            BadInput: too much for stdout, a folder that cannot be written, or an input in the way.
+            BadInput: too much for stdout, no folder to write into, an input in the way, or one name for two.
         """
         from retouch.imaging.save import format_of_path
+        from retouch.request import seeds_of
 
         if self.is_stdout:
             _check_stdout(count, as_json=as_json)
-        paths = [] if self.is_stdout else self.paths(range(count))
-        paths += [] if self.grid is None else [self.grid]
+        pictures = [] if self.is_stdout else self.paths(seeds_of(seed or 0, count))
+        paths = pictures + ([] if self.grid is None else [self.grid])
         for path in paths:
             format_of_path(path)
             if path.is_dir():
                 raise BadInput(f"{path} is a folder", hint="name a file in it")
-        if self.grid in paths[:-1]:
-            raise BadInput("--output and --grid name the same file")
-        self._refuse_inputs(paths)
+        is_named_later = seed is None and SEED_MARK in self.output.name
+        self._refuse_collisions([] if is_named_later else pictures)
         for folder in {path.parent for path in paths}:
             _probe(folder)
 
@@ -70,14 +72,16 @@ class Destination:
         """Name the files once the seeds are known.
 
         Raises:
-            BadInput: a name that holds its seed turns out to be an input's.
+            BadInput: a name that holds its seed turns out to be an input's, or the sheet's.
         """
         paths = self.paths(seeds)
-        self._refuse_inputs(paths)
+        self._refuse_collisions(paths)
         return paths
 
-    def _refuse_inputs(self, paths: Iterable[Path]) -> None:
-        for path in paths:
+    def _refuse_collisions(self, pictures: Sequence[Path]) -> None:
+        if self.grid is not None and realpath(self.grid) in map(realpath, pictures):
+            raise BadInput("--output and --grid name the same file")
+        for path in (*pictures, *([] if self.grid is None else [self.grid])):
             if not self.overwrite and any(_is_same_file(path, source) for source in self.inputs):
                 raise BadInput(f"{path} is an input, too", hint="choose another --output, or add --overwrite")
 

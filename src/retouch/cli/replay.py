@@ -11,6 +11,7 @@ from retouch.cli import inputs, options
 from retouch.cli.failures import printable
 from retouch.cli.limits import limits
 from retouch.cli.loading import Checkpoint
+from retouch.cli.outcome import write_pictures
 from retouch.cli.outputs import Destination
 from retouch.errors import RetouchError
 
@@ -44,16 +45,18 @@ def replay(
     config_from: options.ConfigFrom = None,
     prediction_type: options.PredictionTypeOption = None,
     as_json: options.Json = False,
+    overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> None:
     """Make a saved result again; exit with 0 where every pixel is the same, else with 1."""
     checkpoint = Checkpoint.of(locals())
-    destination = None if output is None else Destination(output, inputs=(result,))
-    if destination is not None:
+    destination = None
+    if output is not None:
+        destination = Destination(output, inputs=inputs.files(result, image), overwrite=overwrite)
         destination.check(1, as_json=as_json)
     replayed = _replay(result, image, checkpoint)
     if destination is not None:
-        replayed.result.save(destination.output)
+        write_pictures(replayed.result, destination, metadata=True)
     if as_json:
         typer.echo(_to_json(replayed))
     typer.echo(printable(_to_text(replayed)), err=True)
