@@ -49,6 +49,7 @@ def test_other_tools_find_their_own_form(result: InpaintResult) -> None:
         {"request": {"image": "/etc/passwd"}},
         {"request": {"prompt": "x", "num_inference_steps": 10**9}},
         {"request": {"prompt": "x", "unknown": 1}},
+        {"request": {"prompt": "x", "guidance_scale": 10**400}},
         {"mask": {"width": 10**6, "height": 10**6, "bits": ""}},
         {"mask": 3},
         {"rows_per_call": -1},

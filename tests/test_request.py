@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from retouch.errors import InvalidField
@@ -35,6 +36,11 @@ def test_the_defaults_are_valid() -> None:
         ("strength", 0.0),
         ("strength", 1.01),
         ("strength", math.inf),
+        ("strength", 10**400),
+        ("deadline_s", 10**400),
+        ("seed", np.float64(3)),
+        ("num_inference_steps", np.int64(0)),
+        ("reference", np.int64(1)),
         ("seed", -1),
         ("seed", MAX_SEED + 1),
         ("num_images_per_prompt", 0),
@@ -65,12 +71,29 @@ def test_a_value_outside_its_range_is_refused_by_name(field: str, value: object)
         validate(_request(**{field: value}))
 
 
+@pytest.mark.parametrize("field", ["seed", "guidance_scale"])
+def test_a_number_that_python_does_not_write_out_is_refused_by_name(field: str) -> None:
+    with pytest.raises(InvalidField, match=f"^{field}: .* of 16610 bits"):
+        validate(_request(**{field: 10**5000}))
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("strength", 1), ("strength", 0.01), ("seed", 0), ("seed", MAX_SEED), ("guidance_scale", 0), ("prompt", "")],
 )
 def test_the_ends_of_a_range_are_allowed(field: str, value: object) -> None:
     validate(_request(**{field: value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", np.int64(3)), ("grow_px", np.uint8(2)), ("strength", np.float32(0.5)), ("fill_holes", np.True_)],
+)
+def test_a_scalar_of_numpy_is_the_value_it_holds(field: str, value: Any) -> None:
+    request = _request(**{field: value})
+    validate(request)
+    assert getattr(request, field) == value
+    assert type(getattr(request, field)) in (int, float, bool)
 
 
 def test_limits_are_the_deployers_choice() -> None:

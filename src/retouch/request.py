@@ -27,6 +27,7 @@ MAX_SEED = 2**32 - 1
 DEFAULT_NUM_INFERENCE_STEPS = 30
 DEFAULT_GUIDANCE_SCALE = 7.5
 DEFAULT_SEAM: SeamMode = "rendered"
+_PICTURES = frozenset({"image", "mask_image"})
 _MOST_LAYERS = 100
 """More than any text encoder has; how many one has, its checkpoint says."""
 
@@ -119,6 +120,12 @@ class InpaintRequest:
     reference: bool = False
     deadline_s: float | None = None
 
+    def __post_init__(self) -> None:
+        # A scalar of NumPy is the number it holds; records and answers, which are JSON, take no other.
+        for name in (one.name for one in fields(self) if one.name not in _PICTURES):
+            if getattr(value := getattr(self, name), "shape", None) == ():
+                object.__setattr__(self, name, value.item())
+
     def with_fields(self, **changes: Any) -> Self:
         """Return a copy with some fields replaced; an unknown name is an error, which says what it is called here.
 
@@ -199,16 +206,30 @@ def _check_text(name: str, value: object, limit: int) -> None:
 
 def _check_int(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidField(name, f"must be a whole number, not {value!r}")
+        raise InvalidField(name, f"must be a whole number, not {_told(value)}")
     if not low <= value <= high:
-        raise InvalidField(name, f"is {value}, must be {low} to {high}")
+        raise InvalidField(name, f"is {_told(value)}, must be {low} to {high}")
 
 
 def _check_float(name: str, value: object, low: float, high: float, *, above: bool = False) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InvalidField(name, f"must be a finite number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        raise InvalidField(name, f"must be a finite number, not {_told(value)}")
     if not low <= value <= high or (above and value == low):
-        raise InvalidField(name, f"is {value}, must be {'above' if above else 'from'} {low} to {high}")
+        raise InvalidField(name, f"is {_told(value)}, must be {'above' if above else 'from'} {low} to {high}")
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floats
+        return False
+
+
+def _told(value: object) -> str:
+    """Return a value for a message; Python itself refuses to write whole numbers of thousands of digits."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    return repr(value)
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
