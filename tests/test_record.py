@@ -61,11 +61,23 @@ def test_other_tools_find_their_own_form(result: InpaintResult) -> None:
         {"device": {"type": "\x1b[2J"}},
         {"versions": {"torch": {"deep": 1}}},
         {"input_hash": "a\nb"},
+        {"input_bits": "8"},
+        {"region": 3},
+        {"model": {"name": "m", "hash": "0", "adapters": [], "config": "\x1b[2J"}},
     ],
 )
 def test_a_forged_record_is_an_error(result: InpaintResult, change: dict[str, Any]) -> None:
     with pytest.raises(BadInput):
         parse_record({**result.fills[0].metadata.record, **change}, DEFAULT_LIMITS)
+
+
+def test_a_record_of_before_tells_less_and_is_read(result: InpaintResult) -> None:
+    record = dict(result.fills[0].metadata.record)
+    record["model"] = {name: record["model"][name] for name in ("name", "hash", "adapters")}
+    for name in ("region", "input_is_grey", "input_bits"):
+        del record[name]
+    found = parse_record(record, DEFAULT_LIMITS)
+    assert (found.config, found.region, found.input_is_grey, found.input_bits) == ({}, {}, False, 0)
 
 
 def test_what_a_record_tells_beside_the_known_facts_is_dropped(result: InpaintResult) -> None:

@@ -1,15 +1,20 @@
 """A result file makes its picture again, and hostile records are errors."""
 
+import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.factories import make_checkpoint
 
 from retouch.engine.settings import EngineSettings
 from retouch.errors import BadInput
 from retouch.inpainter import Inpainter
+from retouch.models.options import LoadOptions
 from retouch.replay import remember, replay
 
 
@@ -101,3 +106,90 @@ def test_a_lora_that_is_missing_now_explains_a_difference(inpainter: Inpainter, 
     made_with = replace(memory, record=replace(memory.record, adapters=("style.safetensors@0123:1",)))
     (note,) = replay(made_with, inpainter).notes
     assert "style.safetensors@0123:1" in note
+
+
+def test_another_prediction_type_explains_a_difference(
+    checkpoint: Path, inpainter: Inpainter, tmp_path: Path
+) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png"))
+    with Inpainter.load(checkpoint, options=LoadOptions(prediction_type="v_prediction")) as other:
+        replayed = replay(memory, other)
+    assert not replayed.is_identical
+    assert replayed.notes == ("the checkpoint's prediction_type was epsilon, is v_prediction",)
+
+
+def _spaced_otherwise(folder: Path) -> None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"timestep_spacing": "trailing"}))
+
+
+def _wanting_context(folder: Path) -> None:
+    (folder / "retouch.json").write_text(json.dumps({"recommended": {"context": 0.5}}))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_spaced_otherwise, "another config of the checkpoint"),
+        (_wanting_context, "saw another part of the picture"),
+    ],
+)
+def test_what_a_checkpoint_says_beside_its_weights_explains_a_difference(
+    checkpoint: Path, inpainter: Inpainter, tmp_path: Path, change: Callable[[Path], None], told: str
+) -> None:
+    memory = remember(_saved(inpainter, tmp_path / "result.png"))
+    folder = shutil.copytree(checkpoint, tmp_path / "changed")
+    change(folder)
+    with Inpainter.load(folder) as other:
+        replayed = replay(memory, other)
+    assert not replayed.is_identical
+    (note,) = replayed.notes
+    assert told in note
+
+
+def _grey(image: Any) -> Any:
+    return image[..., 0]
+
+
+def _opaque(image: Any) -> Any:
+    return np.dstack((image, np.full(image.shape[:2], 255, np.uint8)))
+
+
+@pytest.mark.parametrize("kind", [_grey, _opaque])
+@pytest.mark.parametrize("is_given", [True, False])
+def test_webp_replays_whatever_it_has_no_form_for(
+    inpainter: Inpainter, tmp_path: Path, kind: Callable[[Any], Any], is_given: bool
+) -> None:
+    image = kind(_image())
+    inpainter("a cat", image, _mask(), seed=1, num_inference_steps=2).save(tmp_path / "result.webp")
+    replayed = replay(remember(tmp_path / "result.webp"), inpainter, image=image if is_given else None)
+    assert replayed.is_identical
+    assert (replayed.max_difference, replayed.notes) == (0.0, ())
+
+
+def test_bits_that_the_file_does_not_hold_are_told(inpainter: Inpainter, tmp_path: Path) -> None:
+    image = _image().astype(np.uint16) * 257 + 100
+    inpainter("a cat", image, _mask(), seed=1, num_inference_steps=2).save(tmp_path / "result.webp")
+    replayed = replay(remember(tmp_path / "result.webp"), inpainter, image=image)
+    assert replayed.is_identical
+    assert replayed.notes == ("the file holds 8 of the 16 bits a sample that were made",)
+
+
+def test_a_difference_of_alpha_alone_has_a_size(inpainter: Inpainter, tmp_path: Path) -> None:
+    image = np.dstack((_image(), _mask() // 2))
+    inpainter("a cat", image, _mask(), seed=1, num_inference_steps=1).save(tmp_path / "result.png")
+    memory = remember(tmp_path / "result.png")
+    assert memory.picture.alpha is not None
+    touched = replace(memory, picture=replace(memory.picture, alpha=memory.picture.alpha ^ 1))
+    replayed = replay(touched, inpainter, image=image)
+    assert not replayed.is_identical
+    assert replayed.max_difference == 1 / 255
+
+
+def test_a_picture_that_the_safety_check_replaced_is_told(tmp_path: Path) -> None:
+    # Every verdict of a random checker is a refusal.
+    with Inpainter.load(make_checkpoint(tmp_path / "checked", safety_checker=True), checkers=()) as guarded:
+        memory = remember(_saved(guarded, tmp_path / "result.png", safety="off"))
+        replayed = replay(memory, guarded)
+    assert not replayed.is_identical
+    assert replayed.notes == ("the safety check replaced the new picture",)

@@ -16,12 +16,14 @@ from retouch.imaging.metadata import ResultMetadata, pixel_hash
 from retouch.imaging.morphology import Mask
 from retouch.imaging.parameters import format_parameters
 from retouch.models.bundle import ModelBundle
+from retouch.models.facts import config_marks
 from retouch.models.options import DtypeName
 from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
+_CONFIG_FACTS = ("prediction_type", "scheduler", "config")
 _DEVICE_FACTS = ("type", "dtype", "vae_dtype", "threads")
 _MAX_LINE, _MAX_ADAPTERS = 500, 100
 _DTYPE_NAMES: Mapping[str, DtypeName] = {
@@ -46,13 +48,20 @@ class SharedRecord:
         name = _public_name(bundle)
         values = {
             "format": FORMAT,
-            "model": {"name": name, "hash": bundle.content_hash, "adapters": list(bundle.adapters)},
+            "model": {
+                "name": name,
+                "hash": bundle.content_hash,
+                "adapters": list(bundle.adapters),
+                **config_marks(bundle),
+            },
             **surroundings(bundle),
             "region": prepared.region.to_dict(),
             "mask": pack_mask(prepared.mask.pixels),
             "alpha_is_mask": prepared.alpha_is_mask,
             "is_hole_hidden": prepared.is_hole_hidden,
             "input_hash": pixel_hash(prepared.picture),
+            "input_is_grey": prepared.picture.pixels.ndim == 2,
+            "input_bits": 8 * prepared.picture.pixels.itemsize,
         }
         return cls(prepared, bundle, values)
 
@@ -106,6 +115,9 @@ class Record:
         device_type, dtype, vae_dtype, threads: where and in which precision it ran; None where that is not told.
         is_hole_hidden: nothing that the mask hid entered the result, so that the result can serve as the input.
         input_hash: of the input's samples.
+        input_is_grey, input_bits: the input's kind, which not all formats keep; False and 0 where it is not told.
+        config: prediction type, scheduler and a hash of the checkpoint's config; what is not told is not there.
+        region: what the model saw, to be compared with another; empty where it is not told.
         surroundings: device and versions, which decide the last bits, too.
     """
 
@@ -122,6 +134,10 @@ class Record:
     alpha_is_mask: bool
     is_hole_hidden: bool
     input_hash: str
+    input_is_grey: bool
+    input_bits: int
+    config: Mapping[str, str | int]
+    region: Mapping[str, Any]
     surroundings: Mapping[str, Mapping[str, str | int]]
 
 
@@ -147,6 +163,10 @@ def parse_record(record: Mapping[str, Any], limits: Limits) -> Record:
             alpha_is_mask=record["alpha_is_mask"] is True,
             is_hole_hidden=record["is_hole_hidden"] is True,
             input_hash=_line(record["input_hash"]),
+            input_is_grey=record.get("input_is_grey") is True,
+            input_bits=_count(record.get("input_bits", 0)),
+            config=_facts(record["model"], _CONFIG_FACTS),
+            region=dict(record.get("region", {})),
             surroundings={
                 "device": _facts(record["device"], _DEVICE_FACTS),
                 "versions": _facts(record["versions"], _LIBRARIES),

@@ -1,5 +1,6 @@
 """Making a result again from what it remembers, and telling whether it came out the same."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,17 +10,19 @@ import numpy as np
 from retouch.engine.settings import EngineSettings
 from retouch.errors import BadInput, ModelError, ModelNotFound
 from retouch.imaging.decode import ImageLike, decode_picture
+from retouch.imaging.encode import encode_picture
 from retouch.imaging.metadata import pixel_hash, read_metadata
 from retouch.imaging.morphology import Mask
-from retouch.imaging.picture import Picture
+from retouch.imaging.picture import Picture, Samples
 from retouch.imaging.sources import read_bytes
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import ModelBundle
+from retouch.models.facts import config_marks
 from retouch.models.options import DEFAULT_OPTIONS, LoadOptions
 from retouch.models.registry import describe, list_models
 from retouch.record import Record, parse_record, surroundings
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, Limits
-from retouch.result import InpaintResult
+from retouch.result import Fill, InpaintResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +39,8 @@ class Replayed:
 
     Attributes:
         result: the new one.
-        is_identical: every sample of its picture, alpha included, equals the file's.
-        max_difference: the largest difference of a sample, as a share of the peak; 1 for another size or depth.
+        is_identical: every sample of its picture that the file's format keeps, alpha included, equals the file's.
+        max_difference: the largest difference of a sample, as a share of the peak; 1 for another size or kind.
         notes: what is not as it was when the file was made, and may explain a difference.
     """
 
@@ -101,12 +104,17 @@ def replay(memory: Memory, inpainter: Inpainter, *, image: ImageLike | None = No
     record = memory.record
     picture = _input(memory, image, inpainter.limits)
     result = inpainter.run(_request(record, picture, is_original=image is not None))
-    made = result.fills[0].picture
+    made = _as_kept(result.fills[0].picture, memory.picture, inpainter.limits)
     return Replayed(
         result=result,
         is_identical=pixel_hash(made) == pixel_hash(memory.picture),
         max_difference=_difference(made, memory.picture),
-        notes=(*_lossy(memory.picture), *_notes(record, inpainter)),
+        notes=(
+            *_lossy(memory),
+            *_model_notes(record, inpainter.bundle),
+            *_run_notes(record, result.fills[0]),
+            *_place_notes(record, inpainter),
+        ),
     )
 
 
@@ -117,13 +125,28 @@ def _input(memory: Memory, image: ImageLike | None, limits: Limits) -> Picture:
                 "the original picture is needed: what the mask hid shows in the result",
                 hint="give it as `image`",
             )
-        return memory.picture
+        return _as_it_came_in(memory)
     picture = decode_picture(image, limits=limits)
     if pixel_hash(picture) != memory.record.input_hash:
         raise BadInput(
             "this is not the picture that the result was made from", hint="its pixels have another hash"
         )
     return picture
+
+
+def _as_it_came_in(memory: Memory) -> Picture:
+    """Return the result as an input of the original's kind: WebP holds a grey picture as three equal channels."""
+    picture = memory.picture
+    if memory.record.input_is_grey and picture.pixels.ndim == 3:
+        return picture.with_pixels(np.ascontiguousarray(picture.pixels[..., 0]))
+    return picture
+
+
+def _as_kept(made: Picture, saved: Picture, limits: Limits) -> Picture:
+    """Return what the file's format keeps of a picture: WebP has no grey and 8 bits, and drops an opaque alpha."""
+    if saved.source_format != "WEBP":
+        return made
+    return decode_picture(encode_picture(made, "WEBP"), limits=limits)
 
 
 def _request(record: Record, picture: Picture, *, is_original: bool) -> InpaintRequest:
@@ -146,30 +169,55 @@ def _as_picture(mask: Mask) -> Picture:
 
 
 def _difference(one: Picture, other: Picture) -> float:
-    if one.pixels.shape != other.pixels.shape or one.pixels.dtype != other.pixels.dtype:
+    planes = [(one.pixels, other.pixels), (one.alpha, other.alpha)]
+    return max(_plane_difference(*pair) for pair in planes)
+
+
+def _plane_difference(one: Samples | None, other: Samples | None) -> float:
+    if one is None or other is None:
+        return 0.0 if one is other else 1.0
+    if one.shape != other.shape or one.dtype != other.dtype:
         return 1.0
-    return float(np.abs(one.pixels.astype(np.int32) - other.pixels.astype(np.int32)).max() / one.peak)
+    return float(np.abs(one.astype(np.int32) - other.astype(np.int32)).max() / np.iinfo(one.dtype).max)
 
 
-def _lossy(picture: Picture) -> tuple[str, ...]:
-    if picture.source_format not in ("JPEG", "AVIF"):
-        return ()
-    return (f"{picture.source_format} is lossy: the file does not hold the very pixels that were made",)
+def _lossy(memory: Memory) -> Iterator[str]:
+    picture = memory.picture
+    if picture.source_format in ("JPEG", "AVIF"):
+        yield f"{picture.source_format} is lossy: the file does not hold the very pixels that were made"
+    held = 8 * picture.pixels.itemsize
+    if memory.record.input_bits > held:
+        yield f"the file holds {held} of the {memory.record.input_bits} bits a sample that were made"
 
 
-def _notes(record: Record, inpainter: Inpainter) -> tuple[str, ...]:
-    notes = []
-    if record.model_hash != inpainter.bundle.content_hash:
-        notes.append(f"made with other weights: {record.model} {record.model_hash[:10]}")
-    if record.adapters != inpainter.bundle.adapters:
-        made_with, has = (", ".join(names) or "none" for names in (record.adapters, inpainter.bundle.adapters))
-        notes.append(f"made with another VAE, other LoRAs or embeddings: {made_with}; now: {has}")
+def _model_notes(record: Record, bundle: ModelBundle) -> Iterator[str]:
+    if record.model_hash != bundle.content_hash:
+        yield f"made with other weights: {record.model} {record.model_hash[:10]}"
+    if record.adapters != bundle.adapters:
+        made_with, has = (", ".join(names) or "none" for names in (record.adapters, bundle.adapters))
+        yield f"made with another VAE, other LoRAs or embeddings: {made_with}; now: {has}"
+    now = config_marks(bundle)
+    named = [name for name in ("prediction_type", "scheduler") if record.config.get(name, now[name]) != now[name]]
+    for name in named:
+        yield f"the checkpoint's {name} was {record.config[name]}, is {now[name]}"
+    if not named and record.config.get("config", now["config"]) != now["config"]:
+        yield "made with another config of the checkpoint: its scheduler's settings, its sizes or its scaling"
+
+
+def _run_notes(record: Record, fill: Fill) -> Iterator[str]:
+    if fill.kept_pixels_identical is None:
+        yield "the safety check replaced the new picture"
+    now = fill.metadata.record["region"]
+    if any(record.region[name] != now[name] for name in record.region.keys() & now.keys()):
+        yield "the model saw another part of the picture, or saw it at another size"
+
+
+def _place_notes(record: Record, inpainter: Inpainter) -> Iterator[str]:
     rows = inpainter.settings.rows_per_call
     if record.rows_per_call != rows:
-        notes.append(f"rows_per_call was {record.rows_per_call}, is {rows}")
+        yield f"rows_per_call was {record.rows_per_call}, is {rows}"
     now = surroundings(inpainter.bundle)
     for group, were in record.surroundings.items():
         for name, was in were.items():
             if now[group].get(name) != was:
-                notes.append(f"{name} was {was}, is {now[group].get(name)}")
-    return tuple(notes)
+                yield f"{name} was {was}, is {now[group].get(name)}"

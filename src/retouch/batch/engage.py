@@ -1,15 +1,15 @@
 """A loaded model as the painter of a batch."""
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from retouch.batch.job import Engaged
 from retouch.batch.painter import ATTEMPTS, InpaintPainter, Recipe
 from retouch.batch.pictures import Roots
+from retouch.models.facts import config_of
 
 if TYPE_CHECKING:
     from retouch.inpainter import Inpainter
@@ -47,27 +47,8 @@ def facts_of(inpainter: "Inpainter") -> dict[str, Any]:
         "dtype": str(bundle.dtype),
         "vae_dtype": str(bundle.vae_dtype),
         "rows_per_call": inpainter.settings.rows_per_call,
-        "config": _config_of(bundle),
+        "config": config_of(bundle),
     }
-
-
-def _config_of(bundle: "ModelBundle") -> dict[str, Any]:
-    """Return what a checkpoint says beside its weights, and they do not show: it decides the pixels, too."""
-    scheduler = {key: value for key, value in bundle.scheduler_config.items() if not key.startswith("_")}
-    found = {
-        "prediction_type": bundle.prediction_type,
-        "scheduler": {**scheduler, "class": bundle.scheduler_class},
-        "native_size": bundle.native_size,
-        "size_multiple": bundle.size_multiple,
-        "scaling_factor": bundle.scaling_factor,
-        "shift_factor": bundle.shift_factor,
-        "attention_head_dim": bundle.unet.config.get("attention_head_dim"),
-        "hidden_act": getattr(bundle.text_encoder.config, "hidden_act", None),
-        "recommended": {key: value for key, value in asdict(bundle.recommended).items() if value is not None},
-    }
-    # The config of a scheduler that was handed over in memory may hold arrays.
-    plain: dict[str, Any] = json.loads(json.dumps(found, default=str))
-    return plain
 
 
 def inpainter_for_many(bundle: "ModelBundle", *, rows_per_call: int | None = None, **options: Any) -> "Inpainter":
