@@ -98,3 +98,14 @@ def test_an_end_that_is_not_read_is_told_of_both_prompts(inpainter: Inpainter, f
 @pytest.mark.parametrize("prompt", ["", "()", "# a cat"])
 def test_marks_alone_are_an_empty_prompt(small: ModelBundle, prompt: str) -> None:
     assert "cannot remove" in told(small, prompt=prompt, prompt_syntax="a1111")
+
+
+@pytest.mark.parametrize(("height", "found"), [(64, False), (68, True)])
+def test_the_reference_mode_tells_where_it_pads_and_the_pipeline_does_not(
+    height: int, found: bool, inpainter: Inpainter
+) -> None:
+    mask = np.zeros((height, 64), np.bool_)
+    mask[16:32, 16:32] = True
+    assert inpainter.bundle.size_multiple == 8
+    assert ("padded" in told(inpainter.bundle, mask, reference=True)) is found
+    assert told(inpainter.bundle, mask) == ""

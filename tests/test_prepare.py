@@ -69,9 +69,12 @@ def test_the_reference_mode_never_corrects_the_seam(inpainter: Inpainter) -> Non
         settle(_request(reference=True, seam="rendered"), bundle, DEFAULT_LIMITS)
 
 
-@pytest.mark.parametrize("field", ["grow_px", "feather_px", "fill_holes", "match_colors", "prompt_syntax"])
+@pytest.mark.parametrize(
+    "field", ["grow_px", "feather_px", "fill_holes", "match_colors", "prompt_syntax", "masked_content"]
+)
 def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpainter, field: str) -> None:
-    value = {"fill_holes": True, "match_colors": True, "prompt_syntax": "a1111"}.get(field, 3)
+    values = {"fill_holes": True, "match_colors": True, "prompt_syntax": "a1111", "masked_content": "fill"}
+    value = values.get(field, 3)
     with pytest.raises(InvalidField, match=field):
         settle(_request(reference=True, **{field: value}), inpainter.bundle, DEFAULT_LIMITS)
 

@@ -24,7 +24,11 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -
         request: a settled one.
         mask: (H, W), True = repaint.
     """
-    return (*_about_words(request, bundle), *_about_place(request, mask, bundle))
+    return (
+        *_about_words(request, bundle),
+        *_about_place(request, mask, bundle),
+        *_about_padding(request, mask, bundle),
+    )
 
 
 def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...]:
@@ -71,6 +75,16 @@ def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tu
             "one object in the middle; a hole of the object's shape, or one for each part, gives a clearer one"
         )
     return tuple(found)
+
+
+def _about_padding(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Iterator[str]:
+    height, width = mask.shape
+    multiple = bundle.size_multiple
+    if request.reference and (height % multiple or width % multiple):
+        yield (
+            f"the picture is padded, for {width}x{height} does not divide by {multiple}; diffusers does not pad it, "
+            "and its numbers are others"
+        )
 
 
 def _share_of_square(mask: Mask) -> float:

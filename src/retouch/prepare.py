@@ -152,13 +152,13 @@ def _without_unseen_colours(request: InpaintRequest) -> InpaintRequest:
 
 
 def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
-    neutral = {"seam": "off", "prompt_syntax": "plain"}
+    neutral = {"seam": "off", "prompt_syntax": "plain", "masked_content": "original"}
     for name in ("grow_px", "feather_px", "fill_holes", "match_colors", *neutral):
         if getattr(request, name) != neutral.get(name, 0):
             raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
-    return replace(request, region="whole", latent_mask="nearest", masked_content="original")
+    return replace(request, region="whole", latent_mask="nearest")
 
 
 def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) -> Region:
