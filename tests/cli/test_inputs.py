@@ -38,6 +38,21 @@ def test_an_endless_prompt_is_read_to_the_limit_and_then_refused(monkeypatch: py
         validate(InpaintRequest(prompt=prompt, image=b""))
 
 
+@pytest.mark.parametrize("letter", ["я", "漢", "a"])
+def test_a_long_prompt_of_any_script_is_too_long_and_not_no_text(
+    monkeypatch: pytest.MonkeyPatch, letter: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin((letter * 5 * DEFAULT_LIMITS.prompt_chars).encode()))
+    with pytest.raises(InvalidField, match="at most"):
+        validate(InpaintRequest(prompt=inputs.text("-"), image=b""))
+
+
+def test_a_prompt_that_ends_within_a_character_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin("ein Apfel, grü".encode()[:-1]))
+    with pytest.raises(BadInput, match="UTF-8"):
+        inputs.text("-")
+
+
 def test_an_error_says_which_option_named_the_file(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")

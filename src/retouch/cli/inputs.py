@@ -1,5 +1,6 @@
 """What comes in through stdin: a picture, a mask or a prompt, bounded."""
 
+import codecs
 import pkgutil
 import sys
 from importlib.util import find_spec
@@ -70,7 +71,10 @@ def text(words: str) -> str:
     """
     if words != STDIN:
         return words
+    most = _BYTES_PER_CHAR * limits().prompt_chars + 1
+    data = sys.stdin.buffer.read(most)
     try:
-        return sys.stdin.buffer.read(_BYTES_PER_CHAR * limits().prompt_chars + 1).decode().rstrip("\r\n")
+        # What is longer is cut, perhaps within a character, and refused for its length.
+        return codecs.getincrementaldecoder("utf-8")().decode(data, final=len(data) < most).rstrip("\r\n")
     except UnicodeDecodeError as error:
         raise BadInput("the prompt on stdin is not UTF-8 text") from error
