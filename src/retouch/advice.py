@@ -82,7 +82,7 @@ def _about_padding(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> 
     multiple = bundle.size_multiple
     if request.reference and (height % multiple or width % multiple):
         yield (
-            f"the picture is padded, for {width}x{height} does not divide by {multiple}; diffusers does not pad it, "
+            f"the picture is padded, for {width}x{height} does not divide by {multiple}; diffusers pads nothing, "
             "and its numbers are others"
         )
 

@@ -53,6 +53,21 @@ def test_a_prompt_that_ends_within_a_character_is_no_text(monkeypatch: pytest.Mo
         inputs.text("-")
 
 
+@pytest.mark.parametrize("name", ["table", "stepped", "nonesuch"])
+def test_a_file_beside_the_samplers_is_no_sampler(name: str) -> None:
+    with pytest.raises(InvalidField, match="not known"):
+        inputs.check_scheduler(name)
+    inputs.check_scheduler("Euler a")
+
+
+def test_a_sampler_of_our_own_is_known_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from retouch.engine import samplers
+
+    (tmp_path / "straight_on.py").write_text('"""One."""\n\nSAMPLER = ...\n')
+    monkeypatch.setattr(samplers.__spec__, "submodule_search_locations", [str(tmp_path)])
+    inputs.check_scheduler("Straight on")
+
+
 def test_an_error_says_which_option_named_the_file(tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"\x89PNG\r\n\x1a\n")
