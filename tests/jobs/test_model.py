@@ -40,6 +40,7 @@ class Known:
     key: str | None
     fingerprint: str
     state: JobState = JobState.QUEUED
+    was_cut_off: bool = False
     attempts: int = 0
     ended_at: datetime = datetime.max
     used: int = 0
@@ -81,7 +82,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         return sum(len(job.data) for job in self.jobs.values())
 
     def expire(self, job: Known) -> None:
-        job.state, job.data, job.expired_at = JobState.EXPIRED, b"", self.clock()
+        job.state, job.data, job.expired_at, job.was_cut_off = JobState.EXPIRED, b"", self.clock(), False
 
     def make_room(self, spare: Known | None = None) -> None:
         for job in self.finished():
@@ -105,7 +106,7 @@ class JobStoreMachine(RuleBasedStateMachine):
         if earlier and self.jobs[earlier[0]].fingerprint != fingerprint:
             with pytest.raises(Conflict):
                 self.store.create(asked)
-        elif earlier:
+        elif earlier and not self.jobs[earlier[0]].was_cut_off:
             submission = self.store.create(asked)
             assert (submission.job.id, submission.is_new) == (earlier[0], False)
         elif sum(job.owner == owner for job in self.unfinished()) >= LIMITS.unfinished_per_owner:
@@ -117,6 +118,8 @@ class JobStoreMachine(RuleBasedStateMachine):
         else:
             submission = self.store.create(asked)
             assert submission.is_new
+            for name in earlier:  # whose key says nothing any more
+                self.jobs[name].key = None
             self.jobs[submission.job.id] = Known(owner, data, key, fingerprint)
             self.make_room()
             return submission.job.id
@@ -220,6 +223,7 @@ class JobStoreMachine(RuleBasedStateMachine):
                 job.state = JobState.QUEUED
             else:
                 self.end(job, JobState.INTERRUPTED)
+                job.was_cut_off = True
 
     # What must hold
 

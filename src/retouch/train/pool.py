@@ -41,9 +41,11 @@ class Incoming:
         """Take no more chunks, and wait for the one that is under way; its readers end."""
         self._is_closing = True
         while self._thread.is_alive():
-            with suppress(queue.Empty):
+            # A worker that is ended while it hands a chunk over may abort, which PyTorch raises wherever this is.
+            with suppress(queue.Empty, RuntimeError):
                 self._queue.get_nowait()  # the thread may wait for room
-            self._thread.join(0.05)
+            with suppress(RuntimeError):
+                self._thread.join(0.05)
         atexit.unregister(self.close)
 
     def _take(self, chunks: Iterator[Chunk]) -> None:
