@@ -7,8 +7,8 @@ be so at once. On a file system of the network that is as true as its locks are 
 import fcntl
 import os
 import secrets
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -97,31 +97,34 @@ class Members:
         """
         if name == self.id:
             return False
+        # Where it cannot be had, it is there, or somebody looks at it: the next sweep will tell.
+        with self._taken(name, fcntl.LOCK_EX) as is_gone:
+            if is_gone:
+                (self._folder / name).unlink(missing_ok=True)
+            return is_gone
+
+    def _is_lost(self, name: str) -> bool:
+        # Shared, so that two who look at a time do not take each other for the server.
+        with self._taken(name, fcntl.LOCK_SH) as is_gone:
+            return is_gone
+
+    @contextmanager
+    def _taken(self, name: str, kind: int) -> Iterator[bool]:
+        """Take a server's lock within the block, of a kind of `flock`; tell whether it could be had, or is gone."""
         try:
             lock = os.open(self._folder / name, os.O_RDWR)
         except FileNotFoundError:
-            return True
+            yield True
+            return
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            (self._folder / name).unlink(missing_ok=True)
-        except BlockingIOError:  # it is there, or somebody looks at it: the next sweep will tell
-            return False
-        else:
-            return True
+            yield _is_free(lock, kind)
         finally:
             os.close(lock)
 
-    def _is_lost(self, name: str) -> bool:
-        try:
-            lock = os.open(self._folder / name, os.O_RDWR)
-        except FileNotFoundError:
-            return True
-        try:
-            # Shared, so that two who look at a time do not take each other for the server.
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        else:
-            return True
-        finally:
-            os.close(lock)
+
+def _is_free(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from retouch.data.shard_index import open_index
 from retouch.errors import InvalidField
+from retouch.imaging.save import write_atomically
 from retouch.models.hashing import hash_files, hash_tensors
 
 if TYPE_CHECKING:
@@ -61,10 +62,7 @@ def check_facts(folder: Path, facts: Facts, *, seen: Facts) -> None:
 def write_facts(folder: Path, facts: Facts) -> None:
     """Note what a cache is made from."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / FILE_NAME
-    partial = file.with_name(f"{file.name}.part")
-    partial.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    partial.replace(file)
+    write_atomically(folder / FILE_NAME, json.dumps(facts, indent=1).encode())
 
 
 def _digest(value: object) -> str:
