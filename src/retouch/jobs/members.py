@@ -110,7 +110,7 @@ class Members:
 
     @contextmanager
     def _taken(self, name: str, kind: int) -> Iterator[bool]:
-        """Take a server's lock within the block, of a kind of `flock`; tell whether it could be had, or is gone."""
+        """Take a server's lock within the block, of a kind of `flock`; tell if it could be had, or is gone."""
         try:
             lock = os.open(self._folder / name, os.O_RDWR)
         except FileNotFoundError:
