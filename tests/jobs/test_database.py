@@ -1,8 +1,10 @@
 """Transactions are whole, durable and one at a time; readers do not wait for them."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -76,21 +78,46 @@ def test_readers_read_beside_a_writer_and_cannot_write(database: Database) -> No
     assert names(database) == ["a", "b"]
 
 
-def test_idle_readers_are_used_again_and_few(database: Database) -> None:
-    barrier = threading.Barrier(8)
+def test_readers_are_made_at_once_and_never_more(database: Database, tmp_path: Path) -> None:
+    def held() -> int:
+        """Count our descriptors of the database; one of a connection closed too early would stay."""
+        return sum(os.path.realpath(link).startswith(str(tmp_path)) for link in Path("/proc/self/fd").iterdir())
+
+    before, at_once = held(), threading.Barrier(4)
 
     def read() -> None:
-        with database.reading():
-            barrier.wait(timeout=30)
+        with database.reading() as connection:
+            connection.execute("SELECT count(*) FROM things").fetchone()
+            at_once.wait(timeout=30)
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert database._idle.qsize() == 4
-    names(database)
-    assert database._idle.qsize() == 4
+    assert not at_once.broken
+    assert held() == before
+    database.close()
+    assert held() == 0
+
+
+def test_who_waits_for_a_reader_hears_that_it_was_closed(database: Database) -> None:
+    heard: list[BaseException] = []
+
+    def read() -> None:
+        try:
+            names(database)
+        except Draining as error:
+            heard.append(error)
+
+    with ExitStack() as readers:
+        for _ in range(4):
+            readers.enter_context(database.reading())
+        waiting = threading.Thread(target=read)
+        waiting.start()
+        database.close()
+    waiting.join(timeout=30)
+    assert len(heard) == 1
 
 
 def test_a_full_database_is_told_and_nothing_changed(database: Database) -> None:

@@ -3,10 +3,10 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from queue import Empty, Full, LifoQueue
+from queue import Empty, LifoQueue
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -16,21 +16,26 @@ from retouch.jobs.folder import is_on_network
 
 T = TypeVar("T")
 
-_IDLE_READERS = 4
+_READERS = 4
 _WAL_BYTES = 8 << 20  # what the log is cut back to after it was large
 
 
 class Database:
     """A database in WAL mode whose commits are durable; usable from any thread.
 
+    Its readers are made at once, and no more later: one that is closed beside others keeps its descriptors,
+    for SQLite must not close a file on which this process holds locks.
+
     Mutable: whether it is closed, and the readers that are idle.
     """
 
-    def __init__(self, path: Path, writer: sqlite3.Connection) -> None:
-        self._path = path
+    def __init__(self, writer: sqlite3.Connection, readers: Sequence[sqlite3.Connection]) -> None:
         self._writer = writer
         self._lock = threading.Lock()
-        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue(_IDLE_READERS)
+        self._places = threading.BoundedSemaphore(len(readers))
+        self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        for reader in readers:
+            self._idle.put(reader)
         self._is_closed = False
 
     @classmethod
@@ -54,18 +59,17 @@ class Database:
         try:
             # SQLite would make it for everybody to read; its other files take the mode of this one.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            writer = _connect(path)
-            try:
+            with ExitStack() as opened:
+                writer = opened.enter_context(closing(_connect(path)))
                 _settle_writing(writer, is_shared=is_shared and is_on_network(path))
                 _settle_schema(writer, schema, version, upgrades)
-            except BaseException:
-                writer.close()
-                raise
+                readers = [opened.enter_context(closing(_connect_to_read(path))) for _ in range(_READERS)]
+                opened.pop_all()
         except (OSError, sqlite3.Error) as error:
             raise StorageFailed(
                 f"{path} cannot be used as a database: {error}", hint="move it away; a new one is made then"
             ) from error
-        return cls(path, writer)
+        return cls(writer, readers)
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Run a change in a transaction, and return its value once that is durable.
@@ -88,19 +92,19 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give a connection that reads only.
+        """Give a connection that reads only, once one is idle: a thread that holds one must not ask for another.
 
         Raises:
             StorageFailed
             Draining: it is closed.
         """
-        with storage_failures():
+        with self._places, storage_failures():
             self._check_open()
             try:
                 reader = self._idle.get_nowait()
-            except Empty:
-                reader = _connect(self._path)
-                reader.execute("PRAGMA query_only = ON")
+            except Empty:  # it was closed just now
+                self._check_open()
+                raise
             try:
                 yield reader
             finally:
@@ -115,10 +119,7 @@ class Database:
         return was_open
 
     def _put_back(self, reader: sqlite3.Connection) -> None:
-        try:
-            self._idle.put_nowait(reader)
-        except Full:
-            reader.close()
+        self._idle.put(reader)
         if self._is_closed:
             self._close_idle()
 
@@ -135,6 +136,13 @@ class Database:
 def _connect(path: Path) -> sqlite3.Connection:
     # Threads take turns with a connection, and transactions are begun by us alone.
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    reader = _connect(path)
+    reader.execute("PRAGMA query_only = ON")
+    reader.execute("PRAGMA user_version").fetchone()  # opens what it reads with
+    return reader
 
 
 def _settle_writing(connection: sqlite3.Connection, *, is_shared: bool) -> None:

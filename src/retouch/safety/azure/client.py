@@ -2,16 +2,17 @@
 
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
+from queue import Empty, Full, LifoQueue
 from typing import Any
 
 from retouch.errors import MissingExtra
 from retouch.safety.azure.settings import CATEGORIES, ContentSafetySettings
 from retouch.safety.patience import FaultKind, Patience, ServiceFault
 
+_IDLE_CLIENTS = 2
 _PASSING = {408, 429, 500, 502, 503, 504}
 _OURS = {400, 413, 415, 422}
 _CODE = re.compile(r"^[A-Za-z0-9_.]{1,64}$")
@@ -28,7 +29,7 @@ class Client:
     def __init__(self, settings: ContentSafetySettings, patience: Patience) -> None:
         self._settings = settings
         self._make = _maker(settings, patience)
-        self._idle: deque[Any] = deque()
+        self._idle: LifoQueue[Any] = LifoQueue(_IDLE_CLIENTS)
 
     def text(self, text: str) -> object:
         """Return the answer about a text.
@@ -67,8 +68,8 @@ class Client:
     def _connected(self) -> Iterator[Any]:
         """Lend one of the SDK's clients, which are for one thread at a time; one that failed is not used again."""
         try:
-            sdk = self._idle.pop()
-        except IndexError:
+            sdk = self._idle.get_nowait()
+        except Empty:
             sdk = self._make()
         try:
             yield sdk
@@ -76,7 +77,10 @@ class Client:
             sdk.close()
             # Without the cause: the service's own words may hold what it was asked, and this may be logged.
             raise fault_of(error) from None
-        self._idle.append(sdk)
+        try:
+            self._idle.put_nowait(sdk)
+        except Full:
+            sdk.close()
 
 
 def fault_of(error: Exception, *, now: Callable[[], float] = time.time) -> ServiceFault:
