@@ -148,7 +148,7 @@ def theirs(pipe: StableDiffusionInpaintPipeline, request: InpaintRequest) -> Mad
         height=request.image.height,
         num_inference_steps=request.num_inference_steps,
         guidance_scale=request.guidance_scale,
-        strength=request.strength,
+        strength=1.0 if request.strength is None else request.strength,
         generator=torch.Generator().manual_seed(request.seed or 0),
         callback_on_step_end=keep,
         output_type="np",

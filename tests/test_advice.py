@@ -43,6 +43,11 @@ def test_an_empty_prompt_to_a_model_that_cannot_remove(small: ModelBundle, promp
     assert told(taught, prompt=prompt) == ""
 
 
+def test_a_prompt_that_no_model_reads_is_told(small: ModelBundle) -> None:
+    assert "no effect at strength 0" in told(small, strength=0)
+    assert told(small, box(4, 90), strength=0, prompt="", region="whole") == ""
+
+
 @pytest.mark.parametrize(
     ("fields", "found"),
     [

@@ -155,6 +155,25 @@ def test_what_the_mask_hides_does_not_matter_at_full_strength(inpainter: Inpaint
     assert np.array_equal(one.image, two.image)
 
 
+@pytest.mark.parametrize("content", ["fill", "patchmatch"])
+def test_without_a_model_the_hole_is_its_surroundings_at_their_own_size(
+    inpainter: Inpainter, content: str
+) -> None:
+    image = np.tile(np.array([[40], [200]], np.uint8).repeat(4, 0), (15, 150))[..., None].repeat(3, 2)
+    image = np.ascontiguousarray(image)
+    mask = np.zeros(image.shape[:2], np.uint8)
+    mask[50:71, 61:90] = 255
+    spoilt = image.copy()
+    spoilt[mask > 0] = (255, 0, 255)
+    calls = inpainter.stats().calls
+    result = inpainter("", spoilt, mask, strength=0, masked_content=content, safety="off", seed=1)
+    assert inpainter.stats().calls == calls
+    assert result.fills[0].kept_pixels_identical
+    differs = np.abs(result.fills[0].picture.pixels.astype(int) - image).max(axis=2)
+    assert not differs[mask == 0].any()
+    assert (differs.max() <= 2) == (content == "patchmatch")
+
+
 def test_progress_is_told_on_the_callers_thread(inpainter: Inpainter) -> None:
     seen: list[tuple[Progress, int]] = []
     inpainter.run(

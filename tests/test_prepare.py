@@ -61,6 +61,43 @@ def test_a_checkpoints_seam_comes_before_the_default_and_after_the_request(inpai
     assert settle(_request(seam="off"), bundle, DEFAULT_LIMITS).seam == "off"
 
 
+def test_an_empty_prompt_removes_as_the_checkpoint_advises(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=Recommended(removal="patchmatch"))
+
+    def meant(prompt: str = " ", **fields: Any) -> tuple[object, ...]:
+        request = settle(_request(prompt=prompt, **fields), bundle, DEFAULT_LIMITS)
+        return request.strength, request.masked_content, request.seam
+
+    assert meant() == (0, "patchmatch", "harmonic")
+    assert meant("a cat") == (1, "original", DEFAULT_SEAM)
+    assert meant(strength=0.5) == (0.5, "original", DEFAULT_SEAM)
+    assert meant(masked_content="noise") == (1, "noise", DEFAULT_SEAM)
+    assert meant(reference=True) == (1, "original", "off")
+    assert settle(_request(prompt=""), inpainter.bundle, DEFAULT_LIMITS).strength == 1
+
+
+def test_without_a_model_there_is_content_out_of_the_surroundings(inpainter: Inpainter) -> None:
+    settled = settle(_request(strength=0), inpainter.bundle, DEFAULT_LIMITS)
+    assert (settled.masked_content, settled.seam) == ("patchmatch", "harmonic")
+    assert settle(_request(strength=0, seam="off"), inpainter.bundle, DEFAULT_LIMITS).seam == "off"
+    for content in ("original", "noise", "zeros"):
+        with pytest.raises(InvalidField, match="strength"):
+            settle(_request(strength=0, masked_content=content), inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(InvalidField, match="reference"):
+        settle(_request(strength=0, reference=True), inpainter.bundle, DEFAULT_LIMITS)
+
+
+@pytest.mark.parametrize("content", ["fill", "patchmatch"])
+def test_the_hole_holds_its_surroundings_before_noise_is_added(inpainter: Inpainter, content: str) -> None:
+    image = np.zeros((40, 48, 3), np.uint8)
+    image[10:20, 10:20] = 255
+    request = settle(_request(image=image, strength=0.5, masked_content=content), inpainter.bundle, DEFAULT_LIMITS)
+    (plan,) = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans
+    inside = plan.image[:, plan.mask[0] > 0.5]
+    assert inside.max() < 0  # the canvas is scaled, and takes a little of what the mask hides along
+    assert plan.masked_content == "original"
+
+
 def test_the_reference_mode_never_corrects_the_seam(inpainter: Inpainter) -> None:
     bundle = replace(inpainter.bundle, recommended=Recommended(seam="harmonic"))
     assert settle(_request(reference=True), bundle, DEFAULT_LIMITS).seam == "off"

@@ -24,11 +24,18 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -
         request: a settled one.
         mask: (H, W), True = repaint.
     """
+    if request.strength == 0:
+        return tuple(_about_no_model(request))
     return (
         *_about_words(request, bundle),
         *_about_place(request, mask, bundle),
         *_about_padding(request, mask, bundle),
     )
+
+
+def _about_no_model(request: InpaintRequest) -> Iterator[str]:
+    if request.prompt.strip():
+        yield "the prompt has no effect at strength 0: the hole is filled out of what surrounds it"
 
 
 def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...]:
@@ -40,7 +47,7 @@ def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...
     if not prompt.words.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
         found.append(
             "the prompt is empty, and this model cannot remove things: it paints something of its own; "
-            "say what shall be there, or use a checkpoint that learnt to fill with the surroundings"
+            "say what shall be there, or let strength be 0, which fills the hole out of what surrounds it"
         )
     if prompt.syntax == "plain":
         found += _about_syntax(f"{prompt.text} {negative.text}")

@@ -2,10 +2,12 @@
 
 import secrets
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 
 from retouch.advice import request_warnings
+from retouch.engine.hole import continued
 from retouch.engine.plan import Plan
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
@@ -13,20 +15,24 @@ from retouch.errors import ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.mask import PreparedMask
 from retouch.imaging.picture import Picture
-from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region
+from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region, unscaled_region
 from retouch.imaging.report import MaskReport, report_mask
 from retouch.masking import polarity_of
-from retouch.models.bundle import ModelBundle
+from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.chunks import chunks_of
 from retouch.opened import Opened
 from retouch.prompts import Prompt
 from retouch.request import (
+    DEFAULT_CONTINUATION,
     DEFAULT_GUIDANCE_SCALE,
+    DEFAULT_MASKED_CONTENT,
     DEFAULT_NUM_INFERENCE_STEPS,
     DEFAULT_SEAM,
+    DEFAULT_STRENGTH,
     MAX_SEED,
     InpaintRequest,
     Limits,
+    MaskedContent,
     seeds_of,
     validate,
 )
@@ -71,6 +77,8 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     """
     validate(request, limits)
     advice = bundle.recommended
+    strength, content = _strength_and_content(request, advice)
+    seam = "harmonic" if strength == 0 else advice.seam or DEFAULT_SEAM
     request = replace(
         request,
         num_inference_steps=request.num_inference_steps
@@ -78,7 +86,9 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         or DEFAULT_NUM_INFERENCE_STEPS,
         guidance_scale=_first(request.guidance_scale, advice.guidance_scale, DEFAULT_GUIDANCE_SCALE),
         scheduler=request.scheduler or advice.scheduler,
-        seam=request.seam or ("off" if request.reference else advice.seam or DEFAULT_SEAM),
+        strength=strength,
+        masked_content=content,
+        seam=request.seam or ("off" if request.reference else seam),
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
     )
     validate(request, limits)  # what a checkpoint advises stands under the same limits
@@ -101,10 +111,10 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
     request, picture, mask = opened.request, opened.picture, opened.mask
     deadline = None if request.deadline_s is None else since + request.deadline_s
     region = _region(request, mask, bundle)
-    is_hole_hidden = bundle.kind == "concat" and request.strength == 1.0
+    is_hole_hidden = request.strength == 0 or not bundle.needs_image(request.strength)
     canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
     canvas_mask = region.apply_mask(mask.pixels)
-    report = report_mask(mask, canvas_mask, factor=bundle.vae_factor)
+    report = report_mask(mask, canvas_mask, factor=bundle.vae_factor if request.strength else 1)
     image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
     repaint = torch.from_numpy(canvas_mask).float()[None]
     assert request.seed is not None
@@ -126,6 +136,16 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
             *request_warnings(request, mask.pixels, bundle),
         ),
     )
+
+
+def _strength_and_content(request: InpaintRequest, advice: Recommended) -> tuple[float, MaskedContent]:
+    """Return both as they are meant; what a removal is done with is the checkpoint's advice."""
+    strength, content = request.strength, request.masked_content
+    is_silent = strength is None and content is None and not request.reference
+    if is_silent and advice.removal is not None and not request.prompt.strip():
+        return 0.0, advice.removal
+    strength = DEFAULT_STRENGTH if strength is None else strength
+    return strength, content or (DEFAULT_MASKED_CONTENT if strength else DEFAULT_CONTINUATION)
 
 
 def _check_prompts(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> None:
@@ -156,6 +176,8 @@ def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
     for name in ("grow_px", "feather_px", "fill_holes", "match_colors", *neutral):
         if getattr(request, name) != neutral.get(name, 0):
             raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
+    if request.strength == 0:
+        raise InvalidField("strength", "is 0, which has no counterpart in the reference mode")
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest")
@@ -165,6 +187,8 @@ def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) ->
     height, width = mask.pixels.shape
     if request.reference:
         return _within_reach(reference_region(height, width, size_multiple=bundle.size_multiple), bundle)
+    if request.strength == 0:
+        return unscaled_region(mask.pixels, mode=request.region, padding_px=request.padding_px)
     return plan_region(
         mask.pixels,
         mode=request.region,
@@ -199,6 +223,13 @@ def _plan(
 ) -> Plan:
     assert request.num_inference_steps is not None
     assert request.guidance_scale is not None
+    assert request.strength is not None
+    latents: Literal["original", "noise", "zeros"] = "original"
+    match request.masked_content:
+        case "fill" | "patchmatch" as how if bundle.needs_image(request.strength):
+            image = continued(image, repaint, how, seed=seed)
+        case "noise" | "zeros" as instead:
+            latents = instead
     return Plan(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
@@ -210,7 +241,7 @@ def _plan(
         seed=seed,
         scheduler=request.scheduler,
         latent_mask=request.latent_mask,
-        masked_content=request.masked_content,
+        masked_content=latents,
         prompt_syntax=request.prompt_syntax,
         clip_skip=request.clip_skip,
         deadline=deadline,

@@ -22,6 +22,7 @@ from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
+_CONTENT_NAMES = {"noise": "latent noise", "zeros": "latent nothing"}
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
 _CONFIG_FACTS = ("prediction_type", "scheduler", "config")
 _DEVICE_FACTS = ("type", "dtype", "vae_dtype", "threads")
@@ -243,9 +244,7 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Denoising strength": request.strength,
         "Mask blur": request.feather_px,
         "Inpaint area": "Only masked" if prepared.region.mode == "masked" else "Whole picture",
-        "Masked content": {"noise": "latent noise", "zeros": "latent nothing"}.get(
-            request.masked_content, request.masked_content
-        ),
+        "Masked content": _CONTENT_NAMES.get(request.masked_content or "", request.masked_content),
         "Version": f"retouch {version('retouch')}",
     }
     return format_parameters(request.prompt, request.negative_prompt, settings)

@@ -1,8 +1,9 @@
 """What a caller may ask: the fields of a request, their defaults and limits (the only home of defaults)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from retouch.equivalents import equivalent
@@ -20,13 +21,17 @@ Polarity = choices.Polarity
 RegionMode = choices.RegionMode
 LatentMask = choices.LatentMask
 SeamMode = choices.SeamMode
-MaskedContent = Literal["original", "fill", "noise", "zeros"]
+Continuation = choices.Continuation
+MaskedContent = Literal["original", Continuation, "noise", "zeros"]
 SafetyPolicy = Literal["black", "blur", "error", "off"]
 
 MAX_SEED = 2**32 - 1
 DEFAULT_NUM_INFERENCE_STEPS = 30
 DEFAULT_GUIDANCE_SCALE = 7.5
 DEFAULT_SEAM: SeamMode = "rendered"
+DEFAULT_STRENGTH = 1.0
+DEFAULT_MASKED_CONTENT: MaskedContent = "original"
+DEFAULT_CONTINUATION: Continuation = "patchmatch"
 _PICTURES = frozenset({"image", "mask_image"})
 _MOST_LAYERS = 100
 """More than any text encoder has; how many one has, its checkpoint says."""
@@ -70,7 +75,8 @@ class InpaintRequest:
             recommendation, else `DEFAULT_NUM_INFERENCE_STEPS`.
         guidance_scale: classifier-free guidance, 0..`Limits.guidance_scale`; at 1 and below it is off. None is
             the checkpoint's own recommendation, else `DEFAULT_GUIDANCE_SCALE`.
-        strength: (0, 1]; 1 forgets what the hole held.
+        strength: [0, 1]; 1 forgets what the hole held, 0 asks no model and leaves what `masked_content` makes of
+            the hole's surroundings. None is 1, unless the prompt is empty and the checkpoint recommends 0 then.
         seed: 0..2**32 - 1; None draws one, which the result names.
         num_images_per_prompt: variants, with the seeds `seed`, `seed + 1`, ...
         scheduler: a diffusers class name or a name from A1111; None is the checkpoint's own.
@@ -82,8 +88,10 @@ class InpaintRequest:
         region: `whole` picture, a crop around the `masked` part, or `auto`.
         padding_px: context around the mask in region `masked`, in source pixels; None picks it from its size.
         latent_mask: `cover` repaints a latent cell if any of its pixels is marked, `nearest` if its first is.
-        masked_content: what the hole holds before noise is added. Where the picture's own transparency is the
-            mask, `original` is taken for `fill`: nobody has seen the colours under it (not so with `reference`).
+        masked_content: what the hole holds before noise is added: what was there, the colours around it (`fill`),
+            the textures and lines around it (`patchmatch`), or noise or nothing instead of latents. None is
+            `original`, and `patchmatch` at strength 0. Where the picture's own transparency is the mask,
+            `original` is taken for `fill`: nobody has seen the colours under it (not so with `reference`).
         match_colors: shift the fill's colours so that it meets the kept pixels around it.
         seam: `harmonic` spreads the step between kept pixels and the fill beside them inward, `rendered` what the
             model made of the kept pixels, so that no border shows; `off` leaves the fill as it is. None is the
@@ -101,7 +109,7 @@ class InpaintRequest:
     clip_skip: int = 0
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
-    strength: float = 1.0
+    strength: float | None = None
     seed: int | None = None
     num_images_per_prompt: int = 1
     scheduler: str | None = None
@@ -113,7 +121,7 @@ class InpaintRequest:
     region: RegionMode = "auto"
     padding_px: int | None = None
     latent_mask: LatentMask = "cover"
-    masked_content: MaskedContent = "original"
+    masked_content: MaskedContent | None = None
     match_colors: bool = False
     seam: SeamMode | None = None
     safety: SafetyPolicy = "black"
@@ -148,23 +156,24 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
     """
     for name in ("prompt", "negative_prompt"):
         _check_text(name, getattr(request, name), limits.prompt_chars)
-    if request.num_inference_steps is not None:
-        _check_int("num_inference_steps", request.num_inference_steps, 1, limits.num_inference_steps)
-    if request.guidance_scale is not None:
-        _check_float("guidance_scale", request.guidance_scale, 0.0, limits.guidance_scale)
-    _check_float("strength", request.strength, 0.0, 1.0, above=True)
-    if request.seed is not None:
-        _check_int("seed", request.seed, 0, MAX_SEED)
+    _check_if_given(request, "num_inference_steps", _check_int, 1, limits.num_inference_steps)
+    _check_if_given(request, "guidance_scale", _check_float, 0.0, limits.guidance_scale)
+    _check_if_given(request, "strength", _check_float, 0.0, 1.0)
+    _check_if_given(request, "seed", _check_int, 0, MAX_SEED)
     _check_int("num_images_per_prompt", request.num_images_per_prompt, 1, limits.num_images_per_prompt)
     _check_float("mask_threshold", request.mask_threshold, 0.0, 1.0, above=True)
     _check_int("grow_px", request.grow_px, 0, limits.image_side)
     _check_int("feather_px", request.feather_px, 0, limits.image_side)
-    if request.padding_px is not None:
-        _check_int("padding_px", request.padding_px, 0, limits.image_side)
-    if request.deadline_s is not None:
-        _check_float("deadline_s", request.deadline_s, 0.0, math.inf, above=True)
-    if request.seam is not None:
-        _check_choice("seam", request.seam, get_args(SeamMode))
+    _check_if_given(request, "padding_px", _check_int, 0, limits.image_side)
+    _check_if_given(request, "deadline_s", partial(_check_float, above=True), 0.0, math.inf)
+    _check_if_given(request, "seam", _check_choice, get_args(SeamMode))
+    _check_if_given(request, "masked_content", _check_choice, get_args(MaskedContent))
+    if request.strength == 0 and request.masked_content not in {None, *get_args(Continuation)}:
+        raise InvalidField(
+            "strength",
+            f"is 0, which leaves the hole as it is with masked_content={request.masked_content}",
+            hint=f"masked_content: {' or '.join(get_args(Continuation))}",
+        )
     for name, kind in _CHOICES.items():
         _check_choice(name, getattr(request, name), get_args(kind))
     for name in ("prompt", "negative_prompt"):
@@ -173,8 +182,7 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
     for name in ("fill_holes", "match_colors", "reference"):
         if not isinstance(getattr(request, name), bool):
             raise InvalidField(name, f"must be true or false, not {getattr(request, name)!r}")
-    if request.scheduler is not None:
-        _check_text("scheduler", request.scheduler, 100)
+    _check_if_given(request, "scheduler", _check_text, 100)
 
 
 _CHOICES: Mapping[str, Any] = {
@@ -182,7 +190,6 @@ _CHOICES: Mapping[str, Any] = {
     "mask_polarity": Polarity,
     "region": RegionMode,
     "latent_mask": LatentMask,
-    "masked_content": MaskedContent,
     "safety": SafetyPolicy,
 }
 
@@ -190,6 +197,11 @@ _CHOICES: Mapping[str, Any] = {
 def seeds_of(seed: int, count: int) -> tuple[int, ...]:
     """Return the seeds of a request's variants: consecutive, wrapping at 2**32."""
     return tuple((seed + k) % (MAX_SEED + 1) for k in range(count))
+
+
+def _check_if_given(request: InpaintRequest, name: str, check: Callable[..., None], *bounds: Any) -> None:
+    if (value := getattr(request, name)) is not None:
+        check(name, value, *bounds)
 
 
 def _check_text(name: str, value: object, limit: int) -> None:

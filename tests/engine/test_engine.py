@@ -61,6 +61,19 @@ def test_a_plan_becomes_a_picture(engine: Engine, plan: MAKE_PLAN) -> None:
     assert set(done.timings_s) == {"queued", "encode text", "encode pictures", "step", "decode"}
 
 
+def test_a_plan_of_strength_0_is_answered_at_once_by_its_own_picture(engine: Engine, plan: MAKE_PLAN) -> None:
+    image = torch.rand(3, 17, 23) * 2 - 1  # no side divides by anything
+    ticket = engine.submit(plan(3, strength=0.0, image=image, mask=torch.ones(1, 17, 23)))
+    assert ticket.future.done()
+    done = ticket.future.result()
+    torch.testing.assert_close(done.image, image / 2 + 0.5)
+    assert (done.seed, done.calls, ticket.progress.step, ticket.progress.total) == (3, 0, 0, 0)
+    assert not engine.stats().calls
+    engine.close()
+    with pytest.raises(EngineClosed):
+        engine.submit(plan(3, strength=0.0))
+
+
 def test_plans_from_many_threads_all_end(engine: Engine, plan: MAKE_PLAN) -> None:
     futures: list[Any] = [None] * 12
 

@@ -29,7 +29,7 @@ def test_size_counts_both_pictures(plan: Callable[..., Plan]) -> None:
         {"mask": torch.zeros(1, 32, 24)},
         {"mask": torch.zeros(1, 32, 32, dtype=torch.bool)},
         {"num_inference_steps": 0},
-        {"strength": 0.0},
+        {"strength": -0.1},
         {"strength": 1.1},
         {"seed": -1},
         {"seed": 2**32},

@@ -92,12 +92,10 @@ def test_pictures_that_were_not_asked_for_the_longest_are_forgotten() -> None:
 
 
 @torch.inference_mode()
-def test_another_mask_content_or_strength_is_another_picture(
-    bundle: ModelBundle, plan: Callable[..., Plan]
-) -> None:
+def test_another_mask_image_or_strength_is_another_picture(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
     stages, calls = stages_of(bundle)
     first = plan(0, num_inference_steps=2, strength=0.5)
-    others = [replace(first, mask=first.mask.flip(2).roll(3, 1)), replace(first, masked_content="fill")]
+    others = [replace(first, mask=first.mask.flip(2).roll(3, 1)), replace(first, image=first.image / 2)]
     for number, one in enumerate([first, *others, replace(first, strength=1.0)], start=1):
         job = Trajectory(one, bundle, since=0.0)
         stages.run([job])

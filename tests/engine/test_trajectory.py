@@ -72,7 +72,7 @@ def test_noise_is_that_of_the_seed_on_the_cpu_whatever_the_strength(
     torch.testing.assert_close(partly.final_latents(), alpha * image + sigma * noise[0])
 
 
-@pytest.mark.parametrize("content", ["original", "fill", "noise", "zeros"])
+@pytest.mark.parametrize("content", ["original", "noise", "zeros"])
 def test_masked_content_is_in_the_hole_before_noise(
     content: str, bundle: ModelBundle, plan: Callable[..., Plan]
 ) -> None:
@@ -86,15 +86,6 @@ def test_masked_content_is_in_the_hole_before_noise(
     else:
         expected = 0.0 if content == "zeros" else bundle.scaling_factor
         torch.testing.assert_close(inside, torch.full_like(inside, expected))
-
-
-def test_fill_is_encoded_in_place_of_the_hole(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:
-    job = plan(strength=0.5, masked_content="fill")
-    image, masked_image = Trajectory(job, bundle, since=0.0).pictures()
-    hole = job.mask[0] > 0.5
-    assert torch.equal(image[:, ~hole], job.image[:, ~hole])
-    assert not torch.equal(image[:, hole], job.image[:, hole])
-    assert torch.equal(masked_image, job.masked_image)
 
 
 def test_stages_follow_each_other(bundle: ModelBundle, plan: Callable[..., Plan]) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from retouch.errors import MaskEmpty
 from retouch.imaging.mask import cover_mask
 from retouch.imaging.morphology import bounding_box, crop
-from retouch.imaging.region import Region, plan_region, reference_region
+from retouch.imaging.region import UNSCALED_AREA, Region, plan_region, reference_region, unscaled_region
 
 SIDES = st.one_of(st.integers(1, 40), st.integers(1, 400))
 
@@ -249,3 +249,18 @@ def test_a_region_is_plain_json() -> None:
     parsed = _plan(_mask(100, 100, (0, 0, 1, 1))).to_dict()
     assert parsed["mode"] == "whole"
     assert parsed["box"] == [0, 0, 100, 100]
+
+
+def test_what_needs_no_model_keeps_the_pictures_scale_and_sees_as_much_again_around_the_mask() -> None:
+    mask = _mask(400, 600, (0.25, 0.5, 0.1, 0.2))
+    region = unscaled_region(mask)
+    assert region.box == (300 - 120, 0, 300 + 240, 100 + 40 + 120)
+    assert region.canvas == region.scaled == region.box_size
+    assert unscaled_region(mask, padding_px=7).box == (293, 93, 427, 147)
+    assert unscaled_region(mask, mode="whole").box == (0, 0, 600, 400)
+
+
+@pytest.mark.parametrize(("height", "width"), [(3000, 4001), (1, 9_000_000), (9_000_000, 1)])
+def test_what_needs_no_model_is_scaled_down_where_it_is_too_large(height: int, width: int) -> None:
+    region = unscaled_region(np.ones((height, width), bool))
+    assert 0.99 * UNSCALED_AREA <= region.canvas[0] * region.canvas[1] <= UNSCALED_AREA

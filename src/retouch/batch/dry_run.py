@@ -68,7 +68,7 @@ def check_batch(
             problems.append(_problem(row, error))
             on_problem(problems[-1])
             continue
-        steps += (request.num_inference_steps or 0) * request.strength * request.num_images_per_prompt
+        steps += (request.num_inference_steps or 0) * (request.strength or 0) * request.num_images_per_prompt
         if len(tried) < most:
             tried.append(request)
     good = total - len(problems)

@@ -104,19 +104,22 @@ class Engine:
         self.close(drain=kind is None)
 
     def submit(self, plan: Plan) -> Ticket:
-        """Queue a plan; never waits.
+        """Queue a plan, or answer it where there is nothing to denoise; never waits.
 
         Raises:
             InvalidField: the plan cannot be run with this bundle.
             QueueFull: too many rows or bytes wait already; says when to come again.
             EngineClosed: the engine was closed.
         """
+        if plan.strength == 0:
+            self._check_open()
+            release_workers()
+            return Ticket.at_once(_as_planned(plan))
         trajectory = Trajectory(plan, self.bundle, since=self._clock())
         future: Future[Denoised] = Future()
         future.set_running_or_notify_cancel()  # only a ticket cancels: the future then says so by its error
         with self._changed:
-            if self._is_closing:
-                raise EngineClosed("the engine was closed")
+            self._check_open()
             self._scheduler.add(trajectory, row_s=self._calls.row_s)
             self._futures[trajectory] = future
             self._changed.notify()
@@ -126,6 +129,10 @@ class Engine:
 
         release_workers()  # the caller prepared the plan; what it leaves idle would slow the engine down
         return Ticket(future, cancel, trajectory.progress)
+
+    def _check_open(self) -> None:
+        if self._is_closing:
+            raise EngineClosed("the engine was closed")
 
     def stats(self) -> EngineStats:
         """Return a look at the engine, for metrics."""
@@ -271,3 +278,9 @@ def _too_large(error: Exception) -> RetouchError:
     failure = OutOfMemory("not enough memory for one picture's call", hint="use a smaller picture or region")
     failure.__cause__ = error
     return failure
+
+
+def _as_planned(plan: Plan) -> Denoised:
+    """Return the picture of a plan of strength 0."""
+    image = ((plan.image + 1) / 2).clamp(0, 1)
+    return Denoised(image, torch.empty(0), plan.seed, calls=0, rows_per_call=0, timings_s={})

@@ -2,13 +2,14 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from retouch.engine.hole import masked_image
 from retouch.errors import InvalidField, MaskSizeError
 from retouch.prompts import PromptSyntax
-from retouch.request import MAX_SEED, LatentMask, MaskedContent
+from retouch.request import MAX_SEED, LatentMask
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,11 +23,11 @@ class Plan:
         mask: (1, H, W) fp32, 0 = keep, 1 = repaint.
         num_inference_steps: denoising steps of a whole run, at strength 1.
         guidance_scale: classifier-free guidance; off at 1 and below.
-        strength: (0, 1], the part of the run that is made.
+        strength: [0, 1], the part of the run that is made; at 0 `image` is the result, whatever its sides.
         seed: 0..2**32 - 1; every draw comes from it.
         scheduler: a name that `resolve_sampler` knows; None is the checkpoint's own.
         latent_mask: which latent cells are repainted.
-        masked_content: what the hole holds before noise is added.
+        masked_content: what latents the hole has before noise is added: those of `image`, noise or nothing.
         prompt_syntax: how both prompts are read.
         clip_skip: last layers of the text encoder that are left out, below their number.
         deadline: a value of the engine's clock after which the work is given up; None waits for ever.
@@ -46,7 +47,7 @@ class Plan:
     seed: int
     scheduler: str | None
     latent_mask: LatentMask
-    masked_content: MaskedContent
+    masked_content: Literal["original", "noise", "zeros"]
     prompt_syntax: PromptSyntax = "plain"
     clip_skip: int = 0
     deadline: float | None = None
@@ -63,8 +64,8 @@ class Plan:
             raise MaskSizeError(f"mask is {tuple(self.mask.shape)}, image is {tuple(self.image.shape)}")
         if self.num_inference_steps < 1:
             raise InvalidField("num_inference_steps", f"is {self.num_inference_steps}, must be at least 1")
-        if not 0.0 < self.strength <= 1.0:
-            raise InvalidField("strength", f"is {self.strength}, must be above 0 and at most 1")
+        if not 0.0 <= self.strength <= 1.0:
+            raise InvalidField("strength", f"is {self.strength}, must be 0 to 1")
         if not 0 <= self.seed <= MAX_SEED:
             raise InvalidField("seed", f"is {self.seed}, must be 0 to {MAX_SEED}")
 

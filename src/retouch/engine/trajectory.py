@@ -8,7 +8,7 @@ import torch
 
 from retouch.engine.calls import UnetRow
 from retouch.engine.conditioning import Conditioning
-from retouch.engine.hole import latent_cells, spread_colors
+from retouch.engine.hole import latent_cells
 from retouch.engine.plan import Plan
 from retouch.engine.sampler import Course, predict_x0
 from retouch.engine.samplers import resolve_sampler
@@ -60,8 +60,8 @@ class Trajectory:
         self._generator = torch.Generator().manual_seed(plan.seed)
         self._guidance = _guidance_embedding(plan, bundle)
         self._is_guided = plan.guidance_scale > 1.0 and self._guidance is None
-        self._needs_image = bundle.kind == "blend" or plan.strength < 1.0
-        content = _digest(plan.image), _digest(plan.mask), plan.masked_content
+        self._needs_image = bundle.needs_image(plan.strength)
+        content = _digest(plan.image), _digest(plan.mask)
         self.pictures_key: Hashable = (content, self._needs_image)
         height, width = (side // bundle.vae_factor for side in plan.image.shape[1:])
         self._shape = (1, bundle.latent_channels, height, width)
@@ -126,7 +126,7 @@ class Trajectory:
         """Return the (3, H, W) pictures to encode: the image only where it will be used, then the masked image."""
         plan, pictures = self.plan, []
         if self._needs_image:
-            pictures.append(spread_colors(plan.image, plan.mask) if plan.masked_content == "fill" else plan.image)
+            pictures.append(plan.image)
         if self._bundle.kind == "concat":
             pictures.append(plan.masked_image)
         return pictures
@@ -146,7 +146,7 @@ class Trajectory:
             self._extra = torch.cat([self._cells, self._latents_of(posteriors[-1:])], dim=1)
         elif plan.reference and self._is_posterior(posteriors):
             self._draw()  # diffusers samples the masked image for a 4-channel UNet, too, and never uses it
-        if self._needs_image and plan.masked_content in ("noise", "zeros"):
+        if self._needs_image and plan.masked_content != "original":
             content = self._draw() if plan.masked_content == "noise" else torch.zeros_like(self._noise)
             self._image_latents = torch.where(self._cells > 0.5, content, self._image_latents)
         self._latents = self._sampler.start(self._noise, self._image_latents if self._needs_image else None)

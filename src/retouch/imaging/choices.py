@@ -15,5 +15,8 @@ SeamMode = Literal["off", "harmonic", "rendered"]
 """What is spread inward from the mask's border: nothing, the step from kept pixels to the fill beside them, or
 what the model made of the kept pixels themselves."""
 
+Continuation = Literal["fill", "patchmatch"]
+"""What a hole can be given out of its surroundings alone: their colours, or their textures and lines."""
+
 FileFormat = Literal["PNG", "JPEG", "WEBP", "AVIF", "TIFF"]
 """The formats that can be written; BMP can be read, too."""

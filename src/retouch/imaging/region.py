@@ -16,6 +16,8 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 
 MAX_AREAS = 4
 """The largest canvas, in areas of the model's native size squared."""
+UNSCALED_AREA = 1 << 22
+"""The largest canvas, in pixels, where no model is asked."""
 _MIN_CONTEXT_PX, _CONTEXT_SHARE, _MAX_ZOOM = 32, 0.375, 4
 _SMALL_SHARE = 0.25
 _LONGEST_SHARE = 1.25
@@ -147,6 +149,30 @@ def plan_region(
     crop_height, crop_width = box[3] - box[1], box[2] - box[0]
     canvas = grid.canvas_of_area(crop_height, crop_width, native_size**2)
     return Region("masked", (height, width), box, _fit(crop_height, crop_width, canvas), canvas)
+
+
+def unscaled_region(mask: Mask, *, mode: RegionMode = "auto", padding_px: int | None = None) -> Region:
+    """Return the region for what fills a hole out of its surroundings, at any size: at the picture's own scale.
+
+    Args:
+        mask: (H, W), True = repaint; some pixel is marked.
+        mode: `whole` is the whole picture; else the marked box and its own longer side on all sides of it.
+        padding_px: context in place of that.
+    Returns:
+        A region that is scaled down where it is over `UNSCALED_AREA`.
+    """
+    height, width = mask.shape
+    box = marked = bounding_box(mask) or (0, 0, width, height)
+    if mode == "whole":
+        box = (0, 0, width, height)
+    else:
+        long = max(marked[2] - marked[0], marked[3] - marked[1])
+        box = widen(marked, max(_MIN_CONTEXT_PX, long) if padding_px is None else padding_px, height, width)
+    tall, wide = box[3] - box[1], box[2] - box[0]
+    scale = min(1.0, math.sqrt(UNSCALED_AREA / (tall * wide)))
+    rows = min(max(1, int(tall * scale)), UNSCALED_AREA)
+    canvas = (rows, min(max(1, int(wide * scale)), UNSCALED_AREA // rows))
+    return Region("whole" if mode == "whole" else "masked", (height, width), box, canvas, canvas)
 
 
 def reference_region(height: int, width: int, *, size_multiple: int) -> Region:

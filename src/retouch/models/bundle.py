@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 
-from retouch.imaging.choices import SeamMode
+from retouch.imaging.choices import Continuation, SeamMode
 from retouch.models.options import PredictionType
 
 Kind = Literal["concat", "blend"]
@@ -20,7 +20,8 @@ class Recommended:
     `context` is for models that learnt holes in the middle of their pictures: what they want to see on each side
     of one, as a share of its longer side. Region `auto` is a crop for them. `prompt_tokens` is for text encoders
     that put something of their own behind a prompt: the most tokens, start and end included, that leave it whole.
-    `seam` is the correction that suits how the model meets the kept pixels.
+    `seam` is the correction that suits how the model meets the kept pixels. `removal` is for models that cannot
+    continue the ground as well as that can be done without them: what an empty prompt leaves in the hole.
     """
 
     num_inference_steps: int | None = None
@@ -29,6 +30,7 @@ class Recommended:
     context: float | None = None
     prompt_tokens: int | None = None
     seam: SeamMode | None = None
+    removal: Continuation | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,3 +91,7 @@ class ModelBundle:
     adapters: tuple[str, ...] = ()
     licence: str = ""
     scheduler_as_is: Mapping[str, Any] | None = None
+
+    def needs_image(self, strength: float | None) -> bool:
+        """Tell whether what the hole holds enters a picture: not where it starts from noise alone."""
+        return self.kind == "blend" or strength != 1.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from retouch.errors import ModelUnsupported
-from retouch.imaging.choices import SeamMode
+from retouch.imaging.choices import Continuation, SeamMode
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
 from retouch.models.rules import TEXT, count, number, one_of, optional
@@ -21,6 +21,7 @@ _ADVICE = {
     "context": optional(number(0, 4)),
     "prompt_tokens": optional(count(1_000, least=3)),
     "seam": optional(one_of(*get_args(SeamMode))),
+    "removal": optional(one_of(*get_args(Continuation))),
 }
 
 
@@ -99,6 +100,7 @@ def write_notes(folder: Path, notes: Notes) -> None:
             "context": advice.context,
             "prompt_tokens": advice.prompt_tokens,
             "seam": advice.seam,
+            "removal": advice.removal,
         },
         "licence": notes.licence,
     }
