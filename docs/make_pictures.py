@@ -15,6 +15,7 @@ from retouch.imaging.choices import Polarity, RegionMode
 from retouch.imaging.decode import decode_picture
 from retouch.imaging.feather import feather_weights
 from retouch.imaging.mask import MaskOptions, cover_mask, nearest_mask, prepare_mask
+from retouch.imaging.morphology import crop
 from retouch.imaging.region import plan_region
 
 HERE = Path(__file__).parent
@@ -45,6 +46,7 @@ def main() -> None:
         ("steps", steps()),
         ("cells", cells()),
         ("regions", regions()),
+        ("removal", removal()),
     ):
         save(picture, name)
 
@@ -145,12 +147,24 @@ def regions() -> Image.Image:
         view = tinted(photo, hole.astype(np.float32))
         left, top, right, bottom = region.box
         ImageDraw.Draw(view).rectangle((left, top, right - 1, bottom - 1), outline=(30, 90, 255), width=4)
-        canvas = region.apply(np.asarray(photo, np.float32) / 255)
+        canvas = region.scale(crop(np.asarray(photo, np.float32) / 255, region.box))
         canvas[region.apply_mask(hole)] = 0.5  # the model does not see what it shall repaint
         seen = Image.fromarray(np.rint(np.clip(canvas, 0, 1) * 255).astype(np.uint8))
         views += [view.resize((288, 192), Image.Resampling.LANCZOS), seen]
         captions += [f"region={mode}", f"seen: {seen.width}x{seen.height}"]
     return sheet([views[:2], views[2:]], [captions[:2], captions[2:]])
+
+
+def removal() -> Image.Image:
+    """Show a thing, its mask, and what lies there without it."""
+    from retouch import Inpainter
+
+    photo = Image.open(EXAMPLES / "sample.png").convert("RGB")
+    hole = Image.open(EXAMPLES / "sample-dog-mask.png").convert("L")
+    with Inpainter.load() as inpainter:
+        removed = inpainter("", photo, hole, seed=0).image
+    shown = [view.crop((0, 56, 288, 256)) for view in (photo, hole.convert("RGB"), removed)]
+    return sheet([shown], [["picture", "mask", 'prompt=""']])
 
 
 def sheet(rows: list[list[Image.Image]], titles: list[list[str]]) -> Image.Image:

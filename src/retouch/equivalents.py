@@ -40,6 +40,7 @@ EQUIVALENTS: Mapping[str, tuple[str, ...] | str] = {
     "inpaint_full_res": ("region",),
     "inpaint_full_res_padding": ("padding_px",),
     "inpainting_fill": ("masked_content",),
+    "infill_method": ("masked_content",),
     "inpainting_mask_invert": ("mask_polarity",),
     "mask": ("mask_image",),
     "mask_blur": ("feather_px",),

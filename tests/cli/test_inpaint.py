@@ -116,7 +116,7 @@ def test_black_polarity_is_the_inverted_mask(fill: Run) -> None:
         ("--seed", "-1"),
         ("--steps", "0"),
         ("--steps", "many"),
-        ("--strength", "0"),
+        ("--strength", "-0.1"),
         ("--guidance-scale", "nan"),
         ("--mask-polarity", "red"),
         ("--scheduler", "no such"),

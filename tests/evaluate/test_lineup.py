@@ -11,6 +11,7 @@ def test_the_model_comes_first_and_every_kind_of_rival_after_it(checkpoint, data
             "retouch",
             "stock diffusers",
             "sprite pasted",
+            "retouch without a model (strength 0)",
             "grey fill",
             "mean of the ring",
             "colours spread inward",

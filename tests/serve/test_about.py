@@ -31,11 +31,13 @@ def test_a_checkpoint_without_advice_gets_the_defaults_of_a_request(tiny: Served
     assert advice["num_inference_steps"] == DEFAULT_NUM_INFERENCE_STEPS
     assert advice["guidance_scale"] == DEFAULT_GUIDANCE_SCALE
     assert advice["scheduler"] == tiny.service.model.scheduler_class
+    assert advice["removal"] is None
 
 
 def test_the_makers_advice_is_told_even_where_it_is_zero(tiny: Served) -> None:
     advice = told_of(tiny, recommended=Recommended(num_inference_steps=5, guidance_scale=0.0))["advice"]
     assert (advice["num_inference_steps"], advice["guidance_scale"]) == (5, 0.0)
+    assert told_of(tiny, recommended=Recommended(removal="patchmatch"))["advice"]["removal"] == "patchmatch"
 
 
 def test_words_are_told_of_small_models_alone(tiny: Served) -> None:

@@ -81,7 +81,8 @@ Guidance = Annotated[
     ),
 ]
 Strength = Annotated[
-    float | None, _field("strength", "--strength", text="Above 0, at most 1; 1 forgets what the hole held.")
+    float | None,
+    _field("strength", "--strength", text="0 to 1; 1 forgets what the hole held, 0 fills it without a model."),
 ]
 Seed = Annotated[
     int | None,

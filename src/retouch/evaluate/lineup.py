@@ -62,6 +62,7 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
         painters.append(StockPainter(folder, lineup.sampling, device=device))
     if lineup.with_baselines:
         painters += [] if lineup.data is None else [PastePainter(lineup.data)]
+        painters += [EnginePainter(inpainter, name="retouch without a model (strength 0)", prompt="", strength=0)]
         painters += [GreyPainter(), RingPainter(), SpreadPainter()]
         painters += [DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
     if lineup.with_truth and folder is not None:

@@ -98,13 +98,15 @@ class StockPainter:
 
 
 class EnginePainter:
-    """Our own `Inpainter`, through its public `map`."""
+    """Our own `Inpainter`, through its public `map`; `fields` of its requests come before what a case asks."""
 
-    name = "retouch"
-
-    def __init__(self, inpainter: Any, sampling: Sampling = DEFAULT_SAMPLING) -> None:
+    def __init__(
+        self, inpainter: Any, sampling: Sampling = DEFAULT_SAMPLING, *, name: str = "retouch", **fields: Any
+    ) -> None:
+        self.name = name
         self._inpainter = inpainter
         self._sampling = sampling
+        self._fields = fields
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return one picture for every case.
@@ -131,7 +133,7 @@ class EnginePainter:
                 guidance_scale=self._sampling.guidance_scale,
                 seed=case.seed,
                 safety="off",
-            )
+            ).with_fields(**self._fields)
 
 
 def load_stock(folder: Path) -> Any:

@@ -36,6 +36,7 @@ def about_model(bundle: ModelBundle) -> dict[str, Any]:
             "guidance_scale": DEFAULT_GUIDANCE_SCALE if advice.guidance_scale is None else advice.guidance_scale,
             "scheduler": advice.scheduler or bundle.scheduler_class,
             "seam": advice.seam or DEFAULT_SEAM,
+            "removal": advice.removal,
         },
         "words": None if bundle.vocabulary is None else _words(bundle.vocabulary),
     }

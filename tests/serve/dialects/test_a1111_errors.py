@@ -27,7 +27,7 @@ from retouch.serve.dialects.a1111_fields import BY_NAME
         ({"mask": "%%%"}, 422, "InvalidField", "mask: is not base64"),
         ({"init_images": ["https://example.com/a.png"]}, 422, "InvalidField", "init_images: is an address"),
         ({"init_images": ["/etc/passwd"]}, 415, "ImageFormatError", ""),
-        ({"denoising_strength": 0}, 422, "InvalidField", "denoising_strength: is 0.0, must be above 0.0 to 1.0"),
+        ({"denoising_strength": 0, "inpainting_fill": 1}, 422, "InvalidField", "denoising_strength: is 0, which"),
         ({"steps": 151}, 422, "InvalidField", "steps: is 151, must be 1 to 150"),
         ({"cfg_scale": 31}, 422, "InvalidField", "cfg_scale: is 31"),
         ({"mask_blur": -1}, 422, "InvalidField", "mask_blur: is -1"),

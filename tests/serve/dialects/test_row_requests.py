@@ -95,7 +95,7 @@ def test_a_missing_cell_is_named(name: str) -> None:
         ("num_inference_steps", True),
         ("guidance_scale", -1),
         ("guidance_scale", "much"),
-        ("strength", 0),
+        ("strength", -0.5),
         ("strength", 1.5),
         ("seed", -1),
         ("seed", "-1"),

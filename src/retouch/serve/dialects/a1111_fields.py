@@ -101,7 +101,12 @@ FIELDS = (
         ("negative_prompt", "string", "", "as `prompt`"),
         ("steps", "integer", 50, ""),
         ("cfg_scale", "number", 7.0, "at 1 and below, guidance is off"),
-        ("denoising_strength", "number", 0.75, "above 0, up to 1: the share of the steps that is run"),
+        (
+            "denoising_strength",
+            "number",
+            0.75,
+            "share of the steps that is run; 0 asks no model (`inpainting_fill` 0)",
+        ),
         ("seed", "integer", -1, "-1 draws one; picture i has seed + i; A1111 draws other noise from it"),
         ("sampler_name", "string", None, "`GET /sdapi/v1/samplers`, a schedule type behind it or not"),
         ("sampler_index", "string", "Euler", "where `sampler_name` is not given"),

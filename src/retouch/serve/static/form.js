@@ -7,7 +7,7 @@ import { texts } from "./texts.js";
 const NUMBERS = {
   num_inference_steps: { min: 1, step: 1, limit: "num_inference_steps" },
   guidance_scale: { min: 0, step: 0.5, limit: "guidance_scale" },
-  strength: { min: 0.05, max: 1, step: 0.05 },
+  strength: { min: 0, max: 1, step: 0.05 },
   seed: { min: 0, max: 2 ** 32 - 1, step: 1 },
   padding_px: { min: 0, step: 8, limit: "image_side" },
   grow_px: { min: 0, step: 1, limit: "image_side" },
@@ -44,7 +44,10 @@ export function buildForm(host, state, { onSubmit, onCancel }) {
     host.requestSubmit();
   });
   host.addEventListener("invalid", () => (settings.open = true), true); // what is folded away cannot be corrected
-  state.on(["about"], ({ about }) => renderSettings(settings, state, about));
+  state.on(["about"], ({ about }) => {
+    prompt.input.placeholder = about?.advice.removal ? texts.form.removal : "";
+    renderSettings(settings, state, about);
+  });
   state.on(["about", "fields"], ({ about, fields }) => {
     const lost = unknownWords(fields.prompt, about?.words);
     unknown.textContent = lost.length ? texts.form.unknown(lost) : "";

@@ -45,14 +45,14 @@ export const texts = {
   borderIs: (b) => `Adds ${b.left} left, ${b.right} right, ${b.top} above, ${b.bottom} below`,
   form: {
     prompt: "What shall be there?", negative: "What shall not be there?", variants: "Variants", settings: "Settings",
-    start: "Repaint", stop: "Cancel", things: "The model knows",
+    start: "Repaint", stop: "Cancel", things: "The model knows", removal: "Leave this empty to remove what is marked",
     unknown: (words) => `The model does not know: ${words.join(", ")}. It paints what it knows.`,
     silent: (value) => `${value} (advised)`, random: "random", own: "automatic",
   },
   fields: {
     num_inference_steps: ["Steps", "More are slower, and finer up to a point."],
     guidance_scale: ["Guidance", "How closely the words are followed; 1 and below switch it off."],
-    strength: ["Strength", "1 forgets what was there; less keeps some of it."],
+    strength: ["Strength", "1 forgets what was there, less keeps some of it; 0 fills it in without the model."],
     seed: ["Seed", "The same seed gives the same picture."],
     scheduler: ["Sampler", "The way from noise to picture."],
     region: ["Region", "Whether the model sees the whole picture, or a crop around the mask."],
@@ -66,7 +66,7 @@ export const texts = {
   },
   choices: {
     region: { auto: "automatic", whole: "whole picture", masked: "crop around the mask" },
-    masked_content: { original: "the picture", fill: "its surroundings", noise: "noise", zeros: "nothing" },
+    masked_content: { original: "the picture", fill: "the colours around", patchmatch: "the textures around", noise: "noise", zeros: "nothing" },
     seam: { harmonic: "harmonic", rendered: "as rendered", off: "off" },
   },
   work: {
