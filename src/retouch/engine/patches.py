@@ -47,11 +47,13 @@ def continue_patches(image: Tensor, mask: Tensor, *, seed: int) -> Tensor:
         0 where no pixel is known at all.
     """
     known = mask[0] < 0.5
+    if known.all():
+        return image
     if not known.any():
         return torch.zeros_like(image)
-    samples = ((image.double() + 1) * (_PEAK / 2)).round().long().clamp(0, _PEAK).permute(1, 2, 0)
+    samples = ((image + 1) * (_PEAK / 2)).round().clamp(0, _PEAK).int().permute(1, 2, 0)
     filled = _continued(_Level(samples * known[..., None], known), torch.Generator().manual_seed(seed))
-    return torch.where(known, image, (filled.double() / (_PEAK / 2) - 1).float().permute(2, 0, 1))
+    return torch.where(known, image, filled.permute(2, 0, 1) / (_PEAK / 2) - 1)
 
 
 def _continued(whole: "_Level", generator: torch.Generator) -> Tensor:
@@ -85,7 +87,7 @@ class _Level:
     """The picture at one size. A window is named by the place of its first pixel, row by row.
 
     Attributes:
-        samples: (H, W, C) int64, 0.._PEAK; inside the hole any.
+        samples: (H, W, C) int32, 0.._PEAK; inside the hole any.
         known: (H, W).
     """
 
@@ -130,10 +132,8 @@ class _Level:
 
     def halved(self) -> Self:
         """Return the picture of half the size: means of what is known of 2 x 2, known where all four are."""
-        counts, there = (
-            _sums(self.known[..., None].long()),
-            _sums(torch.ones_like(self.known[..., None], dtype=torch.long)),
-        )
+        known = self.known[..., None].int()
+        counts, there = _sums(known), _sums(torch.ones_like(known))
         means = _mean(_sums(self.samples * self.known[..., None]), counts)
         return type(self)(means, (counts == there)[..., 0])
 
@@ -147,7 +147,7 @@ class _Level:
             both = self.known.narrow(axis, 0, few) & self.known.narrow(axis, 1, few)
             counted.narrow(axis, 0, few).copy_(both)
             step.narrow(axis, 0, few).copy_(light.diff(dim=axis).abs() * both)
-            steps.append(_mean(_box_sums(step), _box_sums(counted)).clamp_max(_PEAK))
+            steps.append(_mean(_box_sums(step), _box_sums(counted)).clamp_max(_PEAK).int())
         return type(self)(torch.cat([self.samples, torch.stack(steps, dim=-1)], dim=-1), self.known)
 
 
@@ -210,18 +210,23 @@ class _Matches:
         typical = max(1, int(self.distance.kthvalue(len(self.distance) * 3 // 4 + 1).values))
         weights = (_ONE * typical // (typical + 3 * self.distance)).clamp_min(1)
         (row, column), (from_row, from_column) = level.places(level.targets), level.places(self.found)
+        to, source = row * width + column, from_row * width + from_column
+        hole = (~level.known.flatten()).nonzero()[:, 0]
+        # The pixels of the hole by number; kept ones share one more, where what is said of them is lost.
+        number = torch.full((height * width,), len(hole)).index_put((hole,), torch.arange(len(hole)))
         flat = level.samples.flatten(0, 1)
-        hole = ~level.known.flatten()
-        total, count = torch.zeros_like(flat), torch.zeros(len(flat), 1, dtype=torch.long)
+        total = torch.zeros(len(hole) + 1, channels, dtype=torch.long)
+        count = torch.zeros(len(hole) + 1, 1, dtype=torch.long)
         for down in range(_SIDE):
             for across in range(_SIDE):
-                # No two windows lie at one place, so that no pixel is named twice.
-                to = (row + down) * width + column + across
-                votes = hole[to].nonzero()[:, 0]
-                to, weight = to[votes], weights[votes, None]
-                total[to] += weight * flat[((from_row + down) * width + from_column + across)[votes]]
-                count[to] += weight
-        return torch.where(hole[:, None], _mean(total, count), flat).view(height, width, channels)
+                offset = down * width + across
+                pixel = number[
+                    to + offset
+                ]  # no two windows lie at one place, so that none of the hole comes twice
+                total[pixel] += weights[:, None] * flat[source + offset]
+                count[pixel] += weights[:, None]
+        means = _mean(total[:-1], count[:-1]).int()
+        return flat.index_put((hole,), means).view(height, width, channels)
 
 
 @dataclass(eq=False)
@@ -303,7 +308,7 @@ def _spread(samples: Tensor, known: Tensor) -> Tensor:
     """Return samples, each unknown one the mean of what is known about it, as near as there is any."""
     if known.all() or max(known.shape) == 1:
         return samples
-    counts = _sums(known[..., None].long())
+    counts = _sums(known[..., None].int())
     coarse = _spread(_mean(_sums(samples * known[..., None]), counts), counts[..., 0] > 0)
     height, width = known.shape
     about = coarse.repeat_interleave(2, 0).repeat_interleave(2, 1)[:height, :width]
@@ -314,7 +319,7 @@ def _sums(array: Tensor) -> Tensor:
     """Return the sums of 2 x 2 of an (H, W, C) array, padded with nothing to even sides."""
     height, width, channels = array.shape
     even = F.pad(array, (0, 0, 0, width % 2, 0, height % 2))
-    return even.view((height + 1) // 2, 2, (width + 1) // 2, 2, channels).sum(dim=(1, 3))
+    return even.view((height + 1) // 2, 2, (width + 1) // 2, 2, channels).sum(dim=(1, 3), dtype=array.dtype)
 
 
 def _box_sums(array: Tensor) -> Tensor:
