@@ -12,14 +12,14 @@ from retouch.data.vocabulary import Concept, concepts
 from retouch.evaluate.cases import Case
 from retouch.evaluate.holes import HOLES
 from retouch.evaluate.painters import Painter
-from retouch.evaluate.photographs import REMOVAL_PROMPT, photograph_crop
+from retouch.evaluate.photographs import photograph_crop
 from retouch.evaluate.sheet import outlined, strip_sheet
 
 U8 = NDArray[np.uint8]
 
 COLUMNS = 6
 _INK = (255, 40, 140)  # of outlines: few photographs have it
-_REMOVED = 2  # of the columns: the hole's ground shall go on there
+_REMOVED = 2  # of the columns: nothing is asked for there, so that the ground shall go on
 
 
 def showcase_cases(*, size: int, seed: int, words: Collection[str] | None = None) -> list[Case]:
@@ -38,7 +38,7 @@ def showcase_cases(*, size: int, seed: int, words: Collection[str] | None = None
             rng = np.random.default_rng([seed, 5, number])
             truth = photograph_crop(int(rng.integers(1_000)), size, rng)
             mask = make(rng, (size, size))
-            prompt = REMOVAL_PROMPT if column < _REMOVED else _prompt(rng, known)
+            prompt = "" if column < _REMOVED else _prompt(rng, known)
             cases.append(Case(number, prompt, truth, mask, seed * 100_003 + number, group="photograph"))
     return cases
 
@@ -46,7 +46,8 @@ def showcase_cases(*, size: int, seed: int, words: Collection[str] | None = None
 def showcase(painter: Painter, cases: Sequence[Case], *, side_px: int = 112) -> Image.Image:
     """Paint the cases and draw each as a pair, the outlined hole and the fill, its prompt below."""
     pairs = [_pair(case, fill, side_px) for case, fill in zip(cases, painter.paint(cases), strict=True)]
-    return strip_sheet(pairs, [f"“{case.prompt}”" for case in cases], columns=COLUMNS)
+    asked = [f"“{case.prompt}”" if case.prompt else "nothing" for case in cases]
+    return strip_sheet(pairs, asked, columns=COLUMNS)
 
 
 def _prompt(rng: np.random.Generator, known: Sequence[Concept]) -> str:
