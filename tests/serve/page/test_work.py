@@ -45,6 +45,17 @@ def test_what_is_downloaded_keeps_every_pixel_outside_of_the_mask(painted: Visit
     assert "Seed: 7" in metadata.parameters
 
 
+def test_nothing_asked_for_removes_what_is_marked(painted: Visitor, photo: Image.Image) -> None:
+    asked = painted.field("What shall be there?")
+    assert asked.get_attribute("placeholder") == "Leave this empty to remove what is marked"
+    painted.repaint(prompt="", variants="2")
+    assert "Every pixel outside of the mask is identical" in painted.seen
+    data = painted.download("picture-retouched.png")
+    assert_kept(pixels(data)[..., :3], photo, painted.mask())
+    request = read_metadata(data).record["request"]
+    assert (request["prompt"], request["strength"], request["masked_content"]) == ("", 0, "patchmatch")
+
+
 def test_progress_is_told_with_previews_and_the_work_can_be_cancelled(painted: Visitor) -> None:
     before = painted.screenshot().convert("RGB")
     painted.ask(steps="150", variants="4")

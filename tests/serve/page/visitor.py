@@ -181,7 +181,8 @@ class Visitor:
         path = self.folder / name
         path.unlink(missing_ok=True)
         self.press(by)
-        self.until(path.exists, f"the file {name} among {[one.name for one in self.folder.iterdir()]}")
+        # The browser reserves the name with an empty file first.
+        self.until(lambda: path.exists() and path.stat().st_size, f"the file {name} among {[one.name for one in self.folder.iterdir()]}")
         return path.read_bytes()
 
     def mask(self, name: str = "picture-mask.png") -> NDArray[np.uint8]:
