@@ -181,8 +181,12 @@ class Visitor:
         path = self.folder / name
         path.unlink(missing_ok=True)
         self.press(by)
+
         # The browser reserves the name with an empty file first.
-        self.until(lambda: path.exists() and path.stat().st_size, f"the file {name} among {[one.name for one in self.folder.iterdir()]}")
+        def is_written() -> bool:
+            return path.exists() and path.stat().st_size > 0
+
+        self.until(is_written, f"the file {name} among {[one.name for one in self.folder.iterdir()]}")
         return path.read_bytes()
 
     def mask(self, name: str = "picture-mask.png") -> NDArray[np.uint8]:
