@@ -75,8 +75,9 @@ class Job:
         """Memory of the pictures that it holds."""
         picture, mask = self._prepared.picture, self._prepared.mask.pixels
         alpha = 0 if picture.alpha is None else picture.alpha.nbytes
-        # The variants share what the model sees.
-        return picture.pixels.nbytes + alpha + mask.nbytes + self._prepared.plans[0].size_bytes
+        # Mostly the variants share what the model sees.
+        plans = {id(plan.image): plan.size_bytes for plan in self._prepared.plans}
+        return picture.pixels.nbytes + alpha + mask.nbytes + sum(plans.values())
 
     def cancel(self) -> None:
         """Give up what is not done; `result` then raises `Cancelled`."""

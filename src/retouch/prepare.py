@@ -1,13 +1,14 @@
 """The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 
 from retouch.advice import request_warnings
-from retouch.engine.hole import continued
+from retouch.engine.hole import spread_colors
+from retouch.engine.patches import continue_patches
 from retouch.engine.plan import Plan
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
@@ -118,6 +119,8 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
     image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
     repaint = torch.from_numpy(canvas_mask).float()[None]
     assert request.seed is not None
+    seeds = seeds_of(request.seed, request.num_images_per_prompt)
+    images = _images(request, bundle, image, repaint, seeds)
     return Prepared(
         request=request,
         picture=picture,
@@ -127,7 +130,7 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
         is_hole_hidden=is_hole_hidden and not request.feather_px,
         plans=tuple(
             _plan(request, bundle, image, repaint, seed=seed, deadline=deadline)
-            for seed in seeds_of(request.seed, request.num_images_per_prompt)
+            for image, seed in zip(images, seeds, strict=True)
         ),
         mask_report=report,
         warnings=(
@@ -212,6 +215,18 @@ def _within_reach(region: Region, bundle: ModelBundle) -> Region:
     return region
 
 
+def _images(
+    request: InpaintRequest, bundle: ModelBundle, image: torch.Tensor, repaint: torch.Tensor, seeds: Sequence[int]
+) -> Sequence[torch.Tensor]:
+    """Return what each variant begins with: the canvas, its hole filled where that is asked for and counts."""
+    if bundle.needs_image(request.strength):
+        if request.masked_content == "fill":
+            image = spread_colors(image, repaint)
+        if request.masked_content == "patchmatch":
+            return [continue_patches(image, repaint, seed=seed) for seed in seeds]
+    return [image] * len(seeds)
+
+
 def _plan(
     request: InpaintRequest,
     bundle: ModelBundle,
@@ -224,12 +239,7 @@ def _plan(
     assert request.num_inference_steps is not None
     assert request.guidance_scale is not None
     assert request.strength is not None
-    latents: Literal["original", "noise", "zeros"] = "original"
-    match request.masked_content:
-        case "fill" | "patchmatch" as how if bundle.needs_image(request.strength):
-            image = continued(image, repaint, how, seed=seed)
-        case "noise" | "zeros" as instead:
-            latents = instead
+    content = request.masked_content
     return Plan(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
@@ -241,7 +251,7 @@ def _plan(
         seed=seed,
         scheduler=request.scheduler,
         latent_mask=request.latent_mask,
-        masked_content=latents,
+        masked_content=content if content == "noise" or content == "zeros" else "original",  # noqa: PLR1714
         prompt_syntax=request.prompt_syntax,
         clip_skip=request.clip_skip,
         deadline=deadline,

@@ -3,8 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from retouch.engine.patches import continue_patches
-from retouch.imaging.choices import Continuation, LatentMask
+from retouch.imaging.choices import LatentMask
 from retouch.imaging.mask import latent_mask
 
 
@@ -33,11 +32,6 @@ def masked_image(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         mask: (..., 1, H, W), 1 = the hole.
     """
     return image * (mask < 0.5)
-
-
-def continued(image: torch.Tensor, mask: torch.Tensor, how: Continuation, *, seed: int) -> torch.Tensor:
-    """Return (3, H, W), the picture with its hole filled out of its surroundings; arguments as for both ways."""
-    return spread_colors(image, mask) if how == "fill" else continue_patches(image, mask, seed=seed)
 
 
 def spread_colors(image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

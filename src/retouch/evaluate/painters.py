@@ -1,7 +1,7 @@
 """Painters: whatever fills the holes of cases, our own engine or stock diffusers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,12 +30,14 @@ class Painter(Protocol):
 class Sampling:
     """How a model is sampled: denoising steps and guidance, None for the checkpoint's own advice.
 
-    `batch` is how many pictures a call of stock diffusers takes; our engine packs its calls itself.
+    `batch` is how many pictures a call of stock diffusers takes; our engine packs its calls itself. `scheduler` is
+    our engine's: stock diffusers runs DDIM.
     """
 
     num_inference_steps: int | None = None
     guidance_scale: float | None = None
     batch: int = 8
+    scheduler: str | None = None
 
     def settled(self, folder: Path) -> "Sampling":
         """Fill in what is None from a checkpoint folder's advice, else from the defaults of requests."""
@@ -45,7 +47,8 @@ class Sampling:
         advice = read_notes(folder).recommended
         steps = self.num_inference_steps or advice.num_inference_steps or DEFAULT_NUM_INFERENCE_STEPS
         advised = DEFAULT_GUIDANCE_SCALE if advice.guidance_scale is None else advice.guidance_scale
-        return Sampling(steps, advised if self.guidance_scale is None else self.guidance_scale, self.batch)
+        guidance = advised if self.guidance_scale is None else self.guidance_scale
+        return replace(self, num_inference_steps=steps, guidance_scale=guidance)
 
 
 DEFAULT_SAMPLING = Sampling()
@@ -131,6 +134,7 @@ class EnginePainter:
                 mask_image=case.mask.astype(np.uint8) * 255,
                 num_inference_steps=self._sampling.num_inference_steps,
                 guidance_scale=self._sampling.guidance_scale,
+                scheduler=self._sampling.scheduler,
                 seed=case.seed,
                 safety="off",
             ).with_fields(**self._fields)

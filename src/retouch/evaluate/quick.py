@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     _hush()
     if given.threads:
         torch.set_num_threads(given.threads)
-    sampling = Sampling(given.steps, given.guidance, given.batch)
+    sampling = Sampling(given.steps, given.guidance, given.batch, given.scheduler)
     run = QuickRun(given.model, given.data, given.cases, given.painter, given.size, given.seed, sampling)
     report, painted = quick_report(run)
     sys.stdout.write(f"{table(report['scores'])}\npainted in {report['paint_s']} s, all {report['total_s']} s\n")
@@ -132,6 +132,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--painter", choices=("stock", "engine"), default="stock")
     parser.add_argument("--steps", type=int, help="by default the checkpoint's advice")
     parser.add_argument("--guidance", type=float, help="by default the checkpoint's advice")
+    parser.add_argument("--scheduler", help="of our engine; by default the checkpoint's advice")
     parser.add_argument("--batch", type=int, default=DEFAULT_SAMPLING.batch)
     parser.add_argument("--size", type=int, default=128, help="side of the pictures in pixels")
     parser.add_argument("--seed", type=int, default=0)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from retouch.data.mixture import MixtureName
 from retouch.errors import InvalidField
-from retouch.imaging.choices import SeamMode
+from retouch.imaging.choices import Continuation, SeamMode
 
 Rate = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -214,6 +214,8 @@ class ExportConfig(Section):
     """The most tokens of a prompt that the text encoder follows well, where that is less than it takes."""
     seam: SeamMode | None = None
     """How the border of a fill is corrected."""
+    removal: Continuation | None = None
+    """What an empty prompt leaves in a hole, in the place of the model."""
     licence: str | None = None
 
 
