@@ -181,5 +181,5 @@ def test_words_that_the_model_does_not_know_are_told_before_it_works(visitor: Vi
 
 def test_the_models_advice_stands_where_nothing_is_chosen(visitor: Visitor) -> None:
     visitor.unfold("Settings")
-    assert visitor.field("Steps").get_attribute("placeholder") == "20 (advised)"
+    assert visitor.field("Steps").get_attribute("placeholder") == "8 (advised)"
     assert visitor.field("Guidance").get_attribute("placeholder") == "2 (advised)"
