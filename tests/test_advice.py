@@ -46,6 +46,8 @@ def test_an_empty_prompt_to_a_model_that_cannot_remove(small: ModelBundle, promp
 def test_a_prompt_that_no_model_reads_is_told(small: ModelBundle) -> None:
     assert "no effect at strength 0" in told(small, strength=0)
     assert told(small, box(4, 90), strength=0, prompt="", region="whole") == ""
+    assert "variants hardly differ" in told(small, strength=0, prompt="", num_images_per_prompt=2)
+    assert "everything is marked" in told(small, np.ones((100, 120), np.bool_), strength=0, prompt="")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retouch.errors import ImageTooLarge, InvalidField, MaskError
+from retouch.errors import DeadlineExceeded, ImageTooLarge, InvalidField, MaskError
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
 from retouch.opened import open_pictures
@@ -69,6 +69,7 @@ def test_an_empty_prompt_removes_as_the_checkpoint_advises(inpainter: Inpainter)
         return request.strength, request.masked_content, request.seam
 
     assert meant() == (0, "patchmatch", "harmonic")
+    assert meant(masked_content="fill") == (0, "fill", "harmonic")
     assert meant("a cat") == (1, "original", DEFAULT_SEAM)
     assert meant(strength=0.5) == (0.5, "original", DEFAULT_SEAM)
     assert meant(masked_content="noise") == (1, "noise", DEFAULT_SEAM)
@@ -83,7 +84,7 @@ def test_without_a_model_there_is_content_out_of_the_surroundings(inpainter: Inp
     for content in ("original", "noise", "zeros"):
         with pytest.raises(InvalidField, match="strength"):
             settle(_request(strength=0, masked_content=content), inpainter.bundle, DEFAULT_LIMITS)
-    with pytest.raises(InvalidField, match="reference"):
+    with pytest.raises(InvalidField, match=r"^strength: .* reference"):
         settle(_request(strength=0, reference=True), inpainter.bundle, DEFAULT_LIMITS)
 
 
@@ -96,6 +97,24 @@ def test_the_hole_holds_its_surroundings_before_noise_is_added(inpainter: Inpain
     inside = plan.image[:, plan.mask[0] > 0.5]
     assert inside.max() < 0  # the canvas is scaled, and takes a little of what the mask hides along
     assert plan.masked_content == "original"
+
+
+def test_colours_under_full_transparency_do_not_go_on(inpainter: Inpainter) -> None:
+    image = np.zeros((60, 60, 4), np.uint8)
+    image[..., :3] = (255, 0, 255)
+    image[15:45, 15:45] = (90, 120, 60, 255)
+    mask = np.zeros((60, 60), np.uint8)
+    mask[10:30, 10:30] = 255
+    for content in ("fill", "patchmatch"):
+        result = inpainter("", image, mask, strength=0, masked_content=content, seam="off", safety="off")
+        hole = result.fills[0].picture.pixels[mask > 0]
+        assert np.abs(hole.astype(int) - (90, 120, 60)).max() <= 2
+
+
+def test_a_deadline_ends_the_filling_of_a_hole(inpainter: Inpainter) -> None:
+    request = settle(_request(strength=0, deadline_s=1e-9), inpainter.bundle, DEFAULT_LIMITS)
+    with pytest.raises(DeadlineExceeded):
+        prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
 
 
 def test_the_reference_mode_never_corrects_the_seam(inpainter: Inpainter) -> None:

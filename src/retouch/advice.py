@@ -24,8 +24,8 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -
         request: a settled one.
         mask: (H, W), True = repaint.
     """
-    if request.strength == 0:
-        return tuple(_about_no_model(request))
+    if not request.asks_model:
+        return tuple(_about_no_model(request, mask))
     return (
         *_about_words(request, bundle),
         *_about_place(request, mask, bundle),
@@ -33,9 +33,13 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -
     )
 
 
-def _about_no_model(request: InpaintRequest) -> Iterator[str]:
+def _about_no_model(request: InpaintRequest, mask: Mask) -> Iterator[str]:
     if request.prompt.strip():
         yield "the prompt has no effect at strength 0: the hole is filled out of what surrounds it"
+    if mask.all():
+        yield "everything is marked: there is nothing that the picture could be filled out of"
+    if request.num_images_per_prompt > 1:
+        yield "the variants hardly differ, for without a model there is little to choose from"
 
 
 def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...]:
@@ -47,7 +51,7 @@ def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...
     if not prompt.words.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
         found.append(
             "the prompt is empty, and this model cannot remove things: it paints something of its own; "
-            "say what shall be there, or let strength be 0, which fills the hole out of what surrounds it"
+            "say what shall be there, or let strength be 0, which fills the hole out of its surroundings"
         )
     if prompt.syntax == "plain":
         found += _about_syntax(f"{prompt.text} {negative.text}")

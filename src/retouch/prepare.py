@@ -1,8 +1,11 @@
 """The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
 
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import get_args
 
 import torch
 
@@ -12,7 +15,7 @@ from retouch.engine.patches import continue_patches
 from retouch.engine.plan import Plan
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
-from retouch.errors import ImageTooLarge, InvalidField
+from retouch.errors import DeadlineExceeded, ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.mask import PreparedMask
 from retouch.imaging.picture import Picture
@@ -31,9 +34,11 @@ from retouch.request import (
     DEFAULT_SEAM,
     DEFAULT_STRENGTH,
     MAX_SEED,
+    Continuation,
     InpaintRequest,
     Limits,
     MaskedContent,
+    SeamMode,
     seeds_of,
     validate,
 )
@@ -47,7 +52,7 @@ class Prepared:
     """A request whose pictures are decoded and whose open fields are settled.
 
     Attributes:
-        request: with steps, guidance, scheduler and seed filled in.
+        request: with all that it left open filled in.
         picture: the decoded image.
         mask: as it is composited, at the picture's size.
         alpha_is_mask: the mask was read from the picture's own transparency.
@@ -79,7 +84,6 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
     validate(request, limits)
     advice = bundle.recommended
     strength, content = _strength_and_content(request, advice)
-    seam = "harmonic" if strength == 0 else advice.seam or DEFAULT_SEAM
     request = replace(
         request,
         num_inference_steps=request.num_inference_steps
@@ -89,7 +93,7 @@ def settle(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> Inpa
         scheduler=request.scheduler or advice.scheduler,
         strength=strength,
         masked_content=content,
-        seam=request.seam or ("off" if request.reference else seam),
+        seam=request.seam or _seam_of(request, strength, advice),
         seed=secrets.randbelow(MAX_SEED + 1) if request.seed is None else request.seed,
     )
     validate(request, limits)  # what a checkpoint advises stands under the same limits
@@ -108,19 +112,23 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
         since: when it came in, on the engine's clock; its deadline counts from there.
     Raises:
         BadInput: its fields cannot be met with these pictures.
+        DeadlineExceeded: while the hole was filled.
     """
     request, picture, mask = opened.request, opened.picture, opened.mask
     deadline = None if request.deadline_s is None else since + request.deadline_s
     region = _region(request, mask, bundle)
-    is_hole_hidden = request.strength == 0 or not bundle.needs_image(request.strength)
+    assert request.strength is not None
+    is_hole_hidden = not (request.asks_model and bundle.needs_image(request.strength))
     canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
     canvas_mask = region.apply_mask(mask.pixels)
-    report = report_mask(mask, canvas_mask, factor=bundle.vae_factor if request.strength else 1)
+    report = report_mask(mask, canvas_mask, factor=bundle.vae_factor if request.asks_model else 1)
     image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
     repaint = torch.from_numpy(canvas_mask).float()[None]
     assert request.seed is not None
     seeds = seeds_of(request.seed, request.num_images_per_prompt)
-    images = _images(request, bundle, image, repaint, seeds)
+    images = [image] * len(seeds)
+    if bundle.needs_image(request.strength):
+        images = _begun(request, image, _unknown(picture, mask, region), seeds, partial(_check_time, deadline))
     return Prepared(
         request=request,
         picture=picture,
@@ -144,11 +152,18 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
 def _strength_and_content(request: InpaintRequest, advice: Recommended) -> tuple[float, MaskedContent]:
     """Return both as they are meant; what a removal is done with is the checkpoint's advice."""
     strength, content = request.strength, request.masked_content
-    is_silent = strength is None and content is None and not request.reference
-    if is_silent and advice.removal is not None and not request.prompt.strip():
-        return 0.0, advice.removal
+    is_removal = advice.removal is not None and not request.prompt.strip() and not request.reference
+    if is_removal and strength is None and content in {None, *get_args(Continuation)}:
+        return 0.0, content or advice.removal or DEFAULT_CONTINUATION
     strength = DEFAULT_STRENGTH if strength is None else strength
     return strength, content or (DEFAULT_MASKED_CONTENT if strength else DEFAULT_CONTINUATION)
+
+
+def _seam_of(request: InpaintRequest, strength: float, advice: Recommended) -> SeamMode:
+    """Return the correction that suits what fills the hole."""
+    if request.reference:
+        return "off"
+    return (advice.seam or DEFAULT_SEAM) if strength else "harmonic"
 
 
 def _check_prompts(request: InpaintRequest, bundle: ModelBundle, limits: Limits) -> None:
@@ -175,12 +190,12 @@ def _without_unseen_colours(request: InpaintRequest) -> InpaintRequest:
 
 
 def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
+    if not request.asks_model:
+        raise InvalidField("strength", "is 0, which has no counterpart in the reference mode")
     neutral = {"seam": "off", "prompt_syntax": "plain", "masked_content": "original"}
     for name in ("grow_px", "feather_px", "fill_holes", "match_colors", *neutral):
         if getattr(request, name) != neutral.get(name, 0):
             raise InvalidField(name, "has no counterpart in the reference mode", hint="leave it out, or reference")
-    if request.strength == 0:
-        raise InvalidField("strength", "is 0, which has no counterpart in the reference mode")
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest")
@@ -190,7 +205,7 @@ def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) ->
     height, width = mask.pixels.shape
     if request.reference:
         return _within_reach(reference_region(height, width, size_multiple=bundle.size_multiple), bundle)
-    if request.strength == 0:
+    if not request.asks_model:
         return unscaled_region(mask.pixels, mode=request.region, padding_px=request.padding_px)
     return plan_region(
         mask.pixels,
@@ -215,16 +230,28 @@ def _within_reach(region: Region, bundle: ModelBundle) -> Region:
     return region
 
 
-def _images(
-    request: InpaintRequest, bundle: ModelBundle, image: torch.Tensor, repaint: torch.Tensor, seeds: Sequence[int]
-) -> Sequence[torch.Tensor]:
-    """Return what each variant begins with: the canvas, its hole filled where that is asked for and counts."""
-    if bundle.needs_image(request.strength):
-        if request.masked_content == "fill":
-            image = spread_colors(image, repaint)
-        if request.masked_content == "patchmatch":
-            return [continue_patches(image, repaint, seed=seed) for seed in seeds]
-    return [image] * len(seeds)
+def _begun(
+    request: InpaintRequest,
+    image: torch.Tensor,
+    unknown: torch.Tensor,
+    seeds: Sequence[int],
+    check: Callable[[], object],
+) -> list[torch.Tensor]:
+    """Return what each variant begins with: the canvas (3, h, w), its hole filled where that is asked for."""
+    if request.masked_content == "patchmatch":
+        return [continue_patches(image, unknown, seed=seed, check=check) for seed in seeds]
+    return [spread_colors(image, unknown) if request.masked_content == "fill" else image] * len(seeds)
+
+
+def _unknown(picture: Picture, mask: PreparedMask, region: Region) -> torch.Tensor:
+    """Return (1, h, w), 1 where the canvas shows what is repainted, or what nobody has seen: clear pixels."""
+    unknown = mask.pixels if picture.alpha is None else mask.pixels | (picture.alpha == 0)
+    return torch.from_numpy(region.apply_mask(unknown)).float()[None]
+
+
+def _check_time(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise DeadlineExceeded("the deadline passed before the picture was done")
 
 
 def _plan(

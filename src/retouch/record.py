@@ -22,7 +22,7 @@ from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
 
 FORMAT = 1
-_CONTENT_NAMES = {"noise": "latent noise", "zeros": "latent nothing"}
+_CONTENT_NAMES: dict[str, str] = {"noise": "latent noise", "zeros": "latent nothing"}
 _NOT_RECORDED = frozenset({"image", "mask_image", "num_images_per_prompt", "deadline_s", "safety"})
 _CONFIG_FACTS = ("prediction_type", "scheduler", "config")
 _DEVICE_FACTS = ("type", "dtype", "vae_dtype", "threads")
@@ -232,6 +232,8 @@ def _public_name(bundle: ModelBundle) -> str:
 def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle) -> str:
     """Return the text by which other tools know a result (the names are A1111's)."""
     height, width = prepared.region.canvas
+    content = request.masked_content
+    assert content is not None
     settings = {
         "Steps": request.num_inference_steps,
         "Sampler": request.scheduler or bundle.scheduler_class,
@@ -244,7 +246,7 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Denoising strength": request.strength,
         "Mask blur": request.feather_px,
         "Inpaint area": "Only masked" if prepared.region.mode == "masked" else "Whole picture",
-        "Masked content": _CONTENT_NAMES.get(request.masked_content or "", request.masked_content),
+        "Masked content": _CONTENT_NAMES.get(content, content),
         "Version": f"retouch {version('retouch')}",
     }
     return format_parameters(request.prompt, request.negative_prompt, settings)

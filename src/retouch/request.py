@@ -76,7 +76,8 @@ class InpaintRequest:
         guidance_scale: classifier-free guidance, 0..`Limits.guidance_scale`; at 1 and below it is off. None is
             the checkpoint's own recommendation, else `DEFAULT_GUIDANCE_SCALE`.
         strength: [0, 1]; 1 forgets what the hole held, 0 asks no model and leaves what `masked_content` makes of
-            the hole's surroundings. None is 1, unless the prompt is empty and the checkpoint recommends 0 then.
+            the hole's surroundings. None is 1, unless the prompt is empty and the checkpoint recommends 0 then
+            (`masked_content` may still say how).
         seed: 0..2**32 - 1; None draws one, which the result names.
         num_images_per_prompt: variants, with the seeds `seed`, `seed + 1`, ...
         scheduler: a diffusers class name or a name from A1111; None is the checkpoint's own.
@@ -134,6 +135,11 @@ class InpaintRequest:
             if getattr(value := getattr(self, name), "shape", None) == ():
                 object.__setattr__(self, name, value.item())
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model paints the hole; else it is filled out of its surroundings alone."""
+        return self.strength != 0
+
     def with_fields(self, **changes: Any) -> Self:
         """Return a copy with some fields replaced; an unknown name is an error, which says what it is called here.
 
@@ -168,7 +174,7 @@ def validate(request: InpaintRequest, limits: Limits = DEFAULT_LIMITS) -> None:
     _check_if_given(request, "deadline_s", partial(_check_float, above=True), 0.0, math.inf)
     _check_if_given(request, "seam", _check_choice, get_args(SeamMode))
     _check_if_given(request, "masked_content", _check_choice, get_args(MaskedContent))
-    if request.strength == 0 and request.masked_content not in {None, *get_args(Continuation)}:
+    if not request.asks_model and request.masked_content not in {None, *get_args(Continuation)}:
         raise InvalidField(
             "strength",
             f"is 0, which leaves the hole as it is with masked_content={request.masked_content}",

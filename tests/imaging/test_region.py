@@ -256,7 +256,8 @@ def test_what_needs_no_model_keeps_the_pictures_scale_and_sees_as_much_again_aro
     region = unscaled_region(mask)
     assert region.box == (300 - 120, 0, 300 + 240, 100 + 40 + 120)
     assert region.canvas == region.scaled == region.box_size
-    assert unscaled_region(mask, padding_px=7).box == (293, 93, 427, 147)
+    assert unscaled_region(mask, padding_px=50).box == (250, 50, 470, 190)
+    assert unscaled_region(mask, padding_px=0).box == (300 - 32, 100 - 32, 420 + 32, 140 + 32)
     assert unscaled_region(mask, mode="whole").box == (0, 0, 600, 400)
 
 

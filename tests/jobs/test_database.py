@@ -101,6 +101,16 @@ def test_readers_are_made_at_once_and_never_more(database: Database, tmp_path: P
     assert held() == 0
 
 
+def test_no_reader_in_time_is_an_error(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retouch.jobs.database._WAIT_S", 0.01)
+    with ExitStack() as readers:
+        for _ in range(4):
+            readers.enter_context(database.reading())
+        with pytest.raises(StorageFailed, match="busy"):
+            names(database)
+    assert names(database) == []
+
+
 def test_who_waits_for_a_reader_hears_that_it_was_closed(database: Database) -> None:
     heard: list[BaseException] = []
 

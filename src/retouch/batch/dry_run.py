@@ -68,7 +68,7 @@ def check_batch(
             problems.append(_problem(row, error))
             on_problem(problems[-1])
             continue
-        steps += (request.num_inference_steps or 0) * (request.strength or 0) * request.num_images_per_prompt
+        steps += (request.num_inference_steps or 0) * (request.strength or 0.0) * request.num_images_per_prompt
         if len(tried) < most:
             tried.append(request)
     good = total - len(problems)
@@ -101,7 +101,10 @@ def _estimate(tried: list[InpaintRequest], inpainter: "Inpainter", rows: int, st
 
 def _seconds(tried: list[InpaintRequest], inpainter: "Inpainter", steps: int) -> float:
     start = time.perf_counter()
-    requests = (replace(one, num_inference_steps=steps, strength=1.0, num_images_per_prompt=1) for one in tried)
+    requests = (
+        replace(one, num_inference_steps=steps, strength=1.0 if one.asks_model else 0.0, num_images_per_prompt=1)
+        for one in tried
+    )
     for _ in inpainter.map(requests, on_error="return"):
         continue
     return time.perf_counter() - start

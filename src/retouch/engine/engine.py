@@ -112,9 +112,7 @@ class Engine:
             EngineClosed: the engine was closed.
         """
         if plan.strength == 0:
-            self._check_open()
-            release_workers()
-            return Ticket.at_once(_as_planned(plan))
+            return self._answered(plan)
         trajectory = Trajectory(plan, self.bundle, since=self._clock())
         future: Future[Denoised] = Future()
         future.set_running_or_notify_cancel()  # only a ticket cancels: the future then says so by its error
@@ -129,6 +127,18 @@ class Engine:
 
         release_workers()  # the caller prepared the plan; what it leaves idle would slow the engine down
         return Ticket(future, cancel, trajectory.progress)
+
+    def _answered(self, plan: Plan) -> Ticket:
+        """Return the ticket of a plan of strength 0: its own image."""
+        self._check_open()
+        release_workers()
+        if plan.deadline is not None and self._clock() > plan.deadline:
+            raise _too_late()
+        image = ((plan.image + 1) / 2).clamp(0, 1)
+        rows = self.settings.rows_per_call
+        return Ticket.at_once(
+            Denoised(image, torch.empty(0), plan.seed, calls=0, rows_per_call=rows, timings_s={})
+        )
 
     def _check_open(self) -> None:
         if self._is_closing:
@@ -232,7 +242,7 @@ class Engine:
             if one.is_cancelled:
                 one.failure = Cancelled("the work was cancelled")
             elif one.plan.deadline is not None and self._clock() > one.plan.deadline:
-                one.failure = DeadlineExceeded("the deadline passed before the picture was done")
+                one.failure = _too_late()
         return one.failure is not None or one.result is not None
 
     def _abandon(self, error: BaseException) -> None:
@@ -280,7 +290,5 @@ def _too_large(error: Exception) -> RetouchError:
     return failure
 
 
-def _as_planned(plan: Plan) -> Denoised:
-    """Return the picture of a plan of strength 0."""
-    image = ((plan.image + 1) / 2).clamp(0, 1)
-    return Denoised(image, torch.empty(0), plan.seed, calls=0, rows_per_call=0, timings_s={})
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the deadline passed before the picture was done")

@@ -4,151 +4,102 @@ From coarse to fine, each window of pixels that reaches into the hole looks for 
 each pixel of the hole becomes the weighted mean of what the windows over it say, some times over. Beside its
 colours a window knows how rough the picture is about it, so that blurred ground is not continued by sharp one.
 
-Every number is whole, and exact in the type that holds it: a distance that differed in its last bit would send a
-window elsewhere, and a picture would depend on the processor.
-
 Sources: Y. Wexler et al., "Space-time completion of video" (2007), for what is repeated; C. Barnes et al.,
 "PatchMatch" (2009), for the search; A. Newson et al., "Video inpainting of complex scenes" (2014), for roughness.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import chain, repeat
 from typing import Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-_SIDE = 7
-"""Of a window. 5 channels of 7 x 7 squares of differences of 8 bits sum to less than 2^24, which fp32 holds."""
-_SEARCHED_SIDE = 512
-"""Larger pictures take over what was found at half their size."""
+from retouch.engine.hole import spread_colors
+from retouch.engine.windows import PEAK, SIDE, Level, distances, in_chunks, mean_of, spread_samples
+
+_SEARCHED_AREA = 1 << 18
+"""Pixels up to which windows search; larger pictures take over what is found at half their size."""
 _COARSEST_SIDE = 32
 _ROUNDS = (8, 4, 2)
 """How often windows look and pixels follow, from the coarsest size on; the last at all finer ones."""
-_FEW_SOURCES = 1 << 12
-"""Known windows up to which every one is looked at."""
-_ROUGHNESS_PX = 8
-_PEAK = 65535
+_FEW_PAIRS = 1 << 22
+"""Pairs of a window and a known one up to which all are compared: some 40 ms of a processor."""
+_NEAR = 8
+"""How far around its match a window tries others, where a coarser size has shown where to look."""
 _ONE = 1 << 16
-_CHUNK = 1 << 12
+"""The largest weight of a window's say."""
 
 
-def continue_patches(image: Tensor, mask: Tensor, *, seed: int) -> Tensor:
+def continue_patches(
+    image: Tensor, mask: Tensor, *, seed: int, check: Callable[[], object] = lambda: None
+) -> Tensor:
     """Continue a picture into its hole.
 
     Args:
         image: (3, H, W) fp32 in [-1, 1], on the CPU; nothing of it inside the hole is looked at.
         mask: (1, H, W), 1 = the hole.
-        seed: of the search; other seeds find other patches.
+        seed: of the search. Another one mostly ends in nearly the same picture.
+        check: called some times a second; what it raises ends the work.
     Returns:
-        (3, H, W), equal to `image` outside the hole. Where no known window is whole, the hole has colours alone;
-        0 where no pixel is known at all.
+        (3, H, W), equal to `image` outside the hole. Where no known window is whole, the hole has the colours
+        around it alone (`spread_colors`).
     """
     known = mask[0] < 0.5
     if known.all():
         return image
-    if not known.any():
-        return torch.zeros_like(image)
-    samples = ((image + 1) * (_PEAK / 2)).round().clamp(0, _PEAK).int().permute(1, 2, 0)
-    filled = _continued(_Level(samples * known[..., None], known), torch.Generator().manual_seed(seed))
-    return torch.where(known, image, filled.permute(2, 0, 1) / (_PEAK / 2) - 1)
-
-
-def _continued(whole: "_Level", generator: torch.Generator) -> Tensor:
-    """Return the samples of a level with its hole filled."""
-    large = [whole]
-    while max(large[-1].known.shape) > _SEARCHED_SIDE:
-        large.append(large[-1].halved())
-    searched = [large.pop().with_roughness()]
-    while min(searched[-1].known.shape) > _COARSEST_SIDE and len((coarser := searched[-1].halved()).sources):
-        searched.append(coarser)
-    coarsest = searched[-1]
-    if not len(coarsest.sources):
-        return _spread(whole.samples, whole.known)
-    samples = _spread(coarsest.samples, coarsest.known)
-    matches = _Matches.drawn(coarsest, generator)
-    for level, rounds in zip(reversed(searched), chain(_ROUNDS, repeat(_ROUNDS[-1])), strict=False):
-        if level is not coarsest:
-            matches = matches.enlarged(level, generator)
-            samples = matches.vote()
-        for number in range(rounds):
-            matches = matches.improved(samples, generator, is_first=number == 0)
-            samples = matches.vote()
-    for level in reversed(large):
-        matches = matches.enlarged(level, generator)
-        samples = matches.vote()
-    return samples[..., :3]
+    samples = ((image + 1) * (PEAK / 2)).round().clamp(0, PEAK).int().permute(1, 2, 0)
+    sizes = _Sizes.of(Level(samples * known[..., None], known))
+    if sizes is None:
+        return spread_colors(image, mask)
+    filled = _continued(sizes, torch.Generator().manual_seed(seed), check)
+    return torch.where(known, image, filled[..., :3].permute(2, 0, 1) / (PEAK / 2) - 1)
 
 
 @dataclass(frozen=True, eq=False)
-class _Level:
-    """The picture at one size. A window is named by the place of its first pixel, row by row.
+class _Sizes:
+    """A picture at falling sizes.
 
     Attributes:
-        samples: (H, W, C) int32, 0.._PEAK; inside the hole any.
-        known: (H, W).
+        large: too large to search in; from the largest on.
+        searched: at least one, the last of which has sources; with roughness.
     """
 
-    samples: Tensor
-    known: Tensor
+    large: tuple[Level, ...]
+    searched: tuple[Level, ...]
 
-    @property
-    def windows_size(self) -> tuple[int, int]:
-        """Rows and columns of windows, overlapping ones."""
-        height, width = self.known.shape
-        return max(0, height - _SIDE + 1), max(0, width - _SIDE + 1)
+    @classmethod
+    def of(cls, whole: Level) -> Self | None:
+        """Return the sizes of a picture; None where no window is known at any that is searched."""
+        large, level = [], whole
+        while level.known.numel() > _SEARCHED_AREA:
+            large.append(level)
+            level = level.halved()
+        searched = [level.with_roughness()]
+        while min(searched[-1].known.shape) > _COARSEST_SIDE and len((coarser := searched[-1].halved()).sources):
+            searched.append(coarser)
+        return cls(tuple(large), tuple(searched)) if len(searched[-1].sources) else None
 
-    @cached_property
-    def is_source(self) -> Tensor:
-        """(windows), True where all pixels are known."""
-        if 0 in self.windows_size:
-            return torch.zeros(0, dtype=torch.bool)
-        return _views(self.known).all(dim=-1).all(dim=-1).flatten()
 
-    @cached_property
-    def sources(self) -> Tensor:
-        return self.is_source.nonzero()[:, 0]
-
-    @cached_property
-    def targets(self) -> Tensor:
-        return (~self.is_source).nonzero()[:, 0]
-
-    @cached_property
-    def windows(self) -> Tensor:
-        """(windows, C * _SIDE²) uint8, of all windows: a copy, for whole rows of memory are found fastest."""
-        return _windows(self.samples).flatten(0, 1).flatten(1)
-
-    def windows_of(self, samples: Tensor) -> Tensor:
-        """Return (targets, C * _SIDE²) uint8, with the samples given."""
-        row, column = self.places(self.targets)
-        return _windows(samples)[row, column].flatten(1)
-
-    def places(self, windows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rows and columns of windows."""
-        width = self.windows_size[1]
-        return windows // width, windows % width
-
-    def halved(self) -> Self:
-        """Return the picture of half the size: means of what is known of 2 x 2, known where all four are."""
-        known = self.known[..., None].int()
-        counts, there = _sums(known), _sums(torch.ones_like(known))
-        means = _mean(_sums(self.samples * self.known[..., None]), counts)
-        return type(self)(means, (counts == there)[..., 0])
-
-    def with_roughness(self) -> Self:
-        """Return it with two more channels: the mean steps between known pixels about each, down and across."""
-        light, steps = self.samples.sum(dim=-1), []
-        for axis in (0, 1):
-            step = torch.zeros_like(light)
-            counted = torch.zeros_like(light)
-            few = light.shape[axis] - 1
-            both = self.known.narrow(axis, 0, few) & self.known.narrow(axis, 1, few)
-            counted.narrow(axis, 0, few).copy_(both)
-            step.narrow(axis, 0, few).copy_(light.diff(dim=axis).abs() * both)
-            steps.append(_mean(_box_sums(step), _box_sums(counted)).clamp_max(_PEAK).int())
-        return type(self)(torch.cat([self.samples, torch.stack(steps, dim=-1)], dim=-1), self.known)
+def _continued(sizes: _Sizes, generator: torch.Generator, check: Callable[[], object]) -> Tensor:
+    """Return the samples of the largest size, its hole filled."""
+    coarsest = sizes.searched[-1]
+    matches, samples = _Matches.drawn(coarsest, generator), spread_samples(coarsest.samples, coarsest.known)
+    for level, rounds in zip(reversed(sizes.searched), chain(_ROUNDS, repeat(_ROUNDS[-1])), strict=False):
+        reach = max(level.windows_size)
+        if level is not coarsest:
+            matches, reach = matches.enlarged(level, generator), _NEAR
+            samples = matches.vote()
+        for number in range(rounds):
+            check()
+            matches = matches.improved(samples, generator, reach=reach if number == 0 else _NEAR // 2)
+            samples = matches.vote()
+    for level in reversed(sizes.large):
+        check()
+        matches = matches.enlarged(level, generator)
+        samples = matches.vote(every=2)
+    return samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,22 +112,22 @@ class _Matches:
         distance: (targets), sums of squares of differences in 8 bits.
     """
 
-    level: _Level
+    level: Level
     found: Tensor
     distance: Tensor
 
     @classmethod
-    def drawn(cls, level: _Level, generator: torch.Generator) -> Self:
+    def drawn(cls, level: Level, generator: torch.Generator) -> Self:
         found = _drawn(level.sources, len(level.targets), generator)
         return cls(level, found, torch.ones_like(found))
 
-    def enlarged(self, level: _Level, generator: torch.Generator) -> Self:
+    def enlarged(self, level: Level, generator: torch.Generator) -> Self:
         """Return what windows at twice the size begin with: what the one about their middle found."""
         (rows, columns), (height, width) = self.level.windows_size, level.windows_size
         table = torch.full((rows * columns,), -1).index_put((self.level.targets,), self.found)
         row, column = level.places(level.targets)
         near_row, near_column = (
-            ((place + _SIDE // 2) // 2 - _SIDE // 2).clamp(0, size - 1)
+            ((place + SIDE // 2) // 2 - SIDE // 2).clamp(0, size - 1)
             for place, size in ((row, rows), (column, columns))
         )
         found = table[near_row * columns + near_column]
@@ -188,23 +139,29 @@ class _Matches:
         place = torch.where(is_one, place, _drawn(level.sources, len(place), generator))
         return type(self)(level, place, torch.where(is_one, 1, _ONE))
 
-    def improved(self, samples: Tensor, generator: torch.Generator, *, is_first: bool) -> Self:
-        """Return better matches for windows of the samples given."""
-        wanted = self.level.windows_of(samples)
-        if len(self.level.sources) <= _FEW_SOURCES:
-            found = _nearest(self.level, wanted)
-            return type(self)(self.level, found, _distances(self.level.windows, found, wanted))
-        search = _Search(
-            self.level, wanted, self.found.clone(), _distances(self.level.windows, self.found, wanted)
-        )
-        for step in (1, 2) if is_first else (1,):
-            search.ask_neighbours(step)
-        for reach in (8, 4, 2, 1) if is_first else (4, 1):
-            search.look_around(reach, generator)
-        return type(self)(self.level, search.found, search.distance)
+    def improved(self, samples: Tensor, generator: torch.Generator, *, reach: int) -> Self:
+        """Return better matches for windows of the samples given, the best ones where that is soon done.
 
-    def vote(self) -> Tensor:
-        """Return the level's samples, its hole filled with the means of what the windows over each pixel say."""
+        Args:
+            reach: how far around their matches others are tried.
+        """
+        level, wanted = self.level, self.level.windows_of(samples)
+        if len(level.sources) * len(level.targets) <= _FEW_PAIRS:
+            found = _nearest(level, wanted)
+            return type(self)(level, found, distances(level.windows, found, wanted))
+        search = _Search(level, wanted, self.found.clone(), distances(level.windows, self.found, wanted))
+        search.ask_neighbours(1)
+        for distance in _halvings(reach):
+            search.look_around(distance, generator)
+        search.ask_neighbours(2)
+        return type(self)(level, search.found, search.distance)
+
+    def vote(self, *, every: int = 1) -> Tensor:
+        """Return the level's samples, its hole filled with the means of what the windows over each pixel say.
+
+        Args:
+            every: of so many pixels of a window, down and across, one has a say.
+        """
         level = self.level
         height, width, channels = level.samples.shape
         typical = max(1, int(self.distance.kthvalue(len(self.distance) * 3 // 4 + 1).values))
@@ -217,15 +174,14 @@ class _Matches:
         flat = level.samples.flatten(0, 1)
         total = torch.zeros(len(hole) + 1, channels, dtype=torch.long)
         count = torch.zeros(len(hole) + 1, 1, dtype=torch.long)
-        for down in range(_SIDE):
-            for across in range(_SIDE):
+        for down in range(0, SIDE, every):
+            for across in range(0, SIDE, every):
                 offset = down * width + across
-                pixel = number[
-                    to + offset
-                ]  # no two windows lie at one place, so that none of the hole comes twice
+                # No two windows lie at one place, so that none of the hole's pixels comes twice.
+                pixel = number[to + offset]
                 total[pixel] += weights[:, None] * flat[source + offset]
                 count[pixel] += weights[:, None]
-        means = _mean(total[:-1], count[:-1]).int()
+        means = mean_of(total[:-1], count[:-1]).int()
         return flat.index_put((hole,), means).view(height, width, channels)
 
 
@@ -233,7 +189,7 @@ class _Matches:
 class _Search:
     """Windows on the look-out for better matches; mutable."""
 
-    level: _Level
+    level: Level
     wanted: Tensor
     found: Tensor
     distance: Tensor
@@ -262,7 +218,7 @@ class _Search:
             is_meant & self._is_within(row, column), row * self.level.windows_size[1] + column, self.found
         )
         tried = (self.level.is_source[place] & (place != self.found)).nonzero()[:, 0]
-        distance = _distances(self.level.windows, place[tried], self.wanted[tried])
+        distance = distances(self.level.windows, place[tried], self.wanted[tried])
         is_better = distance < self.distance[tried]
         better = tried[is_better]
         self.found[better], self.distance[better] = place[better], distance[is_better]
@@ -272,67 +228,19 @@ class _Search:
         return (row >= 0) & (row < height) & (column >= 0) & (column < width)
 
 
-def _nearest(level: _Level, wanted: Tensor) -> Tensor:
+def _nearest(level: Level, wanted: Tensor) -> Tensor:
     """Return the source nearest to each wanted window, the first of equals."""
     sources = level.windows[level.sources].double()
     halves = sources.square().sum(dim=1) / 2
-    nearest = [(halves - some.double() @ sources.T).argmin(dim=1) for some in _chunks(wanted)]
+    nearest = [(halves - some.double() @ sources.T).argmin(dim=1) for some in in_chunks(wanted)]
     return level.sources[torch.cat(nearest)]
-
-
-def _distances(windows: Tensor, found: Tensor, wanted: Tensor) -> Tensor:
-    """Return (N), the sums of squares between `windows[found]` and `wanted`, both uint8."""
-    pairs = zip(_chunks(found), _chunks(wanted), strict=True)
-    sums = [(windows[some].float() - own.float()).square().sum(dim=1) for some, own in pairs]
-    return torch.cat(sums).long() if sums else torch.zeros(0, dtype=torch.long)
-
-
-def _chunks(rows: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(rows, _CHUNK)
-
-
-def _windows(samples: Tensor) -> Tensor:
-    """Return (rows, columns, C, _SIDE, _SIDE) uint8, views of the samples' upper eight bits."""
-    return _views((samples >> 8).to(torch.uint8))
-
-
-def _views(array: Tensor) -> Tensor:
-    return array.unfold(0, _SIDE, 1).unfold(1, _SIDE, 1)
 
 
 def _drawn(places: Tensor, count: int, generator: torch.Generator) -> Tensor:
     return places[torch.randint(len(places), (count,), generator=generator)]
 
 
-def _spread(samples: Tensor, known: Tensor) -> Tensor:
-    """Return samples, each unknown one the mean of what is known about it, as near as there is any."""
-    if known.all() or max(known.shape) == 1:
-        return samples
-    counts = _sums(known[..., None].int())
-    coarse = _spread(_mean(_sums(samples * known[..., None]), counts), counts[..., 0] > 0)
-    height, width = known.shape
-    about = coarse.repeat_interleave(2, 0).repeat_interleave(2, 1)[:height, :width]
-    return torch.where(known[..., None], samples, about)
-
-
-def _sums(array: Tensor) -> Tensor:
-    """Return the sums of 2 x 2 of an (H, W, C) array, padded with nothing to even sides."""
-    height, width, channels = array.shape
-    even = F.pad(array, (0, 0, 0, width % 2, 0, height % 2))
-    return even.view((height + 1) // 2, 2, (width + 1) // 2, 2, channels).sum(dim=(1, 3), dtype=array.dtype)
-
-
-def _box_sums(array: Tensor) -> Tensor:
-    """Return the sums of an (H, W) array over `_ROUGHNESS_PX` to all sides, as far as it goes."""
-    reach = _ROUGHNESS_PX
-    sums = F.pad(array, (reach + 1, reach, reach + 1, reach)).cumsum(0).cumsum(1)
-    height, width = array.shape
-    low, high = slice(None, height), slice(2 * reach + 1, None)
-    left, right = slice(None, width), slice(2 * reach + 1, None)
-    return sums[high, right] - sums[low, right] - sums[high, left] + sums[low, left]
-
-
-def _mean(sums: Tensor, counts: Tensor) -> Tensor:
-    """Return the mean, rounded; 0 where nothing was counted."""
-    counts = counts.clamp_min(1)
-    return (sums + counts // 2) // counts
+def _halvings(reach: int) -> Iterator[int]:
+    while reach:
+        yield reach
+        reach //= 2

@@ -76,5 +76,6 @@ class Plan:
 
     @property
     def size_bytes(self) -> int:
-        """Return the memory that the plan's pictures hold while it waits."""
-        return self.image.nbytes + self.mask.nbytes
+        """Return the memory of its pictures while it waits; at strength 0 its result is one of them."""
+        images = 2 if self.strength == 0 else 1
+        return images * self.image.nbytes + self.mask.nbytes

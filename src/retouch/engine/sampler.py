@@ -18,7 +18,7 @@ class Course:
 
     Attributes:
         num_inference_steps: steps of a whole run, at strength 1.
-        strength: (0, 1], the part of it that is made.
+        strength: (0, 1], the part of it that is made; nothing is sampled at 0.
         exact_reference: truncate and slice as diffusers' pipeline does, errors included.
     """
 

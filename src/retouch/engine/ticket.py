@@ -14,7 +14,7 @@ class Denoised:
 
     Attributes:
         image: (3, H, W) fp32 in [0, 1], on the CPU.
-        latents: (C, h, w) fp32, on the CPU.
+        latents: (C, h, w) fp32, on the CPU; none where nothing was denoised.
         seed: as planned.
         calls: UNet calls that were made (more than steps for second-order samplers).
         rows_per_call: 0 where calls were as large as company made them, R where each had exactly R rows.

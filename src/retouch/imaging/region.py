@@ -152,24 +152,23 @@ def plan_region(
 
 
 def unscaled_region(mask: Mask, *, mode: RegionMode = "auto", padding_px: int | None = None) -> Region:
-    """Return the region for what fills a hole out of its surroundings, at any size: at the picture's own scale.
+    """Return the region for what fills a hole out of its surroundings: nothing is scaled up to `UNSCALED_AREA`.
 
     Args:
         mask: (H, W), True = repaint; some pixel is marked.
         mode: `whole` is the whole picture; else the marked box and its own longer side on all sides of it.
-        padding_px: context in place of that.
-    Returns:
-        A region that is scaled down where it is over `UNSCALED_AREA`.
+        padding_px: context in place of that; not below `_MIN_CONTEXT_PX`, or there would be nothing to go on from.
     """
     height, width = mask.shape
-    box = marked = bounding_box(mask) or (0, 0, width, height)
-    if mode == "whole":
-        box = (0, 0, width, height)
-    else:
+    marked = bounding_box(mask)
+    assert marked is not None
+    box = (0, 0, width, height)
+    if mode != "whole":
         long = max(marked[2] - marked[0], marked[3] - marked[1])
-        box = widen(marked, max(_MIN_CONTEXT_PX, long) if padding_px is None else padding_px, height, width)
+        box = widen(marked, max(_MIN_CONTEXT_PX, long if padding_px is None else padding_px), height, width)
     tall, wide = box[3] - box[1], box[2] - box[0]
     scale = min(1.0, math.sqrt(UNSCALED_AREA / (tall * wide)))
+    # What is one pixel high can only become narrower.
     rows = min(max(1, int(tall * scale)), UNSCALED_AREA)
     canvas = (rows, min(max(1, int(wide * scale)), UNSCALED_AREA // rows))
     return Region("whole" if mode == "whole" else "masked", (height, width), box, canvas, canvas)

@@ -30,7 +30,7 @@ class MaskReport:
         marked_pixels: pixels that are repainted.
         coverage: their share, 0..1.
         box: left, top, right, bottom of the marked pixels; right and bottom are outside.
-        latent_cells: cells of the region that the model sees.
+        latent_cells: cells of the region that the model sees; its pixels where no model is asked.
         latent_cells_cover: those that hold a marked pixel.
         latent_cells_nearest: those whose first pixel is marked.
         warnings: sentences for a person.

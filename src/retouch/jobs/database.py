@@ -17,14 +17,15 @@ from retouch.jobs.folder import is_on_network
 T = TypeVar("T")
 
 _READERS = 4
+_WAIT_S = 10.0
 _WAL_BYTES = 8 << 20  # what the log is cut back to after it was large
 
 
 class Database:
     """A database in WAL mode whose commits are durable; usable from any thread.
 
-    Its readers are made at once, and no more later: one that is closed beside others keeps its descriptors,
-    for SQLite must not close a file on which this process holds locks.
+    Its readers are made at once, and no more later: SQLite keeps a closed connection's descriptors open while
+    others of this process hold locks on the file.
 
     Mutable: whether it is closed, and the readers that are idle.
     """
@@ -98,17 +99,13 @@ class Database:
             StorageFailed
             Draining: it is closed.
         """
-        with self._places, storage_failures():
-            self._check_open()
-            try:
-                reader = self._idle.get_nowait()
-            except Empty:  # it was closed just now
-                self._check_open()
-                raise
-            try:
+        if not self._places.acquire(timeout=_WAIT_S):
+            raise StorageFailed("all readers of the database are busy", hint="try again")
+        try:
+            with storage_failures(), self._lent() as reader:
                 yield reader
-            finally:
-                self._put_back(reader)
+        finally:
+            self._places.release()
 
     def close(self) -> bool:
         """Close what is idle, while a reader at work closes when it is done; return whether it was open."""
@@ -118,10 +115,20 @@ class Database:
             self._writer.close()
         return was_open
 
-    def _put_back(self, reader: sqlite3.Connection) -> None:
-        self._idle.put(reader)
-        if self._is_closed:
-            self._close_idle()
+    @contextmanager
+    def _lent(self) -> Iterator[sqlite3.Connection]:
+        """Lend an idle reader: there is one for each place, unless they were closed."""
+        try:
+            reader = self._idle.get_nowait()
+        except Empty:
+            raise _closed() from None
+        try:
+            self._check_open()
+            yield reader
+        finally:
+            self._idle.put(reader)
+            if self._is_closed:
+                self._close_idle()
 
     def _close_idle(self) -> None:
         with suppress(Empty):
@@ -130,7 +137,11 @@ class Database:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise Draining("jobs are not kept any more", hint="the server is about to stop; come again later")
+            raise _closed()
+
+
+def _closed() -> Draining:
+    return Draining("jobs are not kept any more", hint="the server is about to stop; come again later")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -92,6 +92,6 @@ class ModelBundle:
     licence: str = ""
     scheduler_as_is: Mapping[str, Any] | None = None
 
-    def needs_image(self, strength: float | None) -> bool:
+    def needs_image(self, strength: float) -> bool:
         """Tell whether what the hole holds enters a picture: not where it starts from noise alone."""
-        return self.kind == "blend" or strength != 1.0
+        return self.kind == "blend" or strength < 1.0

@@ -9,6 +9,7 @@ from retouch.imaging.encode import MEDIA_TYPES, encode_picture
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
 from retouch.jobs.job import Blob, Failure, JobState, Outcome
+from retouch.request import InpaintRequest
 from retouch.result import InpaintResult
 from retouch.serve.order import Order
 
@@ -61,11 +62,16 @@ def _told_of(result: InpaintResult) -> dict[str, Any]:
         "mask_report": result.mask_report.to_dict(),
         "warnings": list(result.warnings),
         "timings_s": dict(result.timings_s),
-        "settled": {
-            name: getattr(result.request, name)
-            for name in ("num_inference_steps", "guidance_scale", "scheduler", "seed", "seam", "mask_polarity")
-        },
+        "settled": _settled(result.request),
     }
+
+
+def _settled(request: InpaintRequest) -> dict[str, Any]:
+    """Return what became of the fields that a request may leave open, where they had a part in the picture."""
+    names = ["strength", "masked_content", "seed", "seam", "mask_polarity"]
+    if request.asks_model:
+        names = ["num_inference_steps", "guidance_scale", "scheduler", *names]
+    return {name: getattr(request, name) for name in names}
 
 
 def _mask_file(mask: Mask) -> bytes:

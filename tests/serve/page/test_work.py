@@ -48,7 +48,8 @@ def test_what_is_downloaded_keeps_every_pixel_outside_of_the_mask(painted: Visit
 def test_nothing_asked_for_removes_what_is_marked(painted: Visitor, photo: Image.Image) -> None:
     asked = painted.field("What shall be there?")
     assert asked.get_attribute("placeholder") == "Leave this empty to remove what is marked"
-    painted.repaint(prompt="", variants="2")
+    painted.repaint(prompt="")
+    assert "Without the model" in painted.seen
     assert "Every pixel outside of the mask is identical" in painted.seen
     data = painted.download("picture-retouched.png")
     assert_kept(pixels(data)[..., :3], photo, painted.mask())

@@ -88,7 +88,7 @@ export const texts = {
   variants: {
     title: "Variants", accept: "Use this picture", same: "Same seed again", other: "Another seed",
     settings: (steps, guidance, scheduler, seconds) =>
-      `${steps} steps, guidance ${guidance}, ${scheduler}, ${seconds.toFixed(1)} s`,
+      `${steps === undefined ? "Without the model" : `${steps} steps, guidance ${guidance}, ${scheduler}`}, ${seconds.toFixed(1)} s`,
     name: (index, seed) => `Variant ${index + 1}, seed ${seed}`, seed: (seed) => `seed ${seed}`,
     refused: "Refused by the safety check", kept: "Every pixel outside of the mask is identical, as measured.",
     lossy: "Pixels outside of the mask have changed. Please report this.",
