@@ -20,12 +20,22 @@ _PLACES = {"studio": "plain"}
 
 
 def make_data(folder: Path) -> Path:
-    """Write sprites of four concepts and five backgrounds; the third bench and ball are held out."""
+    """Write sprites of four concepts and five backgrounds; the third bench and ball are held out.
+
+    What the second bench and ball are called is what `variants.tsv` calls them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     records = [
-        {"concept": concept, "kind": "3d", "licence": "Apache-2.0", "split": "validation" if i == 2 else "train"}
+        {
+            "concept": concept,
+            "kind": "3d",
+            "source": "drawn",
+            "path": name,
+            "licence": "Apache-2.0",
+            "split": "validation" if i == 2 else "train",
+        }
         for concept, names in SOLIDS.items()
-        for i, _ in enumerate(names)
+        for i, name in enumerate(names)
     ]
     pictures = [draw_solid(name, _no_blooms) for names in SOLIDS.values() for name in names]
     SpritePack.write(folder, pictures, records)

@@ -51,6 +51,19 @@ def test_a_result_replays_from_itself_alone(inpainter: Inpainter, tmp_path: Path
     assert replayed.notes == ()
 
 
+def test_a_picture_that_the_seed_chose_replays_and_remembers_the_words_of_its_request(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "varied")
+    _speaking_of_variants(folder)
+    with Inpainter.load(folder) as varied:
+        memory = remember(_saved(varied, tmp_path / "result.png"))
+        replayed = replay(memory, varied)
+    assert memory.record.request.prompt == "a red apple"
+    assert replayed.is_identical
+    assert replayed.notes == ()
+
+
 @pytest.mark.parametrize("fields", [{"strength": 0.5}, {"feather_px": 5}])
 def test_where_the_hole_shows_the_original_is_needed(
     inpainter: Inpainter, tmp_path: Path, fields: dict[str, Any]
@@ -123,6 +136,10 @@ def _spaced_otherwise(folder: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"timestep_spacing": "trailing"}))
 
 
+def _speaking_of_variants(folder: Path) -> None:
+    (folder / "retouch.json").write_text(json.dumps({"recommended": {"variants": ["drawing"]}}))
+
+
 def _wanting_context(folder: Path) -> None:
     (folder / "retouch.json").write_text(json.dumps({"recommended": {"context": 0.5}}))
 
@@ -131,6 +148,7 @@ def _wanting_context(folder: Path) -> None:
     ("change", "told"),
     [
         (_spaced_otherwise, "another config of the checkpoint"),
+        (_speaking_of_variants, "another config of the checkpoint"),
         (_wanting_context, "saw another part of the picture"),
     ],
 )

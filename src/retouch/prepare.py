@@ -1,5 +1,6 @@
 """The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from retouch.imaging.report import MaskReport, report_mask
 from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.chunks import chunks_of
+from retouch.models.vocabulary import count_tokens
 from retouch.opened import Opened
 from retouch.prompts import Prompt
 from retouch.request import (
@@ -43,6 +45,7 @@ from retouch.request import (
     validate,
 )
 
+_WORD = re.compile(r"\w+")
 _BUCKET_SHARE = 8
 """Canvas sides snap to this fraction of the native size (64 px at 512), so that different pictures share calls."""
 
@@ -254,6 +257,22 @@ def _check_time(deadline: float | None) -> None:
         raise DeadlineExceeded("the deadline passed before the picture was done")
 
 
+def with_variant(request: InpaintRequest, bundle: ModelBundle, seed: int) -> str:
+    """Return the prompt as the model sees it: with the word for one of the pictures that it has of a thing.
+
+    Consecutive seeds add one word after the other. Nothing is added to a prompt that says one of them or nothing
+    at all, or that has no room left, nor in the reference mode.
+    """
+    variants, room = bundle.recommended.variants, bundle.recommended.prompt_tokens
+    said = set(_WORD.findall(request.prompt.lower()))
+    if variants is None or request.reference or not said or not said.isdisjoint(variants):
+        return request.prompt
+    word = variants[seed % len(variants)]
+    spoken = f"{request.prompt}, {word}" if word else request.prompt
+    count = count_tokens(Prompt(spoken, request.prompt_syntax), bundle.tokenizer)
+    return request.prompt if room is not None and count > room - 2 else spoken
+
+
 def _plan(
     request: InpaintRequest,
     bundle: ModelBundle,
@@ -268,7 +287,7 @@ def _plan(
     assert request.strength is not None
     content = request.masked_content
     return Plan(
-        prompt=request.prompt,
+        prompt=with_variant(request, bundle, seed),
         negative_prompt=request.negative_prompt,
         image=image,
         mask=repaint,

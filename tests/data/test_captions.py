@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from retouch.data.captions import Naming, article, describe, describe_place, name_thing
-from retouch.data.vocabulary import PLACES, Concept, concepts
+from retouch.data.captions import Naming, article, describe, describe_place, name_thing, names_variant
+from retouch.data.vocabulary import PLACES, VARIANTS, Concept, concepts
 
 BY_NAME = {concept.name: concept for concept in concepts()}
 
@@ -40,6 +40,14 @@ def test_the_style_word_follows_the_kind_of_picture():
     assert any("drawing of" in text for text in captions("cat", None, kind="drawn"))
     assert not any("drawing of" in text for text in captions("cat", None))
     assert any("3d render of" in text for text in captions("cat", None))
+
+
+@pytest.mark.parametrize("word", VARIANTS[1:])
+def test_the_word_for_another_picture_is_always_said_and_often_last(word: str):
+    texts = captions("cat", "blue", variant=word)
+    assert all(names_variant(text) and "blue" in text for text in texts)
+    assert 0.4 < np.mean([text.endswith(f", {word}") for text in texts]) < 0.8
+    assert not any(names_variant(text) for text in captions("cat", "blue"))
 
 
 def test_captions_hold_no_doubled_spaces_or_open_fields():

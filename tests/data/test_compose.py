@@ -12,7 +12,7 @@ from retouch.data.compose import (
     is_held_out,
     sample_captions,
 )
-from retouch.data.vocabulary import PLACES, concepts
+from retouch.data.vocabulary import PLACES, VARIANTS, concepts, other_pictures
 from retouch.errors import BadInput
 
 
@@ -68,6 +68,34 @@ def test_centred_objects_stand_exactly_where_their_portrait_does(data_folder: Pa
     objects = [scene for scene in scenes(composer, 100) if scene.concept is not None]
     assert len(objects) > 50
     assert all(np.array_equal(scene.object_alpha, portraits[scene.concept]) for scene in objects)
+
+
+def test_what_captions_tell_apart_are_the_pictures_of_their_words(data_folder: Path):
+    composer = SceneComposer.open(data_folder, size=64, mixture=MIXTURES["several"])
+    by_name = {concept.name: concept for concept in composer.concepts}
+    portraits = {
+        (name, word): composer.portrait(concept, None, side=0.66, variant=word)[1]
+        for name, concept in by_name.items()
+        for word in VARIANTS
+    }
+    assert not np.array_equal(portraits["bench", ""], portraits["bench", "another"])
+    assert np.array_equal(portraits["bench", ""], portraits["bench", "drawing"])  # there is none
+    asked = Counter()
+    for scene in scenes(composer, 120):
+        words = [word for word in VARIANTS[1:] if word in scene.caption.replace(",", " ").split()]
+        asked.update(words or [""])
+        if scene.concept is not None:
+            portrait = portraits[scene.concept, words[0] if words else ""]
+            assert np.array_equal(scene.object_alpha, portrait)
+    assert set(asked) == set(VARIANTS)
+
+
+def test_the_pictures_that_are_told_apart_are_of_known_things_and_three_at_most():
+    names = {concept.name for concept in concepts()}
+    others = other_pictures()
+    assert {other.concept for other in others} <= names
+    assert {other.word for other in others} <= set(VARIANTS)
+    assert len({(other.concept, other.word) for other in others}) == len(others)
 
 
 def test_a_portrait_stands_in_the_middle_of_plain_grey(composer: SceneComposer):

@@ -23,6 +23,8 @@ def test_folder_without_notes_recommends_nothing(tmp_path: Path) -> None:
 def test_the_advised_seam_is_written_and_read(tmp_path: Path) -> None:
     write_notes(tmp_path, Notes(recommended=Recommended(seam="harmonic")))
     assert read_notes(tmp_path).recommended.seam == "harmonic"
+    write_notes(tmp_path, Notes(recommended=Recommended(variants=("", "drawing"))))
+    assert read_notes(tmp_path).recommended.variants == ("", "drawing")
 
 
 def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
@@ -48,6 +50,9 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"num_inference_steps": 10**9}},
         {"recommended": {"scheduler": "x" * 100_000}},
         {"recommended": {"prompt_tokens": 31.5}},
+        {"recommended": {"variants": "drawing"}},
+        {"recommended": {"variants": []}},
+        {"recommended": {"variants": ["drawing", 3]}},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:

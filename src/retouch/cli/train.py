@@ -24,6 +24,7 @@ RunDir = Annotated[
 
 VaeDir = Annotated[Path, typer.Option(help="The frozen VAE.")]
 TokenizerDir = Annotated[Path, typer.Option(help="The tokenizer.")]
+KnownTo = Annotated[Path | None, typer.Option(help="A checkpoint: only objects that its list of words can name.")]
 
 
 def _values(overrides: list[str]) -> dict[str, Any]:
@@ -165,9 +166,16 @@ def text(
     start_from: Annotated[
         Path | None, typer.Option(help="A text encoder to begin with; its words keep their meaning.")
     ] = None,
+    several: Annotated[
+        bool,
+        typer.Option("--several", help="All pictures of a thing that captions tell apart, not its first alone."),
+    ] = False,
+    hidden: Annotated[int, typer.Option(help="Width between its linear layers.")] = 3072,
+    known_to: KnownTo = None,
     threads: options.Threads = None,
 ) -> None:
     """Teach a text encoder to sketch what captions name, before a UNet is trained on it."""
+    from retouch.models.components import read_notes
     from retouch.models.devices import use_threads
     from retouch.train.pocket.sketch import SketchRecipe, train_text
 
@@ -180,6 +188,9 @@ def text(
             output=output,
             steps=steps,
             start_from=start_from,
+            several=several,
+            hidden=hidden,
+            words=None if known_to is None else read_notes(known_to).vocabulary,
         )
     )
 
@@ -196,9 +207,7 @@ def latents(
     size: Annotated[int, typer.Option(help="Side of the pictures in pixels.")] = 128,
     split: Annotated[Literal["train", "validation"], typer.Option(help="train or validation.")] = "train",
     mixture: Annotated[MixtureName, typer.Option(help="What the scenes are made of: docs/data.md.")] = "full",
-    known_to: Annotated[
-        Path | None, typer.Option(help="A checkpoint: only objects that its list of words can name.")
-    ] = None,
+    known_to: KnownTo = None,
     renew_duty: Annotated[
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retouch.data.vocabulary import COLOUR_WORDS, Concept, Place
+from retouch.data.vocabulary import COLOUR_WORDS, VARIANTS, Concept, Place
 
 Rng = np.random.Generator
 
@@ -52,18 +52,28 @@ _PLURALS = (
     *("glasses", "spectacles", "scissors", "flowers in a vase"),
 )
 _SUFFIXES = (", high resolution", ", high quality", ", detailed", ", photo")
+_VARIED = {
+    "drawing": ("a drawing of {a} {thing}", "a drawing of {a} {thing} {place}", "drawing of {a} {thing}"),
+    "another": ("another {thing}", "another {thing} {place}", "a photo of another {thing}"),
+}
+_VARIANT_LAST = 0.6
+"""Share of the captions that name a variant at their end, as a request's own words may be followed by one."""
 STYLES = {"3d": "3d render", "drawn": "drawing", "photo": "photo"}
 _POSES = {"animal": ("sitting", "standing", "looking at the camera")}
 
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """What a caption speaks of: the concept, its colour if recoloured, place, the kind of picture."""
+    """What a caption speaks of: the concept, its colour if recoloured, place, the kind of picture.
+
+    `variant` is the word (one of `VARIANTS`) that tells the picture from others of the concept.
+    """
 
     concept: Concept
     colour: str | None
     place: Place
     kind: str = "3d"
+    variant: str = ""
 
 
 def article(word: str) -> str:
@@ -102,6 +112,8 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
         "pose": pick(rng, poses),
         "style": STYLES[naming.kind],
     }
+    if naming.variant and rng.random() >= _VARIANT_LAST:
+        return " ".join(pick(rng, _VARIED[naming.variant]).format(**fields).split())
     draw = rng.random()
     if rng.random() < (0.15 if naming.kind == "3d" else 0.5):
         # A style that is said can be asked for; unsaid, it is one of several.
@@ -115,9 +127,21 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
     if fields["place"] == "on a park bench":
         fields["pose"] = fields["pose"] or "lying"
     text = " ".join(template.format(**fields).split())
+    if naming.variant:
+        return say_variant(text, naming.variant)
     if " of the " in text or "high" in text or rng.random() > 0.06:
         return text
     return text + pick(rng, _SUFFIXES)
+
+
+def say_variant(text: str, variant: str) -> str:
+    """Return a caption that ends in the word for a variant; the first has none."""
+    return f"{text}, {variant}" if variant else text
+
+
+def names_variant(text: str) -> bool:
+    """Tell whether a caption says which of a concept's pictures it means."""
+    return not set(VARIANTS).isdisjoint(text.replace(",", " ").split())
 
 
 def describe_place(rng: Rng, place: Place) -> str:

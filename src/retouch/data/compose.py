@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from retouch.data import backgrounds, masks, sprites
 from retouch.data.backgrounds import Background, BackgroundPool
-from retouch.data.captions import STYLES, Naming, describe, describe_place
+from retouch.data.captions import STYLES, Naming, describe, describe_place, say_variant
 from retouch.data.colour import COLOURS
 from retouch.data.drawing import blend, cut_ground, place_object, repaint_ground, to_bytes
 from retouch.data.mixture import MIXTURES, PLAIN, Mixture
 from retouch.data.sprites import Sprite, SpritePack
-from retouch.data.vocabulary import COLOUR_WORDS, PLACES, Concept, concepts
+from retouch.data.vocabulary import COLOUR_WORDS, PLACES, VARIANTS, Concept, concepts, other_pictures
 from retouch.errors import BadInput
 
 U8 = NDArray[np.uint8]
@@ -75,6 +75,7 @@ class SceneComposer:
         self._pack, self._backgrounds = pack, pool
         self._sprites = pack.by_concept(split)
         self._places = pool.of_split(split)
+        self._others = {(o.concept, o.word): o.sprite for o in other_pictures()}
         self.concepts: tuple[Concept, ...] = tuple(
             concept
             for concept in concepts()
@@ -123,21 +124,36 @@ class SceneComposer:
             return self._empty_scene(rng, ground, background)
         return self._object_scene(rng, ground, background, is_full=draw >= self.mixture.around_object)
 
-    def portrait(self, concept: Concept, colour: str | None, *, side: float, variant: int = 0) -> tuple[U8, U8]:
-        """A concept's first picture, upright in the middle of plain grey, without shadow or light.
+    def pictures(self, concept: Concept) -> dict[str, int]:
+        """Return the sprite that each of `VARIANTS` stands for; where there is no other, that is the first."""
+        numbers = self._sprites[concept.name]
+        records = {number: self._pack.records[number] for number in numbers}
+        drawings = [number for number, record in records.items() if record["kind"] == "drawn"]
+        by_key = {f"{record.get('source')}:{record.get('path')}": number for number, record in records.items()}
+        found = {"": numbers[0], "drawing": drawings[0] if drawings else numbers[0]}
+        for word in VARIANTS:
+            sprite = self._others.get((concept.name, word), "")
+            found[word] = by_key.get(sprite, found.get(word, numbers[0]))
+        return found
+
+    def portrait(
+        self, concept: Concept, colour: str | None, *, side: float, shade: int = 0, variant: str = ""
+    ) -> tuple[U8, U8]:
+        """A concept's picture, upright in the middle of plain grey, without shadow or light.
 
         Args:
             colour: a colour word, or None for its own.
             side: the longer side, as a share of the picture's.
-            variant: which shade of the colour, 0..8.
+            shade: which shade of the colour, 0..8.
+            variant: which of its pictures, one of `VARIANTS`.
 
         Returns:
             (H, W, 3) bytes, and the object's opacity as (H, W) bytes.
         """
-        sprite = self._pack.sprite(self._sprites[concept.name][0])
+        sprite = self._pack.sprite(self.pictures(concept)[variant])
         upright = replace(PLAIN, side=(side, side), drift=0.0)
         layer = place_object(
-            np.random.default_rng(0), sprite.painted(colour, variant=variant), self.size, upright, is_full=False
+            np.random.default_rng(0), sprite.painted(colour, variant=shade), self.size, upright, is_full=False
         )
         alpha = layer[..., 3]
         shown = layer[..., :3] + 127.5 * (1.0 - alpha[..., None].astype(np.float32) / 255)
@@ -160,16 +176,20 @@ class SceneComposer:
     def _empty_scene(self, rng: Rng, ground: F32, background: Background) -> Scene:
         size = (self.size, self.size)
         is_silent = rng.random() < self.mixture.silent
+        variant = self._variant(rng)
         return Scene(
             image=to_bytes(ground),
             mask=masks.anywhere(rng, size),
-            caption="" if is_silent else describe_place(rng, background.place),
+            caption="" if is_silent else say_variant(describe_place(rng, background.place), variant),
             concept=None,
             colour=None,
             place=background.place.name,
             box=None,
             object_alpha=np.zeros(size, dtype=np.uint8),
         )
+
+    def _variant(self, rng: Rng) -> str:
+        return VARIANTS[int(rng.integers(len(VARIANTS)))] if self.mixture.told_apart else ""
 
     def _sprite(self, rng: Rng, concept: Concept) -> Sprite:
         numbers = self._sprites[concept.name][: self.mixture.sprites]
@@ -187,13 +207,16 @@ class SceneComposer:
 
     def _object_scene(self, rng: Rng, ground: F32, background: Background, *, is_full: bool) -> Scene:
         concept, colour = self._choose(rng)
-        sprite = self._sprite(rng, concept)
+        variant = self._variant(rng)
+        is_told = self.mixture.told_apart
+        sprite = self._pack.sprite(self.pictures(concept)[variant]) if is_told else self._sprite(rng, concept)
         painted = sprite.painted(colour, variant=int(rng.integers(0, 9)))
         layer = place_object(rng, painted, self.size, self.mixture, is_full=is_full)
         alpha = layer[..., 3]
         mask = masks.full(alpha.shape) if is_full else self._hole(rng, alpha)
         image = blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
-        naming = Naming(concept, colour, background.place, sprite.kind)
+        # What is told apart is no matter of style: the word alone says which.
+        naming = Naming(concept, colour, background.place, "3d" if is_told else sprite.kind, variant)
         return Scene(
             image=image,
             mask=mask,
@@ -225,6 +248,6 @@ def all_caption_words(composer: SceneComposer) -> list[str]:
     texts = [name for concept in composer.concepts for name in concept.names]
     texts += [phrase for place in PLACES.values() for phrase in place.phrases]
     texts += [word for words in COLOUR_WORDS.values() for word in words]
-    texts += STYLES.values()
+    texts += (*STYLES.values(), *VARIANTS)
     texts += sample_captions(composer, 20_000)
     return sorted({word for text in texts for word in text.replace(",", " ").lower().split()})

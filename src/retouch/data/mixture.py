@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-MixtureName = Literal["full", "plain", "centred", "ground", "varied"]
+MixtureName = Literal["full", "plain", "centred", "ground", "varied", "several"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Mixture:
         margin: room of the hole around its object, as a share of the object's longer side.
         loose: share of the holes that leave an object much more room, along one side or both.
         repainted: share of the places whose light and colours are changed: so one place becomes many.
+        told_apart: a concept's pictures are those that captions have words for (`VARIANTS`), each with its own.
         silent: share of the scenes without an object whose caption is empty: nothing asked, the ground goes on.
     """
 
@@ -37,6 +38,7 @@ class Mixture:
     loose: float = 0.0
     repainted: float = 0.0
     silent: float = 0.0
+    told_apart: bool = False
 
 
 PLAIN = Mixture(
@@ -48,6 +50,7 @@ MIXTURES: dict[MixtureName, Mixture] = {
     "plain": PLAIN,
     "centred": CENTRED,
     "ground": replace(CENTRED, around_object=0.42, full_mask=0.03, repainted=0.7, silent=0.3),
+    "several": replace(CENTRED, told_apart=True),
     "varied": Mixture(
         around_object=0.5,
         full_mask=0.08,
@@ -66,6 +69,7 @@ MIXTURES: dict[MixtureName, Mixture] = {
 has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`). `ground` has
 the same objects in fewer scenes than places to continue, in many lights and colours. `varied` has
 several pictures of a concept in holes of many shapes, and as much ground to continue as objects to paint.
+`several` is `centred` with up to three pictures of a concept, each of which captions have a word for.
 
 A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,
 takes it many times as long to learn.

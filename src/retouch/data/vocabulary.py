@@ -46,6 +46,15 @@ class MoreSprite:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherPicture:
+    """A further picture of a concept, by the word that a caption tells it with."""
+
+    concept: str
+    word: str
+    sprite: str
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A kind of background: its captions' phrases, and a coarse `group` for hold-outs."""
 
@@ -103,6 +112,8 @@ PLACES: dict[str, Place] = {
         Place("night street", "city", ("in a city at night", "on a square at night", "at night")),
     )
 }
+VARIANTS = ("", "drawing", "another")
+"""What a caption says to tell a concept's pictures apart: nothing for the first, then a word each."""
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     **{colour: (colour,) for colour in COLOURS},
     "grey": ("grey", "gray"),
@@ -138,6 +149,12 @@ def concepts() -> tuple[Concept, ...]:
 def more_sprites() -> tuple[MoreSprite, ...]:
     """The sprites in other styles: drawings and photographs of the same concepts."""
     return tuple(MoreSprite(**row) for row in csv.DictReader(_table("more_sprites.tsv"), delimiter="\t"))
+
+
+@lru_cache(maxsize=1)
+def other_pictures() -> tuple[OtherPicture, ...]:
+    """The pictures that differ most from a concept's first one and its first drawing, chosen by eye."""
+    return tuple(OtherPicture(**row) for row in csv.DictReader(_table("variants.tsv"), delimiter="\t"))
 
 
 def _table(name: str) -> list[str]:

@@ -22,6 +22,8 @@ class Recommended:
     that put something of their own behind a prompt: the most tokens, start and end included, that leave it whole.
     `seam` is the correction that suits how the model meets the kept pixels. `removal` is for models that cannot
     continue the ground as well as that can be done without them: what an empty prompt leaves in the hole.
+    `variants` are for models that have several pictures of a thing, and a word for each: seed after seed adds the
+    next one to a prompt that says none of them ('' adds nothing).
     """
 
     num_inference_steps: int | None = None
@@ -31,6 +33,7 @@ class Recommended:
     prompt_tokens: int | None = None
     seam: SeamMode | None = None
     removal: Continuation | None = None
+    variants: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ from retouch.errors import ModelUnsupported
 from retouch.imaging.choices import Continuation, SeamMode
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
-from retouch.models.rules import TEXT, count, number, one_of, optional
+from retouch.models.rules import TEXT, count, each, number, one_of, optional
 from retouch.request import DEFAULT_LIMITS
 
 _ADVICE = {
@@ -22,6 +22,7 @@ _ADVICE = {
     "prompt_tokens": optional(count(1_000, least=3)),
     "seam": optional(one_of(*get_args(SeamMode))),
     "removal": optional(one_of(*get_args(Continuation))),
+    "variants": optional(each(TEXT)),
 }
 
 
@@ -82,8 +83,10 @@ def read_notes(folder: Path) -> Notes:
             raise ModelUnsupported(
                 f"retouch.json: {name} is {reprlib.repr(advice[name])}", hint=f"expected {rule.expected}"
             )
+    values = {name: advice.get(name) for name in _ADVICE}
+    variants = values.pop("variants")
     return Notes(
-        recommended=Recommended(**{name: advice.get(name) for name in _ADVICE}),
+        recommended=Recommended(**values, variants=None if variants is None else tuple(variants)),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )
@@ -104,6 +107,8 @@ def write_notes(folder: Path, notes: Notes) -> None:
         },
         "licence": notes.licence,
     }
+    if advice.variants is not None:
+        content["recommended"]["variants"] = list(advice.variants)
     if notes.vocabulary is not None:
         content["vocabulary"] = sorted(notes.vocabulary)
     (folder / "retouch.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

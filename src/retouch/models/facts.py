@@ -30,8 +30,13 @@ def config_of(bundle: ModelBundle) -> dict[str, Any]:
 
 
 def config_marks(bundle: ModelBundle) -> dict[str, str]:
-    """Return a few short facts that tell one config from another; advice is none, for a request settles it."""
+    """Return a few short facts that tell one config from another.
+
+    Of the advice only the variants are among them: a request settles the rest.
+    """
     config = {key: value for key, value in config_of(bundle).items() if key != "recommended"}
+    if bundle.recommended.variants is not None:
+        config["variants"] = list(bundle.recommended.variants)
     return {
         "prediction_type": bundle.prediction_type,
         "scheduler": bundle.scheduler_class,

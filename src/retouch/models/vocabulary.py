@@ -34,7 +34,7 @@ def prompt_warnings(
         more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
         warnings.append(f"the model does not know: {', '.join(unknown[:_SHOWN])}{more}")
     warnings += cut_off_warnings(prompt, tokenizer)
-    if prompt_tokens is not None and (count := _count(prompt, tokenizer)) > prompt_tokens - 2:
+    if prompt_tokens is not None and (count := count_tokens(prompt, tokenizer)) > prompt_tokens - 2:
         warnings.append(f"the prompt has {count} tokens; the model follows one of {prompt_tokens - 2} better")
     return tuple(warnings)
 
@@ -66,7 +66,7 @@ def cut_off(prompt: str, tokenizer: Any) -> str:
     return str(tokenizer.decode(ids[limit:])).strip() if len(ids) > limit else ""
 
 
-def _count(prompt: Prompt, tokenizer: Any) -> int:
+def count_tokens(prompt: Prompt, tokenizer: Any) -> int:
     """Return the tokens of a prompt, where it has several chunks those of the longest."""
     if prompt.syntax == "plain":
         return len(all_ids(prompt.text, tokenizer))

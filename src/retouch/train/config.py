@@ -216,6 +216,8 @@ class ExportConfig(Section):
     """How the border of a fill is corrected."""
     removal: Continuation | None = None
     """What an empty prompt leaves in a hole, in the place of the model."""
+    variants: tuple[str, ...] | None = None
+    """Words for the pictures that the model has of a thing, of which the seed chooses one; '' for none."""
     licence: str | None = None
 
 

@@ -1,5 +1,6 @@
 """The text encoder's lessons: regions, places, what is taken over, and that lessons teach."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
+from retouch.data.vocabulary import VARIANTS
 from retouch.train.pocket.sketch import (
+    HEAD_FILE,
     SketchHead,
     SketchRecipe,
     SketchTeacher,
@@ -83,6 +86,60 @@ def test_lessons_show_every_subject_before_any_comes_again(teacher: SketchTeache
 def test_lessons_bring_the_sketch_closer(teacher: SketchTeacher) -> None:
     losses = [teacher.step(3e-3)["sketch"] for _ in range(60)]
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+
+
+def several(recipe: SketchRecipe, folder: Path) -> SketchTeacher:
+    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
+    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
+    tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
+    subjects = draw_subjects(composer, vae, side=recipe.side, several=True)
+    return SketchTeacher(replace(recipe, several=True, start_from=folder), subjects, tokenizer)
+
+
+@pytest.fixture
+def going_on(teacher: SketchTeacher, recipe: SketchRecipe, tmp_path: Path) -> SketchTeacher:
+    for _ in range(60):
+        teacher.step(3e-3)
+    teacher.save(tmp_path / "first")
+    (tmp_path / "first" / HEAD_FILE).unlink()
+    return several(recipe, tmp_path / "first")
+
+
+def test_all_pictures_of_a_thing_are_subjects_each_with_the_words_that_ask_for_it(
+    teacher: SketchTeacher, going_on: SketchTeacher
+) -> None:
+    assert len(going_on.subjects.things) > len(teacher.subjects.things)
+    asked = [(c.name, colour, word) for c, colour, words in going_on.subjects.things for word in words]
+    assert len(set(asked)) == len(asked) == len(teacher.subjects.things) * len(VARIANTS)
+
+
+def test_lessons_ask_for_every_picture_with_a_word_of_its_own(going_on: SketchTeacher) -> None:
+    captions, numbers = going_on.lesson()
+    for caption, number in zip(captions, numbers.tolist(), strict=True):
+        if number < len(going_on.subjects.things):
+            said = [word for word in VARIANTS[1:] if word in caption.replace(",", " ").split()] or [""]
+            assert said[0] in going_on.subjects.things[number][2]
+
+
+def test_the_head_of_earlier_lessons_is_found_again(teacher: SketchTeacher, going_on: SketchTeacher) -> None:
+    tokens = encode_captions(going_on.tokenizer, ["a blue ball", "a red bench"])
+    assert going_on.before is not None
+    with torch.inference_mode():
+        embeds = going_on.before(tokens)[0][:, WORD_TOKENS:]
+        taught, found = teacher.head.latents(embeds), going_on.head.latents(embeds)
+    assert float((taught - found).square().mean()) < 0.5 * float(taught.square().mean())
+
+
+def test_first_pictures_stay_as_they_were_while_others_are_learnt(going_on: SketchTeacher) -> None:
+    first = going_on.step(3e-3)["words"]
+    assert first < 1e-3
+    losses = [going_on.step(3e-3) for _ in range(60)]
+    assert sum(loss["sketch"] for loss in losses[-10:]) < sum(loss["sketch"] for loss in losses[:10])
+    tokens = encode_captions(going_on.tokenizer, ["a blue ball"])
+    assert going_on.before is not None
+    with torch.inference_mode():
+        change = going_on.text_encoder(tokens)[0] - going_on.before(tokens)[0]
+    assert float(change.square().mean()) < 0.1
 
 
 def test_a_larger_model_says_the_same_of_the_words(tokenizer_dir: Path) -> None:

@@ -21,14 +21,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from retouch.data.captions import Naming, describe, describe_place
+from retouch.data.captions import Naming, describe, describe_place, names_variant, say_variant
 from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
-from retouch.data.vocabulary import PLACES, Concept
+from retouch.data.vocabulary import PLACES, VARIANTS, Concept
 from retouch.train.latents import to_unit_range
 from retouch.train.progress import RunLog
 from retouch.train.schedule import falling
-from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
+from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
 HEAD_FILE = "sketch.safetensors"
 """Beside the text encoder: what turns its sketch tokens into latents and places."""
@@ -49,6 +49,9 @@ class SketchRecipe:
         side: longer side of the objects, as a share of the picture's; about what a crop around a hole shows.
         start_from: folder of a text encoder to go on with, and with its head if it has one. What its word tokens
             say stays as it is, so that a UNet that reads them already goes on reading them.
+        several: sketch all pictures of a concept that captions have a word for, not its first alone. With
+            `start_from`, the first one's sketch stays as it is then.
+        words: of which the names of the concepts are made; None: any.
         nothing_rate: share of captions without an object, whose sketch is plain grey.
         position_weight: of the place of each token, which its own UNet queries look for.
     """
@@ -58,6 +61,8 @@ class SketchRecipe:
     tokenizer_dir: Path
     output: Path
     start_from: Path | None = None
+    several: bool = False
+    words: frozenset[str] | None = None
     size: int = 128
     side: float = 0.66
     width: int = 192
@@ -79,12 +84,12 @@ class Subjects:
     """What there is to sketch; the last one is nothing.
 
     Attributes:
-        things: (concept, colour) of each but the last.
+        things: concept, colour, and the words of `VARIANTS` that ask for this picture, of each but the last.
         regions: (N, SKETCH_SIDE**2, values) latents, region by region.
         weights: of the same shape.
     """
 
-    things: tuple[tuple[Concept, str | None], ...]
+    things: tuple[tuple[Concept, str | None, tuple[str, ...]], ...]
     regions: Tensor
     weights: Tensor
 
@@ -106,6 +111,20 @@ class SketchHead(nn.Module):
         head.load_state_dict(weights)
         return head
 
+    @classmethod
+    @torch.no_grad()
+    def fit(cls, embeds: Tensor, regions: Tensor) -> "SketchHead":
+        """The head that reads regions (N, T, values) from sketch tokens (N, T, width) best, in closed form."""
+        head = cls(embeds.shape[-1], regions.shape[-1])
+        tokens = torch.cat([embeds, torch.ones_like(embeds[..., :1])], dim=-1).flatten(0, 1).double()
+        within = tokens.T @ tokens + 1e-2 * torch.eye(tokens.shape[1], dtype=tokens.dtype)
+        codes = position_codes(SKETCH_SIDE).repeat(len(embeds), 1)
+        for layer, targets in ((head.latents, regions.flatten(0, 1)), (head.position, codes)):
+            solved = torch.linalg.solve(within, tokens.T @ targets.double()).float()
+            layer.weight.copy_(solved[:-1].T)
+            layer.bias.copy_(solved[-1])
+        return head
+
 
 def to_regions(cells: Tensor) -> Tensor:
     """(B, C, h, w) cells to (B, SKETCH_SIDE**2, C * h * w / SKETCH_SIDE**2), row by row."""
@@ -124,23 +143,35 @@ def position_codes(side: int) -> Tensor:
 
 
 @torch.inference_mode()
-def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float) -> Subjects:
-    """Encode every concept in each of its colours, and plain grey."""
+def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float, several: bool = False) -> Subjects:
+    """Encode every concept, or all of its pictures that have a word, in each of its colours; and plain grey."""
     things, regions, weights = [], [], []
     for concept in composer.concepts:
-        for colour in (None, *(COLOURS if concept.is_recoloured else ())):
-            shades = SHADES if colour else SHADES[:1]
-            portraits = [composer.portrait(concept, colour, side=side, variant=shade) for shade in shades]
-            latents = _encode(vae, np.stack([picture for picture, _ in portraits])).mean(0, keepdim=True)
-            opacity = torch.tensor(portraits[0][1])[None, None].float() / 255
-            shown = F.adaptive_avg_pool2d(opacity, (latents.shape[-2], latents.shape[-1])).expand_as(latents)
-            things.append((concept, colour))
-            regions.append(to_regions(latents))
-            weights.append(to_regions(GROUND_WEIGHT + (1.0 - GROUND_WEIGHT) * shown))
+        for words in _pictures(composer, concept) if several else [("",)]:
+            for colour in (None, *(COLOURS if concept.is_recoloured else ())):
+                shades = SHADES if colour else SHADES[:1]
+                portraits = [
+                    composer.portrait(concept, colour, side=side, shade=shade, variant=words[0])
+                    for shade in shades
+                ]
+                latents = _encode(vae, np.stack([picture for picture, _ in portraits])).mean(0, keepdim=True)
+                opacity = torch.tensor(portraits[0][1])[None, None].float() / 255
+                shown = F.adaptive_avg_pool2d(opacity, (latents.shape[-2], latents.shape[-1])).expand_as(latents)
+                things.append((concept, colour, words))
+                regions.append(to_regions(latents))
+                weights.append(to_regions(GROUND_WEIGHT + (1.0 - GROUND_WEIGHT) * shown))
     nothing = _encode(vae, np.full((1, composer.size, composer.size, 3), 127.5))
     regions.append(to_regions(nothing))
     weights.append(torch.full_like(weights[0], GROUND_WEIGHT))
     return Subjects(tuple(things), torch.cat(regions), torch.cat(weights))
+
+
+def _pictures(composer: SceneComposer, concept: Concept) -> list[tuple[str, ...]]:
+    """Return the words that ask for each of a concept's pictures."""
+    asked: dict[int, list[str]] = {}
+    for word, number in composer.pictures(concept).items():
+        asked.setdefault(number, []).append(word)
+    return [tuple(words) for words in asked.values()]
 
 
 def _encode(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:
@@ -160,9 +191,13 @@ class SketchTeacher:
         )
         if self.before is not None:
             take_over(self.text_encoder, self.before)
+        # Over 96 tokens plain products are faster on a CPU than attention in blocks, backwards above all.
+        self.text_encoder.config._attn_implementation = "eager"
         self.head = SketchHead(recipe.width, subjects.regions.shape[-1])
         if recipe.start_from is not None and (recipe.start_from / HEAD_FILE).exists():
             self.head = SketchHead.load(recipe.start_from)
+        elif recipe.several and self.before is not None:
+            self.head = self._found_head(self.before)
         self._parameters = [*self.text_encoder.parameters(), *self.head.parameters()]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
@@ -177,15 +212,18 @@ class SketchTeacher:
         numbers, captions = [], []
         for _ in range(self.recipe.batch):
             place = self._places[int(self._rng.integers(len(self._places)))]
+            chance = VARIANTS[int(self._rng.integers(len(VARIANTS)))] if self.recipe.several else ""
             if self._rng.random() < self.recipe.nothing_rate:
                 numbers.append(len(self.subjects.things))
-                captions.append("" if self._rng.random() < 0.5 else describe_place(self._rng, place))
+                caption = "" if self._rng.random() < 0.5 else describe_place(self._rng, place)
+                captions.append(say_variant(caption, chance) if caption else "")
                 continue
             if not self._queue:
                 self._queue = self._rng.permutation(len(self.subjects.things)).tolist()
             numbers.append(self._queue.pop())
-            concept, colour = self.subjects.things[numbers[-1]]
-            captions.append(describe(self._rng, Naming(concept, colour, place)))
+            concept, colour, words = self.subjects.things[numbers[-1]]
+            variant = words[int(self._rng.integers(len(words)))] if len(words) > 1 else words[0]
+            captions.append(describe(self._rng, Naming(concept, colour, place, variant=variant)))
         return captions, torch.tensor(numbers)
 
     def step(self, rate: float) -> dict[str, float]:
@@ -200,7 +238,7 @@ class SketchTeacher:
         losses = {
             "sketch": errors.mean(),
             "position": (place.float() - self._codes).square().mean(),
-            "words": self._change_of_words(tokens, embeds.float()),
+            "words": self._change(captions, tokens, embeds.float()),
         }
         (losses["sketch"] + self.recipe.position_weight * losses["position"] + losses["words"]).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
@@ -210,14 +248,34 @@ class SketchTeacher:
         self._optimiser.zero_grad()
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
-    def _change_of_words(self, tokens: Tensor, embeds: Tensor) -> Tensor:
-        """How far the tokens that the first text encoder had have moved; 0 for a fresh one."""
+    def _change(self, captions: list[str], tokens: Tensor, embeds: Tensor) -> Tensor:
+        """How far what the first text encoder said has moved: of words, and of first pictures where others join
+        them; 0 for a fresh one."""
         if self.before is None:
             return torch.zeros(())
-        length = min(self.before.config.max_position_embeddings, WORD_TOKENS)
-        with torch.no_grad():
-            expected = self.before(tokens[:, :length])[0]
-        return F.mse_loss(embeds[:, :length], expected)
+        change = self._distance(self.before, tokens, embeds, first=0, last=WORD_TOKENS)
+        known = [k for k, caption in enumerate(captions) if not names_variant(caption)]
+        if self.recipe.several and known:
+            change = change + self._distance(
+                self.before, tokens[known], embeds[known], first=WORD_TOKENS, last=MAX_TOKENS
+            )
+        return change
+
+    @staticmethod
+    def _distance(before: CLIPTextModel, tokens: Tensor, embeds: Tensor, *, first: int, last: int) -> Tensor:
+        last = min(before.config.max_position_embeddings, last)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            expected = before(tokens[:, :last])[0]
+        return F.mse_loss(embeds[:, first:last], expected[:, first:].float())
+
+    @torch.no_grad()
+    def _found_head(self, before: CLIPTextModel) -> SketchHead:
+        """Find again the head that a text encoder was taught with, by what it says of the first pictures."""
+        numbers = [k for k, (_, _, words) in enumerate(self.subjects.things) if "" in words]
+        naming = (self.subjects.things[k][:2] for k in numbers)
+        names = [f"a {colour} {concept.name}" if colour else f"a {concept.name}" for concept, colour in naming]
+        embeds = [before(encode_captions(self.tokenizer, [name]))[0] for name in names]
+        return SketchHead.fit(torch.cat(embeds)[:, WORD_TOKENS:], self.subjects.regions[numbers])
 
     def save(self, folder: Path) -> None:
         """Write the text encoder, and its head beside it."""
@@ -242,8 +300,9 @@ def train_text(recipe: SketchRecipe) -> Path:
     """Give a text encoder its lessons, from the beginning each time. Returns its folder."""
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
-    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
-    teacher = SketchTeacher(recipe, draw_subjects(composer, vae, side=recipe.side), tokenizer)
+    composer = SceneComposer.open(recipe.data_dir, size=recipe.size, words=recipe.words)
+    subjects = draw_subjects(composer, vae, side=recipe.side, several=recipe.several)
+    teacher = SketchTeacher(recipe, subjects, tokenizer)
     recipe.output.mkdir(parents=True, exist_ok=True)
     (recipe.output / "log.jsonl").unlink(missing_ok=True)
     log = RunLog(recipe.output / "log.jsonl", total=recipe.steps * recipe.batch)
