@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from retouch.engine.scheduler import Stage
 from retouch.errors import NonFinite
 from retouch.inpainter import Inpainter
+from retouch.models.bundle import Recommended
+from retouch.models.components import Notes, write_notes
 from retouch.request import InpaintRequest
 from retouch.safety.checkers import ViewChecker
 from retouch.safety.screen import ScreenResult
@@ -54,6 +57,14 @@ def test_weights_that_give_no_numbers_are_found_before_anybody_is_served(checkpo
         next(inpainter.bundle.unet.parameters()).data.fill_(float("nan"))
         with pytest.raises(NonFinite):
             warm_up(inpainter)
+
+
+def test_a_model_that_advises_to_remove_without_it_is_tried_all_the_same(checkpoint: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "removing")
+    write_notes(folder, Notes(Recommended(removal="patchmatch")))
+    with Inpainter.load(folder, checkers=[Here()]) as inpainter:
+        warm_up(inpainter)
+        assert inpainter.stats().calls[Stage.STEP] == 1
 
 
 def test_the_name_of_the_model_stays_when_its_files_have_gone(checkpoint: Path, tmp_path: Path) -> None:
