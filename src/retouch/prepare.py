@@ -13,10 +13,10 @@ import torch
 from retouch.advice import request_warnings
 from retouch.engine.hole import spread_colors
 from retouch.engine.patches import continue_patches
-from retouch.engine.plan import Plan
+from retouch.engine.plan import Plan, too_late
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
-from retouch.errors import DeadlineExceeded, ImageTooLarge, InvalidField
+from retouch.errors import ImageTooLarge, InvalidField
 from retouch.imaging.canvas import canvas_of
 from retouch.imaging.mask import PreparedMask
 from retouch.imaging.picture import Picture
@@ -155,9 +155,9 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
 def _strength_and_content(request: InpaintRequest, advice: Recommended) -> tuple[float, MaskedContent]:
     """Return both as they are meant; what a removal is done with is the checkpoint's advice."""
     strength, content = request.strength, request.masked_content
-    is_removal = advice.removal is not None and not request.prompt.strip() and not request.reference
-    if is_removal and strength is None and content in {None, *get_args(Continuation)}:
-        return 0.0, content or advice.removal or DEFAULT_CONTINUATION
+    removal = None if request.prompt.strip() or request.reference else advice.removal
+    if removal is not None and strength is None and content in {None, *get_args(Continuation)}:
+        return 0.0, content or removal
     strength = DEFAULT_STRENGTH if strength is None else strength
     return strength, content or (DEFAULT_MASKED_CONTENT if strength else DEFAULT_CONTINUATION)
 
@@ -253,8 +253,8 @@ def _unknown(picture: Picture, mask: PreparedMask, region: Region) -> torch.Tens
 
 
 def _check_time(deadline: float | None) -> None:
-    if deadline is not None and time.monotonic() > deadline:
-        raise DeadlineExceeded("the deadline passed before the picture was done")
+    if late := too_late(deadline, time.monotonic()):
+        raise late
 
 
 def with_variant(request: InpaintRequest, bundle: ModelBundle, seed: int) -> str:

@@ -13,7 +13,7 @@ from typing import Self
 import torch
 
 from retouch.engine.calls import ModelCalls
-from retouch.engine.plan import Plan
+from retouch.engine.plan import Plan, too_late
 from retouch.engine.scheduler import Scheduler, Stage
 from retouch.engine.settings import EngineSettings
 from retouch.engine.stages import PictureMemory, PromptMemory, Stages, failed
@@ -23,7 +23,6 @@ from retouch.engine.workers import release_workers
 from retouch.engine.yielding import threads_now, yielding
 from retouch.errors import (
     Cancelled,
-    DeadlineExceeded,
     EngineClosed,
     GenerationFailed,
     OutOfMemory,
@@ -132,8 +131,8 @@ class Engine:
         """Return the ticket of a plan of strength 0: its own image."""
         self._check_open()
         release_workers()
-        if plan.deadline is not None and self._clock() > plan.deadline:
-            raise _too_late()
+        if late := too_late(plan.deadline, self._clock()):
+            raise late
         image = ((plan.image + 1) / 2).clamp(0, 1)
         rows = self.settings.rows_per_call
         return Ticket.at_once(
@@ -241,8 +240,8 @@ class Engine:
         if one.failure is None and one.result is None:
             if one.is_cancelled:
                 one.failure = Cancelled("the work was cancelled")
-            elif one.plan.deadline is not None and self._clock() > one.plan.deadline:
-                one.failure = _too_late()
+            else:
+                one.failure = too_late(one.plan.deadline, self._clock())
         return one.failure is not None or one.result is not None
 
     def _abandon(self, error: BaseException) -> None:
@@ -288,7 +287,3 @@ def _too_large(error: Exception) -> RetouchError:
     failure = OutOfMemory("not enough memory for one picture's call", hint="use a smaller picture or region")
     failure.__cause__ = error
     return failure
-
-
-def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("the deadline passed before the picture was done")

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from retouch.engine.hole import masked_image
-from retouch.errors import InvalidField, MaskSizeError
+from retouch.errors import DeadlineExceeded, InvalidField, MaskSizeError
 from retouch.prompts import PromptSyntax
 from retouch.request import MAX_SEED, LatentMask
 
@@ -79,3 +79,10 @@ class Plan:
         """Return the memory of its pictures while it waits; at strength 0 its result is one of them."""
         images = 2 if self.strength == 0 else 1
         return images * self.image.nbytes + self.mask.nbytes
+
+
+def too_late(deadline: float | None, now: float) -> DeadlineExceeded | None:
+    """Return the error of work whose deadline has passed, both on the engine's clock; None before."""
+    if deadline is None or now <= deadline:
+        return None
+    return DeadlineExceeded("the deadline passed before the picture was done")

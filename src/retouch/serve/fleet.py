@@ -139,8 +139,9 @@ def warm_up(inpainter: Inpainter) -> None:
     mask = np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE), np.uint8)
     mask[_WARM_UP_SIDE // 4 : -_WARM_UP_SIDE // 4, _WARM_UP_SIDE // 4 : -_WARM_UP_SIDE // 4] = 255
     # Strength 1: with an empty prompt a checkpoint may advise to ask no model.
-    request = InpaintRequest("", image, mask, strength=1.0, seed=0, safety="off")
-    request = request.with_fields(num_inference_steps=1, scheduler="DDIM")
+    request = InpaintRequest(
+        "", image, mask, num_inference_steps=1, strength=1.0, seed=0, scheduler="DDIM", safety="off"
+    )
     picture = inpainter.run(request).fills[0].picture
     inspect(Exhibit(picture), [checker for checker in inpainter.checkers if is_local(checker)], "black")
 
