@@ -1,13 +1,18 @@
 """With a full queue, work is refused before it is parsed; everything else goes its way."""
 
+import asyncio
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.serve.serving import Served, served
-from tests.serve.test_load import EDITS, FILES, form
+from tests.serve.test_load import EDITS, FILES, form, open_request
+
+from retouch.serve import shedding
 
 LARGE = {"image": ("a.png", bytes(8 * 2**20))}
 
@@ -65,3 +70,30 @@ def test_who_drains_refuses_with_503(checkpoint: Path) -> None:
         answer = httpx.post(running.url + EDITS, data=form(1), files=FILES)
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_of_many_at_once_no_more_are_parsed_than_there_is_room_for(
+    tiny: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = shedding.Sockets.connection_made
+
+    def late(self: shedding.Sockets, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        monkeypatch.undo()
+        time.sleep(0.5)  # until all have come
+
+    monkeypatch.setattr(shedding.Sockets, "connection_made", late)
+    admission, room = tiny.service.admission, 4
+    with admission.enter(None) as lease, ExitStack() as connections:
+        lease.take(rows=admission.most_rows - admission.rows - room)
+        asked = [connections.enter_context(open_request(tiny.url, steps=1)) for _ in range(40)]
+        answers = [connection.recv(4096) for connection in asked]
+    assert sum(answer.startswith(b"HTTP/1.1 200") for answer in answers) == room
+    # What came further in has an id.
+    assert not any(b"x-request-id" in answer for answer in answers if answer.startswith(b"HTTP/1.1 429"))
+
+
+def test_whoever_has_taken_a_place_is_counted_once(tiny: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retouch.serve.shedding.KEPT_S", 60.0)
+    for _ in range(tiny.service.admission.most_rows + 1):
+        assert httpx.post(tiny.url + EDITS, data=form(1), files=FILES, timeout=60).status_code == 200

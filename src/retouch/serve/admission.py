@@ -51,14 +51,17 @@ class Admission:
         self.size_bytes = 0
         self.is_draining = False
 
-    def check(self, caller: str | None) -> None:
+    def check(self, caller: str | None, *, kept: int = 0) -> None:
         """Find out whether there is room for one picture, and take nothing.
 
+        Args:
+            caller: as for `enter`.
+            kept: places that are kept for others.
         Raises:
             Draining, QueueFull, RateLimited: as for `enter`.
         """
         with self._lock:
-            self._check(caller, rows=1, size_bytes=0)
+            self._check(caller, rows=1, size_bytes=0, kept=kept)
 
     def enter(self, caller: str | None, *, rows: int = 1, size_bytes: int = 0) -> "Lease":
         """Take places for pictures.
@@ -111,12 +114,12 @@ class Admission:
         lease.rows += rows
         lease.size_bytes += size_bytes
 
-    def _check(self, caller: str | None, *, rows: int, size_bytes: int) -> None:
+    def _check(self, caller: str | None, *, rows: int, size_bytes: int, kept: int = 0) -> None:
         bounds = self._bounds
         if self.is_draining and rows:
             raise Draining("the server is about to end", retry_after_s=self._retry_after_s(1))
         # The bound on rows moves: who is in, and asks for memory alone, is not put out by it.
-        is_crowded = rows > 0 and self.rows + rows > self.most_rows
+        is_crowded = rows > 0 and self.rows + kept + rows > self.most_rows
         if is_crowded or self.size_bytes + size_bytes > bounds.size_bytes:
             raise QueueFull("too much waits already", retry_after_s=self._retry_after_s(rows))
         under_way = self._callers[caller].rows if caller in self._callers else 0

@@ -27,7 +27,7 @@ class Entrance:
 
     def admit(self, scope: Scope) -> RetouchError | None:
         """Return what forbids a request before its body is read; None where nothing does."""
-        if self._is_work(scope):
+        if self.is_work(scope):
             try:
                 self._admission.check(payer_of(scope))
             except RetouchError as error:
@@ -35,12 +35,14 @@ class Entrance:
                 return error
         return None
 
-    def shed(self, scope: Scope) -> RetouchError | None:
-        """Return what forbids anybody's work, and count it as answered; whose it would be is not known here."""
-        if not self._is_work(scope):
-            return None
+    def shed(self, scope: Scope, *, kept: int) -> RetouchError | None:
+        """Return what forbids work, whoever asks for it, and count it as answered.
+
+        Args:
+            kept: places that are kept for others.
+        """
         try:
-            self._admission.check(None)
+            self._admission.check(None, kept=kept)
         except RetouchError as error:
             self._metrics.refused(error)
             self._metrics.answered(routed_path(scope), scope["method"], error.status, 0.0)
@@ -53,7 +55,7 @@ class Entrance:
         Raises:
             Draining, QueueFull, RateLimited: there is none.
         """
-        if not self._is_work(scope):
+        if not self.is_work(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -65,5 +67,6 @@ class Entrance:
             notes(scope)["lease"] = lease
             await self._app(scope, receive, send)
 
-    def _is_work(self, scope: Scope) -> bool:
+    def is_work(self, scope: Scope) -> bool:
+        """Return whether a request starts work."""
         return scope["type"] == "http" and f"{scope['method']} {routed_path(scope)}" in self._work
