@@ -6,11 +6,15 @@
 # TORCH_INDEX  where PyTorch comes from. The default index may serve a CUDA build of several gigabytes;
 #              TORCH_INDEX=https://download.pytorch.org/whl/cpu takes the CPU-only build instead.
 # PYTHON       the interpreter that makes the virtual environment (3.11 to 3.13).
+# WORKERS      how many processes run the tests, with one thread and up to 4 GB each.
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
+WORKERS ?= 2
 BIN := $(VENV)/bin
+# One thread a process: those of two would wait for each other's.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
@@ -40,10 +44,10 @@ demo: $(VENV)/.installed
 		--prompt "a red apple" --seed 7 --output demo/result.png --grid demo/grid.png
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(PYTEST) -m "slow and not gpu" --durations 20
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests benchmarks

@@ -1,12 +1,13 @@
 """Rows a second of `retouch batch run`, against a loop over diffusers' pipeline and against its list batching.
 
-    python benchmarks/batch.py [--rows 100] [--model DIR] [--sides loop list batch]
+    python benchmarks/batch.py [--rows 100] [--model DIR] [--sides loop list batch unet]
 
 Every side reads the same CSV file (pictures and masks in base64), makes every row with the same checkpoint, steps
 and guidance, and writes a PNG for each row. Each runs in a process of its own, one after the other, which also
 tells its peak memory and how long the first and the last quarter of its rows took. The list is as long as the
 calls of the batch are (`--list`). The batch also judges every picture, composites, measures the kept pixels, and
-makes all of it durable; `--safety off` leaves the judging out.
+makes all of it durable; `--safety off` leaves the judging out. `unet` is no batch, but what none can exceed: the
+calls of the UNet for so many rows and nothing else, on every processor.
 """
 
 import argparse
@@ -20,14 +21,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 PROMPTS = ("a red apple", "a green hat", "a blue boat", "a yellow cat", "a brown dog", "a white cup")
-SIDES = ("loop", "list", "batch")
+SIDES = ("loop", "list", "batch", "unet")
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,36 @@ def with_batch(args: argparse.Namespace) -> Told:
     return Told(time.perf_counter() - start, done, _peak_mb())
 
 
+def with_unet(args: argparse.Namespace) -> Told:
+    """Make the UNet's calls of the rows, as many at a time as there are processors, each on one thread."""
+    import torch
+
+    from retouch.engine.calls import ModelCalls, UnetRow
+    from retouch.engine.settings import EngineSettings
+    from retouch.inpainter import settings_of_many
+    from retouch.models.load import load_model
+    from retouch.prompts import Prompt
+
+    bundle = load_model(args.model)
+    width = settings_of_many(bundle).rows_per_call
+    cells = args.side // bundle.vae_factor
+    workers = os.cpu_count() or 1
+    models = [ModelCalls(bundle, EngineSettings(rows_per_call=width)) for _ in range(workers)]
+    (text,) = models[0].embed([Prompt(PROMPTS[0])])
+    sample = torch.randn(bundle.unet.config.in_channels, cells, cells)
+
+    def make(own: ModelCalls, calls: int) -> None:
+        for _ in range(calls):
+            own.predict([UnetRow(sample, 500.0, text)] * width)
+
+    with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
+        list(pool.map(make, models, [1] * workers))
+        start = time.perf_counter()
+        list(pool.map(make, models, [-(-args.rows * args.steps * 2 // (width * workers))] * workers))
+        seconds = time.perf_counter() - start
+    return Told(seconds, [seconds * (row + 1) / args.rows for row in range(args.rows)], _peak_mb())
+
+
 def _peak_mb() -> float:
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -165,6 +198,7 @@ RUNS: dict[str, Callable[[argparse.Namespace], Told]] = {
     "loop": lambda args: with_pipe(args, 1),
     "list": lambda args: with_pipe(args, args.list),
     "batch": with_batch,
+    "unet": with_unet,
 }
 
 
@@ -182,7 +216,7 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
             print(side, report[side], file=sys.stderr, flush=True)
     if "batch" in report:
         ours = report["batch"]["rows_per_s"]
-        report["times"] = {name: ours / report[name]["rows_per_s"] for name in ("loop", "list") if name in report}
+        report["times"] = {name: ours / report[name]["rows_per_s"] for name in report if name != "batch"}
     return report
 
 
