@@ -176,6 +176,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         sides[other] = (other, own, None)
     if args.today is not None:
         sides["today"] = (name, args.today.resolve(), None)
+    if args.sides:
+        sides = {name: sides[name] for name in args.sides}
     report: dict[str, Any] = {}
     for count in args.beside:
         runs: dict[str, list[float]] = {name: [] for name in sides}
@@ -205,6 +207,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--beside", type=int, nargs="+", default=[0, 1, 3])
+    parser.add_argument("--sides", nargs="+", help="some of them only, by the names that the report gives them")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--priority", type=int)
     parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
