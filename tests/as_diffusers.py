@@ -184,5 +184,6 @@ def distance(one: Made, other: Made) -> tuple[float, float]:
 def assert_equal(one: Made, other: Made) -> None:
     latents, levels = distance(one, other)
     assert np.isfinite(other.latents).all()
-    assert latents <= 1e-4
+    # Another order of additions; models of random weights and a dozen steps have shown up to 1.3e-4.
+    assert latents <= 5e-4
     assert levels <= 1

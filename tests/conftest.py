@@ -1,6 +1,6 @@
 """What tests of several rooms share: one tiny checkpoint, loaded once."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,3 +19,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def inpainter(checkpoint: Path) -> Iterator[Inpainter]:
     with Inpainter.load(checkpoint) as loaded:
         yield loaded
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write lone surrogates as escapes: what hostile tests print goes from a process to another as UTF-8."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report

@@ -91,7 +91,8 @@ def test_weights_and_chunks_are_those_of_a_plain_reading(pipe: Any, text: str, c
 @torch.inference_mode()
 @pytest.mark.parametrize("text", ["", "a red apple", "a cat, on the bench: red", "a " * 75])
 def test_a_prompt_without_marks_has_the_bits_of_the_plain_one(pipe: Any, text: str) -> None:
-    plain, read = embed(from_pipe(pipe), Prompt(text), Prompt(text, "a1111"), rows_per_call=2)
+    # Each first in its call: on some processors a row's bits depend on where in a call it stands.
+    (plain,), (read,) = (embed(from_pipe(pipe), Prompt(text, syntax)) for syntax in ("plain", "a1111"))
     assert torch.equal(plain, read)
 
 
