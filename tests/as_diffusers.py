@@ -184,6 +184,7 @@ def distance(one: Made, other: Made) -> tuple[float, float]:
 def assert_equal(one: Made, other: Made) -> None:
     latents, levels = distance(one, other)
     assert np.isfinite(other.latents).all()
-    # Another order of additions; models of random weights and a dozen steps have shown up to 1.3e-4.
-    assert latents <= 5e-4
+    # The random models magnify what rounds otherwise: diffusers' pipeline on one thread and on two differs by 0.008
+    # on some processors, ours from it on one thread by 0.0012 at most. Another schedule is off by far more.
+    assert latents <= 2e-3
     assert levels <= 1
