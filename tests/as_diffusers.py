@@ -184,7 +184,7 @@ def distance(one: Made, other: Made) -> tuple[float, float]:
 def assert_equal(one: Made, other: Made) -> None:
     latents, levels = distance(one, other)
     assert np.isfinite(other.latents).all()
-    # The random models magnify what rounds otherwise: diffusers' pipeline on one thread and on two differs by 0.008
-    # on some processors, ours from it on one thread by 0.0012 at most. Another schedule is off by far more.
+    # The random models magnify what rounds otherwise: on some processors diffusers' pipeline differs by 0.008
+    # between one thread and two, and ours from it on one thread by up to 0.0012. Another schedule is off by more.
     assert latents <= 2e-3
     assert levels <= 1
