@@ -181,10 +181,8 @@ def distance(one: Made, other: Made) -> tuple[float, float]:
     return float(np.abs(one.latents - other.latents).max()) / scale, float(np.abs(one.levels - other.levels).max())
 
 
-def assert_equal(one: Made, other: Made) -> None:
+def assert_equal(one: Made, other: Made, *, most: float = 1e-4) -> None:
     latents, levels = distance(one, other)
     assert np.isfinite(other.latents).all()
-    # The random models magnify what rounds otherwise: on some processors diffusers' pipeline differs by 0.008
-    # between one thread and two, and ours from it on one thread by up to 0.0012. Another schedule is off by more.
-    assert latents <= 2e-3
+    assert latents <= most
     assert levels <= 1

@@ -22,6 +22,9 @@ from retouch.request import InpaintRequest
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
+CLIPPED = 2e-3
+"""Largest difference of latents where a schedule clips what it predicts: 0.0012 was seen, on an AMD processor. These
+random models magnify a last bit: diffusers' own pipeline gave 0.008 there between one thread and two."""
 LCM: Mapping[str, Any] = {"time_cond_proj_dim": 256, "scheduler": "LCMScheduler"}
 
 
@@ -105,7 +108,8 @@ def test_the_pipes_own_scheduler_runs_as_it_is(scheduler: Any, pipe_of: Callable
     pipe, request = pipe_of(), request_of(num_inference_steps=5)
     pipe.scheduler = scheduler
     expected = theirs(pipe, request)
-    assert_equal(ours(pipe, request), expected)
+    clips = scheduler.config.get("clip_sample") or scheduler.config.get("thresholding")
+    assert_equal(ours(pipe, request), expected, most=CLIPPED if clips else 1e-4)
 
 
 def test_the_constructors_corrections_are_the_pipes_own(tmp_path: Path) -> None:
@@ -118,7 +122,7 @@ def test_the_constructors_corrections_are_the_pipes_own(tmp_path: Path) -> None:
     pipe.set_progress_bar_config(disable=True)
     request = request_of(num_inference_steps=3)
     expected = theirs(pipe, request)
-    assert_equal(ours(pipe, request), expected)
+    assert_equal(ours(pipe, request), expected, most=CLIPPED)
 
 
 @pytest.mark.parametrize("change", ["slicing", "tiling", "freeu", "qkv", "textual inversion", "lora"])
