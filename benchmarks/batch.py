@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -160,33 +161,37 @@ def with_batch(args: argparse.Namespace) -> Told:
 
 
 def with_unet(args: argparse.Namespace) -> Told:
-    """Make the UNet's calls of the rows, as many at a time as there are processors, each on one thread."""
+    """Make the UNet's calls of the rows, with as many engines and threads as the batch has."""
     import torch
 
     from retouch.engine.calls import ModelCalls, UnetRow
-    from retouch.engine.settings import EngineSettings
     from retouch.inpainter import settings_of_many
     from retouch.models.load import load_model
     from retouch.prompts import Prompt
 
     bundle = load_model(args.model)
-    width = settings_of_many(bundle).rows_per_call
+    settings = settings_of_many(bundle)
+    width, engines = settings.rows_per_call, settings.engines
     cells = args.side // bundle.vae_factor
-    workers = os.cpu_count() or 1
-    models = [ModelCalls(bundle, EngineSettings(rows_per_call=width)) for _ in range(workers)]
+    models = [ModelCalls(bundle, settings) for _ in range(engines)]
     (text,) = models[0].embed([Prompt(PROMPTS[0])])
     sample = torch.randn(bundle.unet.config.in_channels, cells, cells)
 
-    def make(own: ModelCalls, calls: int) -> None:
+    def make(own: ModelCalls, calls: int) -> list[float]:
+        ends = []
         for _ in range(calls):
             own.predict([UnetRow(sample, 500.0, text)] * width)
+            ends.append(time.perf_counter())
+        return ends
 
-    with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
-        list(pool.map(make, models, [1] * workers))
+    threads = max(1, torch.get_num_threads() // engines)
+    with ThreadPoolExecutor(engines, initializer=partial(torch.set_num_threads, threads)) as pool:
+        list(pool.map(make, models, [1] * engines))
         start = time.perf_counter()
-        list(pool.map(make, models, [-(-args.rows * args.steps * 2 // (width * workers))] * workers))
-        seconds = time.perf_counter() - start
-    return Told(seconds, [seconds * (row + 1) / args.rows for row in range(args.rows)], _peak_mb())
+        calls = -(-args.rows * args.steps * 2 // (width * engines))
+        ends = sorted(chain(*pool.map(make, models, [calls] * engines)))
+    done = [ends[-(-(row + 1) * len(ends) // args.rows) - 1] - start for row in range(args.rows)]
+    return Told(done[-1], done, _peak_mb())
 
 
 def _peak_mb() -> float:

@@ -23,8 +23,8 @@ from retouch.request import InpaintRequest
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
 
 CLIPPED = 2e-3
-"""Largest difference of latents where a schedule clips what it predicts: 0.0012 was seen, on an AMD processor. These
-random models magnify a last bit: diffusers' own pipeline gave 0.008 there between one thread and two."""
+"""Largest difference of latents where a schedule clips what it predicts: 0.0012 was seen, on an AMD processor.
+These random models magnify a last bit: diffusers' own pipeline gave 0.008 there between one thread and two."""
 LCM: Mapping[str, Any] = {"time_cond_proj_dim": 256, "scheduler": "LCMScheduler"}
 
 

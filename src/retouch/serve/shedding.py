@@ -30,10 +30,10 @@ KEPT_S = 0.1
 
 def shedding(entrance: Entrance) -> type[asyncio.Protocol]:
     """Return the protocol of a connection, with this entrance's refusals before it."""
-    return type("Shedding", (_Shedding,), {"entrance": entrance, "on_their_way": OnTheirWay()})
+    return type("Shedding", (_Shedding,), {"entrance": entrance, "on_their_way": _OnTheirWay()})
 
 
-class OnTheirWay:
+class _OnTheirWay:
     """Requests that have come whole, and have neither a place nor an answer yet; slow bodies keep nobody out."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def _noted(cycle: RequestResponseCycle) -> dict[str, Any]:
 
 class _Shedding(Sockets):
     entrance: Entrance
-    on_their_way: OnTheirWay
+    on_their_way: _OnTheirWay
     _is_shed = False
     _is_coming = False
     """Whether this is work that was let through, and that has not come whole."""
