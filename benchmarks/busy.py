@@ -176,6 +176,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         sides[other] = (other, own, None)
     if args.today is not None:
         sides["today"] = (name, args.today.resolve(), None)
+    if unknown := set(args.sides or ()) - set(sides):
+        raise SystemExit(f"no such side: {', '.join(sorted(unknown))} (there are: {', '.join(sides)})")
     if args.sides:
         sides = {name: sides[name] for name in args.sides}
     report: dict[str, Any] = {}

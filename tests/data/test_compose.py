@@ -88,6 +88,7 @@ def test_what_captions_tell_apart_are_the_pictures_of_their_words(data_folder: P
             portrait = portraits[scene.concept, words[0] if words else ""]
             assert np.array_equal(scene.object_alpha, portrait)
     assert set(asked) == set(VARIANTS)
+    assert 0.37 < asked[""] / asked.total() < 0.63
 
 
 def test_the_pictures_that_are_told_apart_are_of_known_things_and_three_at_most():

@@ -67,7 +67,9 @@ def tokenizer_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def vae_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vae")
     torch.manual_seed(0)  # some weights magnify rounding more than tests allow for
-    build_vae((16, 16, 16)).save_pretrained(folder)  # two channels a group, or GroupNorm magnifies rounding
+    build_vae((16, 16, 16), size=PIXELS).save_pretrained(
+        folder
+    )  # two channels a group, or GroupNorm magnifies rounding
     return folder
 
 

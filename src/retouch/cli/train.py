@@ -170,10 +170,6 @@ def text(
         bool,
         typer.Option("--several", help="All pictures of a thing that captions tell apart, not its first alone."),
     ] = False,
-    size: Annotated[
-        int,
-        typer.Option(help="Side of the pictures in pixels; 256 with a VAE that was grown."),
-    ] = 128,
     hidden: Annotated[int, typer.Option(help="Width between its linear layers.")] = 3072,
     known_to: KnownTo = None,
     threads: options.Threads = None,
@@ -193,7 +189,6 @@ def text(
             steps=steps,
             start_from=start_from,
             several=several,
-            size=size,
             hidden=hidden,
             words=None if known_to is None else read_notes(known_to).vocabulary,
         )

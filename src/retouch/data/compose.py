@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from retouch.data import backgrounds, masks, sprites
 from retouch.data.backgrounds import Background, BackgroundPool
-from retouch.data.captions import STYLES, Naming, describe, describe_place, say_variant
+from retouch.data.captions import STYLES, Naming, describe, describe_place, pick, say_variant
 from retouch.data.colour import COLOURS
 from retouch.data.drawing import blend, cut_ground, place_object, repaint_ground, to_bytes
 from retouch.data.mixture import MIXTURES, PLAIN, Mixture
@@ -28,6 +28,9 @@ Split = Literal["train", "validation"]
 Tier = Literal["core", "full"]
 
 HELD_OUT_PERCENT = 8
+FIRST_PICTURES = 0.5
+"""Share of the scenes that show a concept's first picture, where captions tell its pictures apart: it is what is
+shown to half of the seeds, and to whoever asks for no seed's choice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,9 @@ class SceneComposer:
         )
 
     def _variant(self, rng: Rng) -> str:
-        return VARIANTS[int(rng.integers(len(VARIANTS)))] if self.mixture.told_apart else ""
+        if not self.mixture.told_apart or rng.random() < FIRST_PICTURES:
+            return ""
+        return pick(rng, VARIANTS[1:])
 
     def _sprite(self, rng: Rng, concept: Concept) -> Sprite:
         numbers = self._sprites[concept.name][: self.mixture.sprites]

@@ -27,13 +27,14 @@ from retouch.evaluate.painters import DEFAULT_SAMPLING, EnginePainter, Painter, 
 from retouch.evaluate.report import plain
 from retouch.evaluate.scoring import Painted, paint_and_judge, score
 from retouch.evaluate.sheet import contact_sheet
+from retouch.models.components import read_notes
 
 _SHOWN = ("object_top1", "object_top5", "colour", "object_and_colour", "kernel", "seam_ratio")
 
 
 @dataclass(frozen=True, slots=True)
 class QuickRun:
-    """What to judge: a checkpoint on a data folder; `painter` is `stock` or `engine`."""
+    """What to judge: a checkpoint on a data folder, in what it has words for; `painter` is `stock` or `engine`."""
 
     model: Path
     data: Path
@@ -49,7 +50,8 @@ def quick_report(run: QuickRun) -> tuple[dict[str, Any], Painted]:
     started = time.perf_counter()
     extractor = LiteFeatures()
     judge = Judge(extractor, trained_probe(run.data, extractor))
-    cases = standard_set(run.data, Quota.quick(run.cases), size=run.size, seed=run.seed)
+    words = read_notes(run.model).vocabulary
+    cases = standard_set(run.data, Quota.quick(run.cases), size=run.size, seed=run.seed, words=words)
     with _painter(run) as painter:
         painted = paint_and_judge(painter, cases, judge)
     truths = judge.features([case.truth for case in cases], cases)

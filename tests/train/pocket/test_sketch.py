@@ -15,12 +15,11 @@ from retouch.train.pocket.sketch import (
     SketchHead,
     SketchRecipe,
     SketchTeacher,
-    draw_subjects,
     position_codes,
     take_over,
-    to_regions,
     train_text,
 )
+from retouch.train.pocket.subjects import draw_subjects, to_regions
 from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
 
@@ -31,7 +30,6 @@ def recipe(data_dir: Path, vae_dir: Path, tokenizer_dir: Path, tmp_path: Path) -
         vae_dir=vae_dir,
         tokenizer_dir=tokenizer_dir,
         output=tmp_path / "text",
-        size=32,
         width=16,
         layers=1,
         heads=2,
@@ -45,7 +43,7 @@ def recipe(data_dir: Path, vae_dir: Path, tokenizer_dir: Path, tmp_path: Path) -
 @pytest.fixture
 def teacher(recipe: SketchRecipe) -> SketchTeacher:
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
-    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
+    composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size)
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
     return SketchTeacher(recipe, draw_subjects(composer, vae, side=recipe.side), tokenizer)
 
@@ -90,7 +88,7 @@ def test_lessons_bring_the_sketch_closer(teacher: SketchTeacher) -> None:
 
 def several(recipe: SketchRecipe, folder: Path) -> SketchTeacher:
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
-    composer = SceneComposer.open(recipe.data_dir, size=recipe.size)
+    composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size)
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
     subjects = draw_subjects(composer, vae, side=recipe.side, several=True)
     return SketchTeacher(replace(recipe, several=True, start_from=folder), subjects, tokenizer)

@@ -22,23 +22,20 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from retouch.data.captions import Naming, describe, describe_place, names_variant, say_variant
-from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
-from retouch.data.vocabulary import PLACES, VARIANTS, Concept
-from retouch.train.latents import to_unit_range
+from retouch.data.vocabulary import PLACES, VARIANTS
+from retouch.train.pocket.subjects import Subjects, draw_subjects
 from retouch.train.progress import RunLog
 from retouch.train.schedule import falling
-from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
+from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
 HEAD_FILE = "sketch.safetensors"
 """Beside the text encoder: what turns its sketch tokens into latents and places."""
 WARMUP_STEPS = 50
 FREQUENCIES = 4
 """Cosines of a place, across and down."""
-SHADES = (1, 4, 7)
-"""The shades of a colour whose latents are averaged."""
-GROUND_WEIGHT = 0.05
-"""Of cells that hold nothing of the object; its own have 1."""
+KEPT_RATE = 0.1
+"""Of what an encoder says already, as a share of the rate of what is new, when further pictures join the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ class SketchRecipe:
         start_from: folder of a text encoder to go on with, and with its head if it has one. What its word tokens
             say stays as it is, so that a UNet that reads them already goes on reading them.
         several: sketch all pictures of a concept that captions have a word for, not its first alone. With
-            `start_from`, the first one's sketch stays as it is then.
+            `start_from`, the first one's sketch stays as it is then: give it more `hidden` units for the others.
         words: of which the names of the concepts are made; None: any.
         nothing_rate: share of captions without an object, whose sketch is plain grey.
         position_weight: of the place of each token, which its own UNet queries look for.
@@ -63,7 +60,6 @@ class SketchRecipe:
     start_from: Path | None = None
     several: bool = False
     words: frozenset[str] | None = None
-    size: int = 128
     side: float = 0.66
     width: int = 192
     layers: int = 2
@@ -77,21 +73,6 @@ class SketchRecipe:
     position_weight: float = 0.2
     seed: int = 0
     report_every: int = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Subjects:
-    """What there is to sketch; the last one is nothing.
-
-    Attributes:
-        things: concept, colour, and the words of `VARIANTS` that ask for this picture, of each but the last.
-        regions: (N, SKETCH_SIDE**2, values) latents, region by region.
-        weights: of the same shape.
-    """
-
-    things: tuple[tuple[Concept, str | None, tuple[str, ...]], ...]
-    regions: Tensor
-    weights: Tensor
 
 
 class SketchHead(nn.Module):
@@ -126,11 +107,6 @@ class SketchHead(nn.Module):
         return head
 
 
-def to_regions(cells: Tensor) -> Tensor:
-    """(B, C, h, w) cells to (B, SKETCH_SIDE**2, C * h * w / SKETCH_SIDE**2), row by row."""
-    return F.pixel_unshuffle(cells, cells.shape[-1] // SKETCH_SIDE).flatten(2).transpose(1, 2)
-
-
 def position_codes(side: int) -> Tensor:
     """Places on a square grid as cosines of rising frequency, across and down: (side**2, 2 * FREQUENCIES).
 
@@ -140,43 +116,6 @@ def position_codes(side: int) -> Tensor:
     down, across = torch.meshgrid(middles, middles, indexing="ij")
     places = torch.stack([across, down], dim=-1).reshape(-1, 2)
     return 2**0.5 * torch.cat([torch.cos(k * places) for k in range(1, FREQUENCIES + 1)], dim=1)
-
-
-@torch.inference_mode()
-def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float, several: bool = False) -> Subjects:
-    """Encode every concept, or all of its pictures that have a word, in each of its colours; and plain grey."""
-    things, regions, weights = [], [], []
-    for concept in composer.concepts:
-        for words in _pictures(composer, concept) if several else [("",)]:
-            for colour in (None, *(COLOURS if concept.is_recoloured else ())):
-                shades = SHADES if colour else SHADES[:1]
-                portraits = [
-                    composer.portrait(concept, colour, side=side, shade=shade, variant=words[0])
-                    for shade in shades
-                ]
-                latents = _encode(vae, np.stack([picture for picture, _ in portraits])).mean(0, keepdim=True)
-                opacity = torch.tensor(portraits[0][1])[None, None].float() / 255
-                shown = F.adaptive_avg_pool2d(opacity, (latents.shape[-2], latents.shape[-1])).expand_as(latents)
-                things.append((concept, colour, words))
-                regions.append(to_regions(latents))
-                weights.append(to_regions(GROUND_WEIGHT + (1.0 - GROUND_WEIGHT) * shown))
-    nothing = _encode(vae, np.full((1, composer.size, composer.size, 3), 127.5))
-    regions.append(to_regions(nothing))
-    weights.append(torch.full_like(weights[0], GROUND_WEIGHT))
-    return Subjects(tuple(things), torch.cat(regions), torch.cat(weights))
-
-
-def _pictures(composer: SceneComposer, concept: Concept) -> list[tuple[str, ...]]:
-    """Return the words that ask for each of a concept's pictures."""
-    asked: dict[int, list[str]] = {}
-    for word, number in composer.pictures(concept).items():
-        asked.setdefault(number, []).append(word)
-    return [tuple(words) for words in asked.values()]
-
-
-def _encode(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:
-    mean: Tensor = vae.encode(to_unit_range(torch.from_numpy(pictures))).latent_dist.mean
-    return mean * float(vae.config.scaling_factor)
 
 
 class SketchTeacher:
@@ -202,6 +141,15 @@ class SketchTeacher:
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
+        # Further pictures are for further hidden units to learn; all else goes slowly, or first pictures are lost.
+        self._kept: list[tuple[nn.Parameter, tuple[slice, ...]]] = []
+        if recipe.several and self.before is not None:
+            old = dict(self.before.named_parameters())
+            self._kept = [
+                (parameter, tuple(map(slice, old[name].shape)))
+                for name, parameter in self.text_encoder.named_parameters()
+            ]
+            self._kept += [(parameter, ()) for parameter in self.head.parameters()]
         self._rng = np.random.default_rng(recipe.seed)
         self._queue: list[int] = []
         self._places = list(PLACES.values())
@@ -244,29 +192,32 @@ class SketchTeacher:
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self._optimiser.step()
-        self._optimiser.zero_grad()
+        self._advance()
         return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _advance(self) -> None:
+        """Take the optimiser's step; of the weights that were there before, a share of it."""
+        with torch.no_grad():
+            before = [parameter[part].clone() for parameter, part in self._kept]
+            self._optimiser.step()
+            for (parameter, part), values in zip(self._kept, before, strict=True):
+                parameter[part].lerp_(values, 1.0 - KEPT_RATE)
+        self._optimiser.zero_grad()
 
     def _change(self, captions: list[str], tokens: Tensor, embeds: Tensor) -> Tensor:
         """How far what the first text encoder said has moved: of words, and of first pictures where others join
         them; 0 for a fresh one."""
         if self.before is None:
             return torch.zeros(())
-        change = self._distance(self.before, tokens, embeds, first=0, last=WORD_TOKENS)
+        # Attention looks back alone: what is said of the words is the same without the tokens behind them.
+        length = self.before.config.max_position_embeddings if self.recipe.several else WORD_TOKENS
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            expected = self.before(tokens[:, :length])[0].float()
+        change = F.mse_loss(embeds[:, :WORD_TOKENS], expected[:, :WORD_TOKENS])
         known = [k for k, caption in enumerate(captions) if not names_variant(caption)]
         if self.recipe.several and known:
-            change = change + self._distance(
-                self.before, tokens[known], embeds[known], first=WORD_TOKENS, last=MAX_TOKENS
-            )
+            change = change + F.mse_loss(embeds[known, WORD_TOKENS:length], expected[known, WORD_TOKENS:])
         return change
-
-    @staticmethod
-    def _distance(before: CLIPTextModel, tokens: Tensor, embeds: Tensor, *, first: int, last: int) -> Tensor:
-        last = min(before.config.max_position_embeddings, last)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            expected = before(tokens[:, :last])[0]
-        return F.mse_loss(embeds[:, first:last], expected[:, first:].float())
 
     @torch.no_grad()
     def _found_head(self, before: CLIPTextModel) -> SketchHead:
@@ -300,7 +251,7 @@ def train_text(recipe: SketchRecipe) -> Path:
     """Give a text encoder its lessons, from the beginning each time. Returns its folder."""
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
     vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
-    composer = SceneComposer.open(recipe.data_dir, size=recipe.size, words=recipe.words)
+    composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size, words=recipe.words)
     subjects = draw_subjects(composer, vae, side=recipe.side, several=recipe.several)
     teacher = SketchTeacher(recipe, subjects, tokenizer)
     recipe.output.mkdir(parents=True, exist_ok=True)
