@@ -5,11 +5,11 @@
     python benchmarks/busy.py --training                                 # steps of the embedded model's UNet
 
 Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of another
-checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, and those
-that wait as PyTorch has it. The sides run in turns beside so many processes that count and do nothing else; each
-gives the median of its times but the first, for as long as `--seconds`. With `--priority` this process, and so
-everything that it starts, comes before the machine's other work (root only): where the kernel groups processes by
-session, a nice value counts within one group only, so it is the group's.
+checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, those that wait
+as PyTorch has it, and a process of one thread for each core. The sides run in turns beside so many processes that
+count and do nothing else; each gives the median of its times but the first, for as long as `--seconds`. With
+`--priority` this process, and so everything that it starts, comes before the machine's other work (root only): where
+the kernel groups processes by session, a nice value counts within one group only, so it is the group's.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -89,32 +90,85 @@ def diffusers_side(work: Work) -> list[float]:
     return fills(lambda: pipe("a red apple", image=image, mask_image=mask, **asked), work.seconds)
 
 
-def training_side(work: Work, *, gives_way: bool = True) -> list[float]:
-    """Time steps of training a checkpoint's UNet, with workers that give way or with those that PyTorch has."""
+def training_step(work: Work, *, processes: int = 1, gives_way: bool = True) -> Callable[[], None]:
+    """Return a step of training a checkpoint's UNet, or this process's share of it."""
     import torch
     from diffusers import UNet2DConditionModel
 
     from retouch.engine.yielding import yielding
 
     unet = UNet2DConditionModel.from_pretrained(work.checkpoint, subfolder="unet").train()
+    model = unet if processes == 1 else torch.nn.parallel.DistributedDataParallel(unet)
     optimiser = torch.optim.AdamW(unet.parameters(), fused=True)
-    size = (TRAINED_ROWS, unet.config.in_channels, TRAINED_CELLS, TRAINED_CELLS)
-    noisy, timesteps = torch.randn(size), torch.full((TRAINED_ROWS,), 500)
-    embeds = torch.randn(TRAINED_ROWS, 77, unet.config.cross_attention_dim)
+    rows = TRAINED_ROWS // processes
+    noisy, timesteps = (
+        torch.randn(rows, unet.config.in_channels, TRAINED_CELLS, TRAINED_CELLS),
+        torch.full((rows,), 500),
+    )
+    embeds = torch.randn(rows, 77, unet.config.cross_attention_dim)
 
     def step() -> None:
         with yielding() if gives_way else nullcontext():
-            unet(noisy, timesteps, embeds).sample.square().mean().backward()
+            model(noisy, timesteps, embeds).sample.square().mean().backward()
             optimiser.step()
             optimiser.zero_grad()
 
-    return fills(step, work.seconds)
+    return step
+
+
+def training_side(work: Work, *, gives_way: bool = True) -> list[float]:
+    """Time steps of training a checkpoint's UNet, with workers that give way or with those that PyTorch has."""
+    return fills(training_step(work, gives_way=gives_way), work.seconds)
+
+
+def ranks_side(work: Work) -> list[float]:
+    """Time the same steps over the same rows, shared by a process of one thread for each core."""
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"file://{folder}/meeting"
+        others = [
+            subprocess.Popen([*child_command("rank", work), "--rank", str(rank), "--meeting", meeting])
+            for rank in range(1, cores())
+        ]
+        try:
+            return rank_side(work, 0, meeting)
+        finally:
+            for other in others:
+                other.wait()
+
+
+def rank_side(work: Work, rank: int, meeting: str) -> list[float]:
+    """Take one process's share of the steps; the first one times them, and says when it is enough."""
+    import torch
+    import torch.distributed as dist
+
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=cores())
+    step, goes_on = training_step(work, processes=cores()), torch.ones(1)
+
+    def together() -> bool:
+        dist.broadcast(goes_on, 0)
+        if is_going_on := bool(goes_on):
+            step()
+        return is_going_on
+
+    times = fills(together, work.seconds) if rank == 0 else []
+    goes_on.zero_()
+    while together():
+        pass
+    dist.destroy_process_group()
+    return times
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 CHILDREN: dict[str, Callable[[Work], list[float]]] = {
     "retouch": retouch_side,
     "diffusers": diffusers_side,
     "training": training_side,
+    "training, a process a core": ranks_side,
     "training, PyTorch's workers": partial(training_side, gives_way=False),
 }
 
@@ -136,10 +190,14 @@ def measure(child: str, source: Path, threads: int | None, work: Work) -> float:
     env = {**os.environ, "PYTHONPATH": str(source)}
     if threads is not None:
         env["OMP_NUM_THREADS"] = str(threads)
-    command = [sys.executable, __file__, "--child", child, "--checkpoint", work.checkpoint]
-    command += ["--side", str(work.side), "--steps", str(work.steps), "--seconds", str(work.seconds)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env, text=True)
+    done = subprocess.run(child_command(child, work), check=True, stdout=subprocess.PIPE, env=env, text=True)
     return statistics.median(json.loads(done.stdout.splitlines()[-1]))
+
+
+def child_command(child: str, work: Work) -> list[str]:
+    """Return what runs a side in a process of its own."""
+    command = [sys.executable, __file__, "--child", child, "--checkpoint", work.checkpoint]
+    return [*command, "--side", str(work.side), "--steps", str(work.steps), "--seconds", str(work.seconds)]
 
 
 def raise_priority(nice: int) -> None:
@@ -172,7 +230,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         name: (name, own, None),
         f"{name}, one thread": (name, own, 1),
     }
-    for other in ["training, PyTorch's workers"] if args.training else ["diffusers"]:
+    ours = ["training, a process a core", "training, PyTorch's workers"]
+    for other in ours if args.training else ["diffusers"]:
         sides[other] = (other, own, None)
     if args.today is not None:
         sides["today"] = (name, args.today.resolve(), None)
@@ -212,8 +271,13 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", help="some of them only, by the names that the report gives them")
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--priority", type=int)
-    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=[*CHILDREN, "rank"], help=argparse.SUPPRESS)
+    parser.add_argument("--rank", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--meeting", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.child == "rank":
+        rank_side(work_of(args), args.rank, args.meeting)
+        return
     if args.child:
         print(json.dumps(CHILDREN[args.child](work_of(args))))
         return

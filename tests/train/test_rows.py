@@ -1,8 +1,10 @@
 """Draws as functions of a row's place."""
 
+import pytest
 import torch
 
-from retouch.train.rows import Place, draw_on_device, draw_rows
+from retouch.errors import InvalidField
+from retouch.train.rows import Place, Share, draw_on_device, draw_rows
 
 
 def test_row_draws_the_same_in_any_company_and_position() -> None:
@@ -57,3 +59,22 @@ def test_draws_of_a_whole_micro_batch_are_its_first_places_own() -> None:
     assert one.timesteps.min() >= 0
     assert one.timesteps.max() < 1000
     assert 0.2 < float(one.drop_text.double().mean()) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("global_batch", "micro_batch", "world", "at_once"),
+    [(16, 16, 1, 16), (16, 4, 2, 4), (16, 16, 2, 8), (16, 8, 4, 4), (6, 3, 2, 3), (4, 4, 4, 1)],
+)
+def test_processes_share_each_step_and_no_row_comes_twice(
+    global_batch: int, micro_batch: int, world: int, at_once: int
+) -> None:
+    shares = [Share.of(global_batch, micro_batch, rank=rank, world=world) for rank in range(world)]
+    assert {share.micro_batch for share in shares} == {at_once}
+    rows = [row for share in shares for micro in share.micros() for row in share.rows(micro)]
+    assert sorted(rows) == list(range(global_batch))
+
+
+@pytest.mark.parametrize(("global_batch", "world"), [(16, 3), (2, 4), (6, 4)])
+def test_a_batch_that_processes_cannot_share_evenly_is_refused(global_batch: int, world: int) -> None:
+    with pytest.raises(InvalidField, match=f"{world} processes cannot share it evenly"):
+        Share.of(global_batch, global_batch, rank=0, world=world)

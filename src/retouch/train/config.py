@@ -137,6 +137,7 @@ class PhaseConfig(Section):
     """The phase ends, and its rate falls, by whichever comes first: its last step or so many seconds of them."""
     global_batch: Count
     micro_batch: Count
+    """The most rows that a process takes at once."""
     learning_rate: Annotated[float, Field(gt=0.0)]
     rate_factors: dict[str, Annotated[float, Field(gt=0.0)]] = {}
     """Factors of the learning rate by the beginning of a parameter's name (`unet.mid_block`, `text_encoder`); the

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from retouch.engine.yielding import yielding
-from retouch.errors import InvalidField, ModelError
+from retouch.errors import ModelError
 from retouch.train.agreement import Agreement
 from retouch.train.config import PhaseConfig, TrainConfig
 from retouch.train.denoiser import Denoiser
@@ -115,10 +115,8 @@ class Trainer:
             InvalidField: the processes cannot share the batch evenly.
         """
         phase, accelerator = self.phase, self.accelerator
-        if phase.global_batch % (phase.micro_batch * accelerator.num_processes):
-            raise InvalidField("global_batch", f"{accelerator.num_processes} processes cannot share it evenly")
         rank, world = accelerator.process_index, accelerator.num_processes
-        return Share(phase.global_batch, phase.micro_batch, rank, world)
+        return Share.of(phase.global_batch, phase.micro_batch, rank=rank, world=world)
 
     def _start_phase(self, source: Source) -> Run:
         accelerator = self.accelerator
@@ -148,12 +146,11 @@ class Trainer:
         folder = self.config.model.text.pretrained
         assert folder is not None  # the configuration is checked
         head = SketchHead.load(Path(folder))
+        share = self.share
         examples = [
             # The rows of a step that is never trained.
-            recipe.example_at(
-                self._places(self.phase.steps, self.share.rows(micro)), source, self.accelerator.device
-            )
-            for micro in range(math.ceil(SURGERY_ROWS / self.phase.micro_batch))
+            recipe.example_at(self._places(self.phase.steps, share.rows(micro)), source, self.accelerator.device)
+            for micro in range(math.ceil(SURGERY_ROWS / share.micro_batch))
         ]
         for attention in self.phase.read_sketches:
             fit_reading(self.denoiser, attention, examples, head)

@@ -9,11 +9,13 @@ place.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from retouch.errors import InvalidField
 from retouch.train.noise import TIMESTEPS
 
 HIGH_NOISE_FROM = 800
@@ -52,6 +54,18 @@ class Share:
     micro_batch: int
     rank: int = 0
     world: int = 1
+
+    @classmethod
+    def of(cls, global_batch: int, micro_batch: int, *, rank: int, world: int) -> Self:
+        """Deal a step's rows out, at most `micro_batch` at once; fewer where so each process has some.
+
+        Raises:
+            InvalidField: the processes cannot share the batch evenly.
+        """
+        at_once = max(1, min(micro_batch, global_batch // world))
+        if global_batch % (at_once * world):
+            raise InvalidField("global_batch", f"{world} processes cannot share it evenly")
+        return cls(global_batch, at_once, rank, world)
 
     def micros(self) -> range:
         """Numbers of this process's micro-batches in any step."""
