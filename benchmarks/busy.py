@@ -4,12 +4,13 @@
     python benchmarks/busy.py --checkpoint FOLDER --side 512 --steps 1   # of full size
     python benchmarks/busy.py --training                                 # steps of the embedded model's UNet
 
-Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of another
-checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way, those that wait
-as PyTorch has it, and a process of one thread for each core. The sides run in turns beside so many processes that
-count and do nothing else; each gives the median of its times but the first, for as long as `--seconds`. With
-`--priority` this process, and so everything that it starts, comes before the machine's other work (root only): where
-the kernel groups processes by session, a nice value counts within one group only, so it is the group's.
+Sides: retouch as it is; the same with one thread; an earlier state of it (`--today`, the `src` folder of
+another checkout), which is what the goals refer to; diffusers' pipeline. In training: workers that give way,
+those that wait as PyTorch has it, and a process of one thread for each core. The sides run in turns beside so
+many processes that count and do nothing else; each gives the median of its times but the first, for as long as
+`--seconds`. With `--priority` this process, and so everything that it starts, comes before the machine's other
+work (root only): where the kernel groups processes by session, a nice value counts within one group only, so it
+is the group's.
 """
 
 import argparse
