@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,32 @@ def test_what_captions_tell_apart_are_the_pictures_of_their_words(data_folder: P
             assert np.array_equal(scene.object_alpha, portrait)
     assert set(asked) == set(VARIANTS)
     assert 0.37 < asked[""] / asked.total() < 0.63
+
+
+def test_what_is_not_named_comes_with_its_portrait(data_folder: Path):
+    mixture = replace(MIXTURES["centred"], unnamed=0.5)
+    composer = SceneComposer.open(data_folder, size=64, mixture=mixture)
+    found = scenes(composer, 200)
+    objects = [scene for scene in found if scene.object_alpha.any()]
+    unnamed = [scene for scene in objects if scene.portrait is not None]
+    assert 0.35 < len(unnamed) / len(objects) < 0.65
+    for scene in objects:
+        assert (scene.concept is None) == (scene.portrait is not None)
+    for scene in unnamed:
+        is_shown = np.abs(scene.portrait.astype(int) - 128).max(axis=-1) > 1
+        assert not (is_shown & (scene.object_alpha == 0)).any()
+        assert is_shown[scene.object_alpha == 255].mean() > 0.9
+
+
+def test_no_held_out_pair_is_shown_without_its_name(data_folder: Path):
+    composer = SceneComposer.open(data_folder, size=64, mixture=replace(MIXTURES["centred"], unnamed=1.0))
+    names = {concept.name for concept in composer.concepts}
+    rng = np.random.default_rng(3)
+    looks = [composer._unnamed(rng) for _ in range(500)]
+    named = [look for look in looks if look.sprite.concept in names]
+    assert not any(look.turned for look in named)
+    assert not any(look.colour and is_held_out(look.sprite.concept, look.colour) for look in named)
+    assert 0.35 < sum(look.is_mirrored for look in looks) / len(looks) < 0.65
 
 
 def test_the_pictures_that_are_told_apart_are_of_known_things_and_three_at_most():

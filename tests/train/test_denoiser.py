@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from retouch.errors import InvalidField
 from retouch.train import denoiser as denoisers
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
@@ -36,6 +37,13 @@ def test_frozen_text_encoder_takes_none(recipe: dict[str, Any]) -> None:
     denoiser = build(recipe)
     tokenizer = load_origin(TrainConfig.model_validate(recipe).model).tokenizer
     assert not any(name.startswith("text_encoder.") for name in gradients(denoiser, tokenizer))
+
+
+def test_scenes_that_bring_sketches_need_something_to_write_them_with(recipe: dict[str, Any]) -> None:
+    denoiser = build(recipe)
+    tokens = empty_tokens(load_origin(TrainConfig.model_validate(recipe).model).tokenizer)
+    with pytest.raises(InvalidField, match="bring sketches of their own"):
+        denoiser(torch.zeros(1, 4, 8, 8), torch.tensor([1]), tokens, torch.zeros(1, 64, 4))
 
 
 def test_gradient_checkpointing_changes_no_gradient(recipe: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from transformers import CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
+from retouch.data.mixture import MIXTURES
 from retouch.errors import InvalidField, ModelError
 from retouch.train.latents import (
     LatentCache,
@@ -26,6 +27,7 @@ from retouch.train.latents import (
     to_unit_range,
 )
 from retouch.train.pocket.vae import build_vae
+from retouch.train.sketches import to_regions
 from retouch.train.text import encode_captions
 
 
@@ -63,6 +65,29 @@ def test_cache_holds_what_encoding_each_scene_alone_gives(
         torch.testing.assert_close(found.masked_image_latents[number], hidden, rtol=2e-3, atol=2e-3)
         assert torch.equal(found.mask[number], mask[0])
         assert torch.equal(found.tokens[number], encode_captions(tokenizer, [scene.caption])[0])
+
+
+def test_cache_holds_the_sketches_of_what_captions_do_not_say(
+    spec: LatentSpec, tokenizer: Any, data_dir: Path
+) -> None:
+    build_latents(replace(spec, mixture="several"), tokenizer)
+    found = every(LatentCache(spec.folder), 32).sketches
+    vae = AutoencoderKL.from_pretrained(spec.vae_dir).eval()
+    composer = SceneComposer.open(data_dir, size=32, split="train", mixture=MIXTURES["several"])
+    portraits = [composer.scene(np.random.default_rng((0, number))).portrait for number in range(32)]
+    assert 8 < sum(portrait is None for portrait in portraits) < 24
+    for sketch, portrait in zip(found, portraits, strict=True):
+        if portrait is None:
+            assert sketch.isnan().all()
+            continue
+        with torch.no_grad():
+            latents = posteriors_of(vae, to_unit_range(torch.from_numpy(portrait)[None]))[:, 0]
+        torch.testing.assert_close(sketch, to_regions(latents)[0], rtol=2e-3, atol=2e-3)
+
+
+def test_cache_of_other_scenes_holds_none(spec: LatentSpec, tokenizer: Any) -> None:
+    build_latents(spec, tokenizer)
+    assert every(LatentCache(spec.folder), 32).sketches is None
 
 
 def test_cache_of_shards_holds_their_samples_with_masks_and_captions(

@@ -16,6 +16,7 @@ from retouch.data.backgrounds import Background, BackgroundPool
 from retouch.data.captions import STYLES, Naming, describe, describe_place, pick, say_variant
 from retouch.data.colour import COLOURS
 from retouch.data.drawing import blend, cut_ground, place_object, repaint_ground, to_bytes
+from retouch.data.look import Look
 from retouch.data.mixture import MIXTURES, PLAIN, Mixture
 from retouch.data.sprites import Sprite, SpritePack
 from retouch.data.vocabulary import COLOUR_WORDS, PLACES, VARIANTS, Concept, concepts, other_pictures
@@ -28,6 +29,7 @@ Split = Literal["train", "validation"]
 Tier = Literal["core", "full"]
 
 HELD_OUT_PERCENT = 8
+MIDDLE_SHADE = 4
 FIRST_PICTURES = 0.5
 """Share of the scenes that show a concept's first picture, where captions tell its pictures apart: it is what is
 shown to half of the seeds, and to whoever asks for no seed's choice."""
@@ -39,7 +41,8 @@ class Scene:
 
     `image` (H, W, 3) bytes; `mask` (H, W), True = repaint; `object_alpha` (H, W) bytes, the
     object's opacity; `box` its (left, top, right, bottom). Without an object `concept`, `colour`
-    and `box` are None; `colour` is None as well where the object keeps its own.
+    and `box` are None; `colour` is None as well where the object keeps its own. Where the caption
+    names another object than is shown, both are None, and `portrait` (H, W, 3) shows it by itself.
     """
 
     image: U8
@@ -50,6 +53,7 @@ class Scene:
     place: str | None
     box: tuple[int, int, int, int] | None
     object_alpha: U8
+    portrait: U8 | None = None
 
 
 def is_held_out(concept: str, colour: str) -> bool:
@@ -86,6 +90,7 @@ class SceneComposer:
             and (tier == "full" or concept.tier == "core")
             and (words is None or words.issuperset(" ".join(concept.names).split()))
         )
+        self._shown = tuple(concept for concept in concepts() if concept.name in self._sprites)
 
     @classmethod
     def open(
@@ -153,11 +158,13 @@ class SceneComposer:
         Returns:
             (H, W, 3) bytes, and the object's opacity as (H, W) bytes.
         """
-        sprite = self._pack.sprite(self.pictures(concept)[variant])
+        look = Look(self._pack.sprite(self.pictures(concept)[variant]), colour)
+        return self._portrait(look, side=side, shade=shade)
+
+    def _portrait(self, look: Look, *, side: float, shade: int = MIDDLE_SHADE) -> tuple[U8, U8]:
         upright = replace(PLAIN, side=(side, side), drift=0.0)
-        layer = place_object(
-            np.random.default_rng(0), sprite.painted(colour, variant=shade), self.size, upright, is_full=False
-        )
+        painted = look.painted(shade=shade)
+        layer = place_object(np.random.default_rng(0), painted, self.size, upright, is_full=False)
         alpha = layer[..., 3]
         shown = layer[..., :3] + 127.5 * (1.0 - alpha[..., None].astype(np.float32) / 255)
         return to_bytes(np.asarray(shown, dtype=np.float32)), alpha
@@ -205,6 +212,21 @@ class SceneComposer:
             numbers = [n for n in numbers if (self._pack.records[n]["kind"] == style) == is_main] or numbers
         return self._pack.sprite(numbers[int(rng.integers(len(numbers)))])
 
+    def _unnamed(self, rng: Rng) -> Look:
+        """Choose any picture: of what captions name in the colours of this split, of other things in any hue."""
+        concept = self._shown[int(rng.integers(len(self._shown)))]
+        numbers = self._sprites[concept.name]
+        is_named = concept in self.concepts
+        is_held = self.split == "validation"
+        colours = [c for c in COLOURS if not is_named or is_held_out(concept.name, c) == is_held]
+        is_recoloured = concept.is_recoloured and bool(colours) and rng.random() < self.mixture.recoloured
+        return Look(
+            self._pack.sprite(numbers[int(rng.integers(len(numbers)))]),
+            colours[int(rng.integers(len(colours)))] if is_recoloured else None,
+            is_mirrored=rng.random() < 0.5,
+            turned=0.0 if is_named else float(rng.uniform(0.0, 2.0 * np.pi)),
+        )
+
     def _hole(self, rng: Rng, alpha: U8) -> masks.Mask:
         if rng.random() < self.mixture.loose:
             return masks.loosely_around(rng, alpha)
@@ -215,22 +237,27 @@ class SceneComposer:
         variant = self._variant(rng)
         is_told = self.mixture.told_apart
         sprite = self._pack.sprite(self.pictures(concept)[variant]) if is_told else self._sprite(rng, concept)
-        painted = sprite.painted(colour, variant=int(rng.integers(0, 9)))
+        look = Look(sprite, colour)
+        is_unnamed = self.mixture.unnamed > 0.0 and rng.random() < self.mixture.unnamed
+        if is_unnamed:
+            look = self._unnamed(rng)
+        painted = look.painted(shade=int(rng.integers(0, 9)))
         layer = place_object(rng, painted, self.size, self.mixture, is_full=is_full)
         alpha = layer[..., 3]
         mask = masks.full(alpha.shape) if is_full else self._hole(rng, alpha)
-        image = blend(rng, ground, layer, mask, tint=0.10 if colour else 0.2)
+        image = blend(rng, ground, layer, mask, tint=0.10 if look.colour else 0.2)
         # What is told apart is no matter of style: the word alone says which.
         naming = Naming(concept, colour, background.place, "3d" if is_told else sprite.kind, variant)
         return Scene(
             image=image,
             mask=mask,
             caption=describe(rng, naming, place_share=0.45 if is_full else 0.28),
-            concept=concept.name,
-            colour=colour,
+            concept=None if is_unnamed else concept.name,
+            colour=None if is_unnamed else colour,
             place=background.place.name,
             box=masks.bounding_box(alpha > 8),
             object_alpha=alpha,
+            portrait=self._portrait(look, side=self.mixture.side[0])[0] if is_unnamed else None,
         )
 
 

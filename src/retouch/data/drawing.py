@@ -51,6 +51,12 @@ def repaint_ground(rng: Rng, ground: F32) -> F32:
     return np.asarray(np.clip(changed, 0, 1) * 255, dtype=np.float32)
 
 
+def turn_hue(rgba: U8, angle: float) -> U8:
+    """Turn the hues of (H, W, 4) by an angle in radians."""
+    turned = to_bytes(rgba[..., :3].astype(np.float32) @ _turn_hue(angle).T)
+    return np.concatenate([turned, rgba[..., 3:]], axis=-1)
+
+
 def _turn_hue(angle: float) -> F32:
     """Return the rotation of RGB about its grey axis (Rodrigues' formula)."""
     cosine, sine = np.cos(angle), np.sin(angle) / np.sqrt(3)

@@ -23,6 +23,8 @@ class Mixture:
         repainted: share of the places whose light and colours are changed: so one place becomes many.
         told_apart: a concept's pictures are those that captions have words for (`VARIANTS`), each with its own.
         silent: share of the scenes without an object whose caption is empty: nothing asked, the ground goes on.
+        unnamed: share of the scenes with an object whose caption names another one. They are for models that are
+            told by sketches what to paint, and bring a portrait: any picture of the data, mirrored, in other hues.
     """
 
     around_object: float = 0.65
@@ -39,6 +41,7 @@ class Mixture:
     repainted: float = 0.0
     silent: float = 0.0
     told_apart: bool = False
+    unnamed: float = 0.0
 
 
 PLAIN = Mixture(
@@ -50,7 +53,7 @@ MIXTURES: dict[MixtureName, Mixture] = {
     "plain": PLAIN,
     "centred": CENTRED,
     "ground": replace(CENTRED, around_object=0.42, full_mask=0.03, repainted=0.7, silent=0.3),
-    "several": replace(CENTRED, told_apart=True),
+    "several": replace(CENTRED, told_apart=True, unnamed=0.6),
     "varied": Mixture(
         around_object=0.5,
         full_mask=0.08,
@@ -69,7 +72,9 @@ MIXTURES: dict[MixtureName, Mixture] = {
 has it in the middle, at one size, as a crop around the hole and its context shows it (`plan_region`). `ground` has
 the same objects in fewer scenes than places to continue, in many lights and colours. `varied` has
 several pictures of a concept in holes of many shapes, and as much ground to continue as objects to paint.
-`several` is `centred` with up to three pictures of a concept, each of which captions have a word for.
+`several` is `centred` with up to three pictures of a concept, each of which captions have a word for. More than
+half of its objects are unnamed: a model that has seen none but those with names, in their colours, learns them by
+heart instead of painting what a sketch shows.
 
 A convolution knows where it is by the picture's border alone: a shape that may stand anywhere, in any size,
 takes it many times as long to learn.

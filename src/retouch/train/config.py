@@ -54,6 +54,8 @@ class ModelConfig(Section):
     tokenizer: str | None = None
     prediction_type: Literal["epsilon", "v_prediction"] | None = None
     """What a fresh UNet predicts, `epsilon` if not given. One of `pretrained` predicts what its scheduler says."""
+    sketches: Path | None = None
+    """Folder that `retouch train text` made, to write the sketches of scenes that bring their own (`unnamed`)."""
     train_text_encoder: bool = False
     gradient_checkpointing: bool = False
     compile: bool = False

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import CLIPTextModel
 
+from retouch.errors import InvalidField
 from retouch.models.components import Components
 from retouch.models.schedulers import own_scheduler
 from retouch.train.config import ModelConfig
 from retouch.train.embeddings import EmbeddingMemory
 from retouch.train.noise import NoiseSchedule, Prediction
 from retouch.train.origin import predicted
+from retouch.train.sketches import SketchHead, SketchWriter
 from retouch.train.text import encode_captions
 
 SMALL_ATTENTION = 256
@@ -29,6 +31,7 @@ class Denoiser(nn.Module):
     Attributes:
         predicts: what the prediction is of.
         noise: what makes the input noisy.
+        writer: writes the sketches of rows that bring their own; None where none does.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Denoiser(nn.Module):
         train_text: bool,
         predicts: Prediction,
         noise: NoiseSchedule,
+        writer: SketchWriter | None = None,
     ) -> None:
         super().__init__()
         self.predicts: Prediction = predicts
@@ -46,13 +50,28 @@ class Denoiser(nn.Module):
         self.unet = unet
         self.text_encoder = text_encoder
         self.train_text = train_text
+        self.writer = writer
         self._memory = EmbeddingMemory(text_encoder)
         if not train_text:
             text_encoder.requires_grad_(False).eval()
 
-    def forward(self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T)."""
+    def forward(
+        self, unet_input: Tensor, timesteps: Tensor, tokens: Tensor, sketches: Tensor | None = None
+    ) -> Tensor:
+        """Prediction (B, 4, h, w) for unet_input (B, 4 or 9, h, w), timesteps (B,), tokens (B, T).
+
+        Args:
+            sketches: as in `LatentBatch`.
+
+        Raises:
+            InvalidField: there are sketches, and nothing to write them with.
+        """
         prompt_embeds = self.embed(tokens)
+        if sketches is not None:
+            if self.writer is None:
+                hint = "give the folder that `retouch train text` made"
+                raise InvalidField("model.sketches", "the scenes bring sketches of their own", hint=hint)
+            prompt_embeds = self.writer.write(prompt_embeds, sketches)
         with _attention(unet_input, self.unet):
             prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
         return prediction
@@ -102,6 +121,7 @@ def build_denoiser(config: ModelConfig, origin: Components) -> Denoiser:
         train_text=config.train_text_encoder,
         predicts=predicted(origin),
         noise=NoiseSchedule.of_scheduler(own_scheduler(origin.scheduler_config)),
+        writer=None if config.sketches is None else SketchWriter.of(SketchHead.load(config.sketches)),
     )
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -27,12 +27,14 @@ class Chunk:
         masks: (N, H, W) bool, True = repaint.
         tokens: (N, T) ids of the captions.
         passed_over: names of samples that could not be read.
+        portraits: (H, W, 3) bytes by row, of what captions do not say.
     """
 
     images: Tensor
     masks: Tensor
     tokens: Tensor
     passed_over: tuple[str, ...] = ()
+    portraits: dict[int, Tensor] = field(default_factory=dict)
 
     def pin_memory(self) -> "Chunk":
         """The same in pinned memory; DataLoader asks for it where an accelerator is fed."""
@@ -76,6 +78,11 @@ class _Chunks(Dataset[Chunk]):
             masks=torch.from_numpy(np.stack([picture.mask for picture in found])),
             tokens=self._tokens([picture.caption for picture in found]),
             passed_over=tuple(name for picture in found for name in picture.passed_over),
+            portraits={
+                row: torch.from_numpy(picture.portrait)
+                for row, picture in enumerate(found)
+                if picture.portrait is not None
+            },
         )
 
     def _tokens(self, captions: list[str]) -> Tensor:

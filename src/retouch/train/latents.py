@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from retouch.data.compose import Split
-from retouch.data.mixture import MixtureName
+from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
 from retouch.train.cache_facts import check_facts, describe_cache, write_facts
 from retouch.train.feed import FeedSpec, read_ahead
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
-from retouch.train.text import MAX_TOKENS
+from retouch.train.sketches import to_regions
+from retouch.train.text import MAX_TOKENS, SKETCH_SIDE
 from retouch.train.transfer import to_device
 
 GROUP = 16
 """Scenes encoded in one VAE call."""
+SKETCHES = "sketches"
+"""The array that a cache has besides, where scenes may show what their captions do not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,15 @@ class LatentBatch:
         latents, masked_image_latents: (B, 4, h, w), drawn from their posteriors.
         mask: (B, 1, H, W) pixels, 1 = repaint.
         tokens: (B, T) ids of the captions.
+        sketches: (B, SKETCH_SIDE**2, values) regions of latents of what is painted, where captions do not say it;
+            NaN where they do. None where they always do.
     """
 
     latents: Tensor
     masked_image_latents: Tensor
     mask: Tensor
     tokens: Tensor
+    sketches: Tensor | None = None
 
 
 def masked_image(images: Tensor, mask: Tensor) -> Tensor:
@@ -103,6 +109,7 @@ def open_maps(
     cells: int = 0,
     pixels: int = 0,
     tokens: int = MAX_TOKENS,
+    with_sketches: bool = False,
 ) -> dict[str, NDArray[Any]]:
     """The cache's arrays; `mode` is `w+` to make them (sizes given), `r` or `r+` to open them."""
     posterior = (slots, 2, 2, 4, cells, cells)  # picture and masked picture; mean and deviation
@@ -112,6 +119,10 @@ def open_maps(
         "tokens": (np.int32, (slots, tokens)),  # CLIP's vocabulary has 49,408 of them
         "filled": (np.int64, (2,)),  # slots filled; scenes made in all
     }
+    if with_sketches or (mode != "w+" and (folder / f"{SKETCHES}.npy").exists()):
+        values = 4 * (cells // SKETCH_SIDE) ** 2
+        # First, for the last one says that all are there.
+        shapes = {SKETCHES: (np.float16, (slots, SKETCH_SIDE**2, values)), **shapes}
     if mode != "w+":
         return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in shapes}
     folder.mkdir(parents=True, exist_ok=True)
@@ -176,6 +187,13 @@ class PictureEncoder:
         hidden[partly] = found[len(images) :]
         return torch.stack([found[: len(images)], hidden], dim=1)
 
+    def sketches(self, portraits: Mapping[int, Tensor], *, count: int) -> Tensor:
+        """Regions of portraits (H, W, 3) bytes by row: (count, SKETCH_SIDE**2, values), NaN without one."""
+        found = torch.full((count, SKETCH_SIDE**2, 4 * (self.cells // SKETCH_SIDE) ** 2), torch.nan)
+        if portraits:
+            found[list(portraits)] = to_regions(self.encode_whole(torch.stack([*portraits.values()]))[:, 0]).cpu()
+        return found
+
 
 def build_latents(
     spec: LatentSpec,
@@ -207,6 +225,7 @@ def build_latents(
             cells=encoder.cells,
             pixels=spec.size,
             tokens=tokenizer.model_max_length,
+            with_sketches=spec.kind == "scenes" and MIXTURES[spec.mixture].unnamed > 0.0,
         )
     made = int(maps["filled"][1])
     numbers = (range(first, first + GROUP) for first in count(made, GROUP))
@@ -218,6 +237,8 @@ def build_latents(
         maps["posteriors"][slots] = encoder.encode(chunk.images, chunk.masks).numpy().astype(np.float16)
         maps["masks"][slots] = np.packbits(chunk.masks.numpy().reshape(GROUP, -1), axis=1)
         maps["tokens"][slots] = chunk.tokens.numpy()
+        if SKETCHES in maps:
+            maps[SKETCHES][slots] = encoder.sketches(chunk.portraits, count=GROUP).numpy()
         maps["filled"][:] = min(made + GROUP, spec.slots), made + GROUP
         if made >= spec.slots:
             time.sleep((time.monotonic() - started) * (1.0 / renew_duty - 1.0))
@@ -256,12 +277,14 @@ class LatentCache:
         slots = (pick * len(self)).long().numpy()
         posteriors = to_device(torch.from_numpy(self._maps["posteriors"][slots]), posterior_noise.device).float()
         drawn = draw_latents(posteriors, posterior_noise)
+        sketches = self._maps.get(SKETCHES)
         bits = np.unpackbits(self._maps["masks"][slots], axis=1).reshape(-1, 1, self.size, self.size)
         return LatentBatch(
             latents=drawn[:, 0],
             masked_image_latents=drawn[:, 1],
             mask=torch.from_numpy(bits).float(),
             tokens=torch.from_numpy(self._maps["tokens"][slots].astype(np.int64)),
+            sketches=None if sketches is None else torch.from_numpy(sketches[slots].astype(np.float32)),
         )
 
 

@@ -22,9 +22,9 @@ from retouch.train.ema import Ema
 from retouch.train.moments import make_optimiser, restore_moments
 from retouch.train.phase import OrderedSource, Recipe, Source
 from retouch.train.pocket.reading import fit_reading
-from retouch.train.pocket.sketch import SketchHead
 from retouch.train.rows import Place, Share
 from retouch.train.schedule import rate_factor
+from retouch.train.sketches import SketchHead
 from retouch.train.surgery import INPAINT_CHANNELS, widen_input
 
 logger = logging.getLogger(__name__)
@@ -236,7 +236,7 @@ class Trainer:
             places[0].seed_layers()
             with nullcontext() if micro == micros[-1] else accelerator.no_sync(run.model):
                 with accelerator.autocast():
-                    prediction = run.model(example.unet_input, example.timesteps, example.tokens)
+                    prediction = run.model(example.unet_input, example.timesteps, example.tokens, example.sketches)
                 loss, hole = run.recipe.loss(prediction, example)
                 accelerator.backward(loss / len(micros))
             totals += torch.stack([loss.detach(), hole]) / len(micros)

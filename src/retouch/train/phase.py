@@ -71,6 +71,7 @@ class Example:
         tokens: (B, T).
         target: (B, 4, h, w).
         hole: (B, 1, h, w), 1 = repaint; all ones in text-to-image.
+        sketches: of rows whose captions do not say what is painted; as in `LatentBatch`.
     """
 
     unet_input: Tensor
@@ -78,6 +79,7 @@ class Example:
     tokens: Tensor
     target: Tensor
     hole: Tensor
+    sketches: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Recipe:
         """Noise the latents, drop texts, and lay out the channels: latents, mask, masked image."""
         parts = (batch.latents, draws.noise, draws.timesteps, batch.tokens, draws.drop_text)
         latents, noise, timesteps, tokens, drop = (to_device(part, device) for part in parts)
+        sketches = None if batch.sketches is None else to_device(batch.sketches, device)
         noisy = self.noise.add_noise(latents, noise, timesteps)
         hole = torch.ones_like(noisy[:, :1])
         channels = [noisy]
@@ -128,6 +131,8 @@ class Recipe:
             tokens=torch.where(drop[:, None], to_device(self.empty_tokens, device), tokens),
             target=self.noise.target(self.prediction_type, latents, noise, timesteps),
             hole=hole,
+            # A row whose text is dropped is asked for nothing: then a sketch would say too much.
+            sketches=None if sketches is None else sketches.masked_fill(drop[:, None, None], torch.nan),
         )
 
     def loss(self, prediction: Tensor, example: Example) -> tuple[Tensor, Tensor]:

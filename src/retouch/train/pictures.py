@@ -26,13 +26,15 @@ MOST_BROKEN = 20
 class MaskedPicture:
     """image (H, W, 3) bytes; mask (H, W), True = repaint; both of the same crop.
 
-    `passed_over` names samples that could not be read and gave way to this one.
+    `passed_over` names samples that could not be read and gave way to this one. `portrait` (H, W, 3) shows what is
+    painted by itself, where the caption does not say it.
     """
 
     image: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     caption: str
     passed_over: tuple[str, ...] = ()
+    portrait: NDArray[np.uint8] | None = None
 
 
 class PictureReader(Protocol):
@@ -60,7 +62,7 @@ class SceneReader:
 
     def read(self, number: int) -> MaskedPicture:
         scene = self._composer.scene(np.random.default_rng((*self._seed, number)))
-        return MaskedPicture(scene.image, scene.mask, scene.caption)
+        return MaskedPicture(scene.image, scene.mask, scene.caption, portrait=scene.portrait)
 
 
 class ShardPictures:

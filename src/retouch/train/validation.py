@@ -31,7 +31,7 @@ def validation_losses(trainer: Trainer, source: RowSource, *, rows: int = 256) -
         draws.pick.copy_((numbers.double() + 0.5) / rows)
         batch = source.batch(draws.pick, draws.posterior)
         example = recipe.example(batch, draws, trainer.accelerator.device)
-        prediction = trainer.denoiser(example.unet_input, example.timesteps, example.tokens)
+        prediction = trainer.denoiser(example.unet_input, example.timesteps, example.tokens, example.sketches)
         total += row_errors(prediction, example.target).sum().cpu()
         hole += hole_errors(prediction, example.target, example.hole).sum().cpu()
     return {"val_loss": float(total / rows), "val_hole": float(hole / rows)}

@@ -14,9 +14,9 @@ from retouch.train.noise import NoiseSchedule
 from retouch.train.origin import load_origin
 from retouch.train.phase import Example, Recipe
 from retouch.train.pocket.reading import fit_reading
-from retouch.train.pocket.sketch import SketchHead, position_codes
 from retouch.train.rows import Place
 from retouch.train.run import RunOptions, run_training
+from retouch.train.sketches import SketchHead, position_codes
 from retouch.train.storage import load_state
 from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, encode_captions
 

@@ -11,15 +11,13 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import VARIANTS
 from retouch.train.pocket.sketch import (
-    HEAD_FILE,
-    SketchHead,
     SketchRecipe,
     SketchTeacher,
-    position_codes,
     take_over,
     train_text,
 )
-from retouch.train.pocket.subjects import draw_subjects, to_regions
+from retouch.train.pocket.subjects import draw_subjects
+from retouch.train.sketches import HEAD_FILE, SketchHead, position_codes, to_regions
 from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
 

@@ -20,7 +20,7 @@ from torch.nn import Module
 from retouch.errors import ModelError
 from retouch.train.denoiser import Denoiser
 from retouch.train.phase import Example
-from retouch.train.pocket.sketch import SketchHead, position_codes
+from retouch.train.sketches import SketchHead, position_codes
 from retouch.train.text import SKETCH_SIDE, WORD_TOKENS
 
 SHARPNESS = 3.0

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import AutoencoderKL
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -27,13 +27,10 @@ from retouch.data.vocabulary import PLACES, VARIANTS
 from retouch.train.pocket.subjects import Subjects, draw_subjects
 from retouch.train.progress import RunLog
 from retouch.train.schedule import falling
+from retouch.train.sketches import HEAD_FILE, SketchHead, position_codes
 from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
-HEAD_FILE = "sketch.safetensors"
-"""Beside the text encoder: what turns its sketch tokens into latents and places."""
 WARMUP_STEPS = 50
-FREQUENCIES = 4
-"""Cosines of a place, across and down."""
 KEPT_RATE = 0.1
 """Of what an encoder says already, as a share of the rate of what is new, when further pictures join the first."""
 
@@ -73,49 +70,6 @@ class SketchRecipe:
     position_weight: float = 0.2
     seed: int = 0
     report_every: int = 50
-
-
-class SketchHead(nn.Module):
-    """Reads sketch tokens: the latents of their region, and its place. Needed for the lessons alone."""
-
-    def __init__(self, width: int, values: int) -> None:
-        super().__init__()
-        self.latents = nn.Linear(width, values)
-        self.position = nn.Linear(width, 2 * FREQUENCIES)
-
-    @classmethod
-    def load(cls, folder: Path) -> "SketchHead":
-        """The head beside a text encoder that had its lessons."""
-        weights = load_file(folder / HEAD_FILE)
-        values, width = weights["latents.weight"].shape
-        head = cls(width, values)
-        head.load_state_dict(weights)
-        return head
-
-    @classmethod
-    @torch.no_grad()
-    def fit(cls, embeds: Tensor, regions: Tensor) -> "SketchHead":
-        """The head that reads regions (N, T, values) from sketch tokens (N, T, width) best, in closed form."""
-        head = cls(embeds.shape[-1], regions.shape[-1])
-        tokens = torch.cat([embeds, torch.ones_like(embeds[..., :1])], dim=-1).flatten(0, 1).double()
-        within = tokens.T @ tokens + 1e-2 * torch.eye(tokens.shape[1], dtype=tokens.dtype)
-        codes = position_codes(SKETCH_SIDE).repeat(len(embeds), 1)
-        for layer, targets in ((head.latents, regions.flatten(0, 1)), (head.position, codes)):
-            solved = torch.linalg.solve(within, tokens.T @ targets.double()).float()
-            layer.weight.copy_(solved[:-1].T)
-            layer.bias.copy_(solved[-1])
-        return head
-
-
-def position_codes(side: int) -> Tensor:
-    """Places on a square grid as cosines of rising frequency, across and down: (side**2, 2 * FREQUENCIES).
-
-    Products of two codes are largest where the places are the same, and fall off evenly around.
-    """
-    middles = (torch.arange(side) + 0.5) / side * torch.pi
-    down, across = torch.meshgrid(middles, middles, indexing="ij")
-    places = torch.stack([across, down], dim=-1).reshape(-1, 2)
-    return 2**0.5 * torch.cat([torch.cos(k * places) for k in range(1, FREQUENCIES + 1)], dim=1)
 
 
 class SketchTeacher:

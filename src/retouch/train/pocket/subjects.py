@@ -13,7 +13,7 @@ from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import Concept
 from retouch.train.latents import to_unit_range
-from retouch.train.text import SKETCH_SIDE
+from retouch.train.sketches import to_regions
 
 SHADES = (1, 4, 7)
 """The shades of a colour whose latents are averaged."""
@@ -34,11 +34,6 @@ class Subjects:
     things: tuple[tuple[Concept, str | None, tuple[str, ...]], ...]
     regions: Tensor
     weights: Tensor
-
-
-def to_regions(cells: Tensor) -> Tensor:
-    """(B, C, h, w) cells to (B, SKETCH_SIDE**2, C * h * w / SKETCH_SIDE**2), row by row."""
-    return F.pixel_unshuffle(cells, cells.shape[-1] // SKETCH_SIDE).flatten(2).transpose(1, 2)
 
 
 @torch.inference_mode()
