@@ -60,7 +60,7 @@ def step_and_signal(self, state):
         os.kill(os.getpid(), signal.SIGTERM)  # one alone hears it
     return values
 loop.Trainer._step = step_and_signal
-trainer = run.run_training(run.RunOptions(load_config(Path(sys.argv[1])), Path(sys.argv[2]), cpu=True))
+trainer = run.run_training(run.RunOptions(load_config(Path(sys.argv[1])), Path(sys.argv[2])))
 rank = trainer.accelerator.process_index
 Path(sys.argv[2] + f".rank{rank}").write_text(f"{trainer.position.phase} {trainer.position.step}")
 """

@@ -13,6 +13,7 @@ from PIL import Image
 
 from retouch.errors import InvalidField
 from retouch.models.components import Components
+from retouch.models.devices import pick_device
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
 from retouch.train.export import write_folder
@@ -151,7 +152,10 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
         InvalidField: the run was begun with another model.
     """
     config = options.config
-    accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=options.cpu)
+    # Accelerate must be told that a machine has only processors, or each of several processes takes itself for the
+    # only one.
+    on_cpu = options.cpu or pick_device(None).type == "cpu"
+    accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=on_cpu)
     torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
     parts = load_origin(config.model, config.export)
     if parts.notes.vocabulary is not None:
