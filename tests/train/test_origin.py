@@ -16,11 +16,11 @@ from retouch.models.bundle import Recommended
 from retouch.models.components import Notes, read_notes, write_notes
 from retouch.models.load import load_model
 from retouch.models.options import LoadOptions
-from retouch.train.config import ExportConfig, ModelConfig, TrainConfig
+from retouch.train.config import ExportConfig, ModelConfig, TextConfig, TrainConfig
 from retouch.train.denoiser import build_denoiser
 from retouch.train.ema import trained_parameters
 from retouch.train.export import write_folder
-from retouch.train.origin import load_origin
+from retouch.train.origin import describe_model, load_origin
 from retouch.train.run import RunOptions, start
 
 CPU = LoadOptions(device="cpu")
@@ -61,6 +61,20 @@ def test_a_configuration_that_contradicts_the_checkpoint_is_refused(released: Pa
     with pytest.raises(InvalidField, match=r"epsilon.*v_prediction"):
         load_origin(ModelConfig(pretrained=str(released), prediction_type="epsilon"))
     assert load_origin(ModelConfig(pretrained=str(released), prediction_type="v_prediction"))
+
+
+def test_a_text_encoder_that_learnt_more_takes_the_checkpoints_place(released: Path, tmp_path: Path) -> None:
+    model = ModelConfig(pretrained=str(released))
+    taught = load_origin(model).text_encoder
+    with torch.no_grad():
+        next(taught.parameters()).add_(1.0)
+    taught.save_pretrained(tmp_path / "text")
+    with_it = model.model_copy(update={"text": TextConfig(pretrained=str(tmp_path / "text"))})
+    found = load_origin(with_it, ExportConfig(variants=("", "drawing", "", "another one")))
+    for name, weights in taught.state_dict().items():
+        assert torch.equal(found.text_encoder.state_dict()[name], weights)
+    assert found.notes.vocabulary == {"cat", "drawing", "another", "one"}
+    assert describe_model(with_it, found) != describe_model(model, load_origin(model))
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])

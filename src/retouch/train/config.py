@@ -41,7 +41,8 @@ class ModelConfig(Section):
     """What is trained.
 
     `pretrained` is a checkpoint as `retouch inpaint --model` takes it: `pocket`, a folder, a file or a hub id.
-    Every part comes from there, but for a VAE's file or folder in `vae`. Without it the UNet is built from `unet`
+    Every part comes from there, but for a VAE's file or folder in `vae` and a text encoder's in `text.pretrained`;
+    one of `retouch train text` can be told by scenes what to sketch. Without it the UNet is built from `unet`
     (diffusers' own arguments), the text encoder from `text`; `vae` and `tokenizer` are folders or hub ids.
     """
 
@@ -54,8 +55,6 @@ class ModelConfig(Section):
     tokenizer: str | None = None
     prediction_type: Literal["epsilon", "v_prediction"] | None = None
     """What a fresh UNet predicts, `epsilon` if not given. One of `pretrained` predicts what its scheduler says."""
-    sketches: Path | None = None
-    """Folder that `retouch train text` made, to write the sketches of scenes that bring their own (`unnamed`)."""
     train_text_encoder: bool = False
     gradient_checkpointing: bool = False
     compile: bool = False

@@ -16,7 +16,7 @@ from retouch.train.config import ModelConfig
 from retouch.train.embeddings import EmbeddingMemory
 from retouch.train.noise import NoiseSchedule, Prediction
 from retouch.train.origin import predicted
-from retouch.train.sketches import SketchHead, SketchWriter
+from retouch.train.sketches import SketchWriter
 from retouch.train.text import encode_captions
 
 SMALL_ATTENTION = 256
@@ -70,7 +70,7 @@ class Denoiser(nn.Module):
         if sketches is not None:
             if self.writer is None:
                 hint = "give the folder that `retouch train text` made"
-                raise InvalidField("model.sketches", "the scenes bring sketches of their own", hint=hint)
+                raise InvalidField("model.text.pretrained", "the scenes bring sketches of their own", hint=hint)
             prompt_embeds = self.writer.write(prompt_embeds, sketches)
         with _attention(unet_input, self.unet):
             prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
@@ -121,7 +121,7 @@ def build_denoiser(config: ModelConfig, origin: Components) -> Denoiser:
         train_text=config.train_text_encoder,
         predicts=predicted(origin),
         noise=NoiseSchedule.of_scheduler(own_scheduler(origin.scheduler_config)),
-        writer=None if config.sketches is None else SketchWriter.of(SketchHead.load(config.sketches)),
+        writer=SketchWriter.beside(config.text.pretrained),
     )
 
 

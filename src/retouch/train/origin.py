@@ -47,7 +47,10 @@ def load_origin(model: ModelConfig, export: ExportConfig = ExportConfig()) -> Co
     said = export.model_dump(exclude_none=True)
     licence = said.pop("licence", origin.notes.licence)
     advice = replace(origin.notes.recommended, **said)
-    return replace(origin, notes=replace(origin.notes, recommended=advice, licence=licence))
+    words = origin.notes.vocabulary
+    if words is not None:
+        words |= set(" ".join(advice.variants or ()).split())
+    return replace(origin, notes=Notes(recommended=advice, licence=licence, vocabulary=words))
 
 
 def predicted(origin: Components) -> Prediction:
@@ -73,9 +76,11 @@ def describe_model(model: ModelConfig, origin: Components) -> dict[str, str]:
         "model.lora": "none" if model.lora is None else model.lora.model_dump_json(),
         "model.train_text_encoder": str(model.train_text_encoder),
     }
-    return (
-        found if model.pretrained is not None else found | {"model.unet": json.dumps(model.unet, sort_keys=True)}
-    )
+    if model.pretrained is None:
+        found["model.unet"] = json.dumps(model.unet, sort_keys=True)
+    elif model.text.pretrained is not None and not model.train_text_encoder:
+        found["model.text (its weights)"] = hash_tensors(origin.text_encoder.state_dict())[:16]
+    return found
 
 
 def _released(model: ModelConfig) -> Components:
@@ -89,7 +94,9 @@ def _released(model: ModelConfig) -> Components:
             f"is {model.prediction_type}, and the scheduler of {model.pretrained} says {stated}",
             hint="leave it out; where the checkpoint is wrong, correct its scheduler/scheduler_config.json",
         )
-    return origin
+    if model.text.pretrained is None:
+        return origin
+    return replace(origin, text_encoder=_text_encoder(model.text, origin.tokenizer).float())
 
 
 def _check_trainable(origin: Components) -> None:

@@ -73,6 +73,13 @@ class SketchWriter:
         read = torch.cat([weight, head.position.weight]).double()
         return cls(weight, bias, torch.linalg.pinv(read)[:, : len(weight)].T.float())
 
+    @classmethod
+    def beside(cls, text_encoder: str | None) -> Self | None:
+        """The writer for a text encoder's folder; None where no head lies in it."""
+        if text_encoder is None or not (Path(text_encoder) / HEAD_FILE).is_file():
+            return None
+        return cls.of(SketchHead.load(Path(text_encoder)))
+
     def write(self, embeds: Tensor, sketches: Tensor) -> Tensor:
         """Embeddings (B, T, width) whose tokens behind the words are read as sketches (B, SKETCH_SIDE**2, values).
 
