@@ -18,7 +18,7 @@ def write(tree: dict[str, Any], tmp_path: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("name", ["pocket.yaml", "sd15-inpainting.yaml", "finetune-photographs.yaml"])
+@pytest.mark.parametrize("name", sorted(file.name for file in CONFIGS.glob("*.yaml")))
 def test_shipped_recipe_is_valid(name: str) -> None:
     config = load_config(CONFIGS / name)
     assert config.phases[-1].task == "inpaint"
@@ -80,4 +80,10 @@ def test_override_that_leads_nowhere_is_an_error(recipe: dict[str, Any], tmp_pat
 def test_model_without_any_source_of_weights_is_an_error(recipe: dict[str, Any], tmp_path: Path) -> None:
     del recipe["model"]["unet"]
     with pytest.raises(InvalidField, match="model"):
+        load_config(write(recipe, tmp_path))
+
+
+def test_scenes_that_bring_sketches_are_read_from_a_cache_alone(recipe: dict[str, Any], tmp_path: Path) -> None:
+    recipe["phases"][-1]["data"] |= {"kind": "scenes", "mixture": "several"}
+    with pytest.raises(InvalidField, match="only a cache holds"):
         load_config(write(recipe, tmp_path))

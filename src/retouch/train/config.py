@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from retouch.data.mixture import MixtureName
+from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.errors import InvalidField
 from retouch.imaging.choices import Continuation, SeamMode
 
@@ -120,6 +120,14 @@ class DataConfig(Section):
     """A latent cache of held-out scenes, whose loss is logged at each checkpoint."""
     pictures: PicturesConfig = PicturesConfig()
     """How the pictures of a `folder` are used."""
+
+    @model_validator(mode="after")
+    def _is_told_apart(self) -> "DataConfig":
+        if self.kind == "scenes" and MIXTURES[self.mixture].unnamed:
+            raise ValueError(
+                f"`{self.mixture}` brings sketches, which only a cache holds: `retouch train latents`"
+            )
+        return self
 
     @property
     def given_size(self) -> int | None:
