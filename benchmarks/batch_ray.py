@@ -1,10 +1,11 @@
 """Rows a second of `retouch batch run --ray` on two nodes of one core each, against one.
 
-    python -m benchmarks.batch_ray [--rows 60] [--steps 20]
+    python -m benchmarks.batch_ray [--rows 200] [--steps 20]
 
-Both are clusters of `ray.cluster_utils` on this machine, one after the other, with the same table. A node has one
-actor, which has one thread. Seconds are from the first rows that are kept to the last: the cluster that starts and
-the models that load are left out. Where fewer than two cores are idle, the ratio says little.
+Both are clusters of `ray.cluster_utils` on this machine, one after the other, with the same table. A node has
+one actor, which has one thread. Rows and seconds are counted from when the first calls' are kept to the last:
+the cluster that starts and the models that load are left out. Where fewer than two cores are idle, the ratio
+says little.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from benchmarks.batch import write_table
@@ -28,6 +30,9 @@ from retouch.cli.loading import Checkpoint
 from retouch.cli.safeguards import Safeguards
 from retouch.request import DEFAULT_LIMITS
 
+PAUSE_S = 1.0
+"""Between the rows of one call and those of the next at least."""
+
 
 def run(table: Path, output: Path, nodes: int, fields: dict[str, object]) -> dict[str, object]:
     """Run the table on so many nodes; return rows a second, and a hash over all pictures."""
@@ -38,7 +43,7 @@ def run(table: Path, output: Path, nodes: int, fields: dict[str, object]) -> dic
         models = Models(Model(Checkpoint(threads=1), Safeguards(), DEFAULT_LIMITS), cluster.address)
         outcome = run_batch(batch, lambda: models.engaged(batch), on_progress=seen.append)
     assert outcome.is_all_done, outcome.counts
-    first, last = seen[0], seen[-1]
+    first, last = end_of_first(seen), seen[-1]
     pictures = sorted((output / "pictures").rglob("*.png"))
     return {
         "rows_per_s": (last.made - first.made) / (last.seconds - first.seconds),
@@ -46,9 +51,14 @@ def run(table: Path, output: Path, nodes: int, fields: dict[str, object]) -> dic
     }
 
 
+def end_of_first(seen: list[Progress]) -> Progress:
+    """Return when the first rows were kept: those of a call come together, and their work was done before."""
+    return next(one for one, after in pairwise(seen) if after.seconds - one.seconds > PAUSE_S)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=60)
+    parser.add_argument("--rows", type=int, default=200)
     parser.add_argument("--side", type=int, default=256, help="of the pictures, in pixels")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=5.0)

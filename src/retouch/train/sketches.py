@@ -21,7 +21,7 @@ FREQUENCIES = 4
 
 
 class SketchHead(nn.Module):
-    """Reads sketch tokens: the latents of their region, and its place; and writes them. For training alone."""
+    """Reads sketch tokens: the latents of their region, and its place. For training alone."""
 
     def __init__(self, width: int, values: int) -> None:
         super().__init__()
