@@ -102,10 +102,8 @@ def training_step(work: Work, *, processes: int = 1, gives_way: bool = True) -> 
     model = unet if processes == 1 else torch.nn.parallel.DistributedDataParallel(unet)
     optimiser = torch.optim.AdamW(unet.parameters(), fused=True)
     rows = TRAINED_ROWS // processes
-    noisy, timesteps = (
-        torch.randn(rows, unet.config.in_channels, TRAINED_CELLS, TRAINED_CELLS),
-        torch.full((rows,), 500),
-    )
+    noisy = torch.randn(rows, unet.config.in_channels, TRAINED_CELLS, TRAINED_CELLS)
+    timesteps = torch.full((rows,), 500)
     embeds = torch.randn(rows, 77, unet.config.cross_attention_dim)
 
     def step() -> None:
@@ -231,8 +229,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
         name: (name, own, None),
         f"{name}, one thread": (name, own, 1),
     }
-    ours = ["training, a process a core", "training, PyTorch's workers"]
-    for other in ours if args.training else ["diffusers"]:
+    trained = ["training, a process a core", "training, PyTorch's workers"]
+    for other in trained if args.training else ["diffusers"]:
         sides[other] = (other, own, None)
     if args.today is not None:
         sides["today"] = (name, args.today.resolve(), None)

@@ -85,6 +85,16 @@ def test_cache_holds_the_sketches_of_what_captions_do_not_say(
         torch.testing.assert_close(sketch, to_regions(latents)[0], rtol=2e-3, atol=2e-3)
 
 
+def test_a_cache_without_sketches_is_not_gone_on_with_where_scenes_bring_them(
+    spec: LatentSpec, tokenizer: Any
+) -> None:
+    several = replace(spec, mixture="several")
+    build_latents(several, tokenizer)
+    (spec.folder / "sketches.npy").unlink()
+    with pytest.raises(InvalidField, match="sketches"):
+        build_latents(several, tokenizer)
+
+
 def test_cache_of_other_scenes_holds_none(spec: LatentSpec, tokenizer: Any) -> None:
     build_latents(spec, tokenizer)
     assert every(LatentCache(spec.folder), 32).sketches is None

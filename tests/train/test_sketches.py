@@ -31,14 +31,14 @@ def sketches() -> Tensor:
 
 @torch.no_grad()
 def test_what_is_written_is_read_again(head: SketchHead, embeds: Tensor, sketches: Tensor) -> None:
-    written = SketchWriter.of(head).write(embeds, sketches)
+    written = SketchWriter(head)(embeds, sketches)
     read = head.latents(written[:, WORD_TOKENS:])
     torch.testing.assert_close(read[[0, 2]], sketches[[0, 2]], rtol=1e-4, atol=1e-4)
 
 
 @torch.no_grad()
 def test_places_words_and_rows_without_a_sketch_stay(head: SketchHead, embeds: Tensor, sketches: Tensor) -> None:
-    written = SketchWriter.of(head).write(embeds, sketches)
+    written = SketchWriter(head)(embeds, sketches)
     places = [head.position(some[:, WORD_TOKENS:]) for some in (written, embeds)]
     torch.testing.assert_close(*places, rtol=1e-4, atol=1e-4)
     assert torch.equal(written[:, :WORD_TOKENS], embeds[:, :WORD_TOKENS])
@@ -47,6 +47,6 @@ def test_places_words_and_rows_without_a_sketch_stay(head: SketchHead, embeds: T
 
 @torch.no_grad()
 def test_no_smaller_change_would_do(head: SketchHead, embeds: Tensor, sketches: Tensor) -> None:
-    change = (SketchWriter.of(head).write(embeds, sketches) - embeds)[0, WORD_TOKENS:]
+    change = (SketchWriter(head)(embeds, sketches) - embeds)[0, WORD_TOKENS:]
     unread = torch.linalg.svd(torch.cat([head.latents.weight, head.position.weight])).Vh[VALUES + 8 :]
     assert float((change @ unread.T).abs().max()) < 1e-4 * float(change.abs().max())

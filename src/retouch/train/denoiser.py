@@ -71,7 +71,7 @@ class Denoiser(nn.Module):
             if self.writer is None:
                 hint = "give the folder that `retouch train text` made"
                 raise InvalidField("model.text.pretrained", "the scenes bring sketches of their own", hint=hint)
-            prompt_embeds = self.writer.write(prompt_embeds, sketches)
+            prompt_embeds = self.writer(prompt_embeds, sketches)
         with _attention(unet_input, self.unet):
             prediction: Tensor = self.unet(unet_input, timesteps, prompt_embeds).sample
         return prediction

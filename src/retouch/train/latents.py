@@ -20,7 +20,7 @@ from retouch.data.compose import Split
 from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
-from retouch.train.cache_facts import check_facts, describe_cache, write_facts
+from retouch.train.cache_facts import Facts, check_facts, describe_cache, write_facts
 from retouch.train.feed import FeedSpec, read_ahead
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
 from retouch.train.sketches import to_regions
@@ -54,6 +54,11 @@ class LatentSpec:
     """Of shards; scenes bring their own share."""
     workers: int = 0
     """Processes that read or compose ahead."""
+
+    @property
+    def has_sketches(self) -> bool:
+        """Whether scenes may show what their captions do not say."""
+        return self.kind == "scenes" and MIXTURES[self.mixture].unnamed > 0.0
 
     def reader(self) -> Callable[[], PictureReader]:
         """What opens the pictures, in each worker."""
@@ -214,7 +219,8 @@ def build_latents(
     facts = describe_cache(spec, vae, tokenizer)
     if _is_cache(spec.folder):
         maps = open_maps(spec.folder, mode="r+")
-        check_facts(spec.folder, facts, seen={"slots": len(maps["posteriors"]), "size": _side(maps["masks"])})
+        found: Facts = {"slots": len(maps["posteriors"]), "size": _side(maps["masks"]), SKETCHES: SKETCHES in maps}
+        check_facts(spec.folder, facts | {SKETCHES: spec.has_sketches}, seen=found)
         write_facts(spec.folder, facts)  # an older cache says all of itself from now on
     else:
         write_facts(spec.folder, facts)
@@ -225,7 +231,7 @@ def build_latents(
             cells=encoder.cells,
             pixels=spec.size,
             tokens=tokenizer.model_max_length,
-            with_sketches=spec.kind == "scenes" and MIXTURES[spec.mixture].unnamed > 0.0,
+            with_sketches=spec.has_sketches,
         )
     made = int(maps["filled"][1])
     numbers = (range(first, first + GROUP) for first in count(made, GROUP))

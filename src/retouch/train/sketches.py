@@ -3,7 +3,6 @@
 A text encoder of `retouch.train.pocket.sketch` has them. They are read and written by a head that lies beside it.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -52,43 +51,39 @@ class SketchHead(nn.Module):
         return head
 
 
-@dataclass(frozen=True, slots=True)
-class SketchWriter:
-    """Lets embeddings say other sketches.
-
-    Attributes:
-        weight, bias: (values, width) and (values,), by which sketches are read.
-        back: (values, width), their pseudo-inverse, which leaves what is read of places alone.
-    """
+class SketchWriter(nn.Module):
+    """Lets embeddings say other sketches. It goes where its model goes, and is not of the model's weights."""
 
     weight: Tensor
     bias: Tensor
     back: Tensor
 
-    @classmethod
     @torch.no_grad()
-    def of(cls, head: SketchHead) -> Self:
+    def __init__(self, head: SketchHead) -> None:
         """The writer of what a head reads."""
-        weight, bias = head.latents.weight.detach(), head.latents.bias.detach()
+        super().__init__()
+        weight = head.latents.weight
         read = torch.cat([weight, head.position.weight]).double()
-        return cls(weight, bias, torch.linalg.pinv(read)[:, : len(weight)].T.float())
+        # The pseudo-inverse leaves what is read of places alone.
+        back = torch.linalg.pinv(read)[:, : len(weight)].T.float()
+        for name, part in (("weight", weight.detach()), ("bias", head.latents.bias.detach()), ("back", back)):
+            self.register_buffer(name, part, persistent=False)
 
     @classmethod
     def beside(cls, text_encoder: str | None) -> Self | None:
         """The writer for a text encoder's folder; None where no head lies in it."""
         if text_encoder is None or not (Path(text_encoder) / HEAD_FILE).is_file():
             return None
-        return cls.of(SketchHead.load(Path(text_encoder)))
+        return cls(SketchHead.load(Path(text_encoder)))
 
-    def write(self, embeds: Tensor, sketches: Tensor) -> Tensor:
+    def forward(self, embeds: Tensor, sketches: Tensor) -> Tensor:
         """Embeddings (B, T, width) whose tokens behind the words are read as sketches (B, SKETCH_SIDE**2, values).
 
         They change as little as they can, and not at all in rows of NaN.
         """
-        weight, bias, back = (part.to(embeds.device) for part in (self.weight, self.bias, self.back))
         tokens = embeds[:, WORD_TOKENS:].float()
         with torch.autocast(embeds.device.type, enabled=False):
-            written = tokens + (sketches - F.linear(tokens, weight, bias)) @ back
+            written = tokens + (sketches - F.linear(tokens, self.weight, self.bias)) @ self.back
         is_own = sketches.isnan().any(dim=(1, 2))[:, None, None]
         said = torch.where(is_own, tokens, written).to(embeds.dtype)
         return torch.cat([embeds[:, :WORD_TOKENS], said], dim=1)

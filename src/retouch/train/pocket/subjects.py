@@ -1,7 +1,6 @@
 """What a text encoder learns to sketch: every concept in each of its colours, as latents region by region."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import Concept
-from retouch.train.latents import to_unit_range
+from retouch.train.latents import posteriors_of, to_unit_range
 from retouch.train.sketches import to_regions
 
 SHADES = (1, 4, 7)
@@ -48,14 +47,15 @@ def draw_subjects(composer: SceneComposer, vae: AutoencoderKL, *, side: float, s
                     composer.portrait(concept, colour, side=side, shade=shade, variant=words[0])
                     for shade in shades
                 ]
-                latents = _encode(vae, np.stack([picture for picture, _ in portraits])).mean(0, keepdim=True)
+                pictures = torch.from_numpy(np.stack([picture for picture, _ in portraits]))
+                latents = posteriors_of(vae, to_unit_range(pictures))[:, 0].mean(0, keepdim=True)
                 opacity = torch.tensor(portraits[0][1])[None, None].float() / 255
                 shown = F.adaptive_avg_pool2d(opacity, (latents.shape[-2], latents.shape[-1])).expand_as(latents)
                 things.append((concept, colour, words))
                 regions.append(to_regions(latents))
                 weights.append(to_regions(GROUND_WEIGHT + (1.0 - GROUND_WEIGHT) * shown))
-    nothing = _encode(vae, np.full((1, composer.size, composer.size, 3), 127.5))
-    regions.append(to_regions(nothing))
+    grey = torch.full((1, composer.size, composer.size, 3), 127.5)
+    regions.append(to_regions(posteriors_of(vae, to_unit_range(grey))[:, 0]))
     weights.append(torch.full_like(weights[0], GROUND_WEIGHT))
     return Subjects(tuple(things), torch.cat(regions), torch.cat(weights))
 
@@ -66,8 +66,3 @@ def _pictures(composer: SceneComposer, concept: Concept) -> list[tuple[str, ...]
     for word, number in composer.pictures(concept).items():
         asked.setdefault(number, []).append(word)
     return [tuple(words) for words in asked.values()]
-
-
-def _encode(vae: AutoencoderKL, pictures: np.ndarray[Any, Any]) -> Tensor:
-    mean: Tensor = vae.encode(to_unit_range(torch.from_numpy(pictures))).latent_dist.mean
-    return mean * float(vae.config.scaling_factor)
