@@ -26,9 +26,10 @@ def box(height: int, width: int) -> Mask:
     return mask
 
 
-def told(bundle: ModelBundle, mask: Mask | None = None, **fields: Any) -> str:
+def told(bundle: ModelBundle, mask: Mask | None = None, hole: Mask | None = None, **fields: Any) -> str:
     request = InpaintRequest("a red cat", b"").with_fields(**fields)
-    return "\n".join(request_warnings(request, box(40, 40) if mask is None else mask, bundle))
+    mask = box(40, 40) if mask is None else mask
+    return "\n".join(request_warnings(request, mask, bundle, hole=mask if hole is None else hole))
 
 
 def test_an_ordinary_request_needs_no_warning(small: ModelBundle, inpainter: Inpainter) -> None:
@@ -76,6 +77,11 @@ def test_a_brush_stroke_is_no_place_for_one_object_and_a_disc_is(small: ModelBun
     y, x = np.mgrid[:100, :120]
     assert "long or ragged" in told(small, np.abs(y - x) < 8)
     assert told(small, (y - 50) ** 2 + (x - 60) ** 2 < 900) == ""
+
+
+def test_where_a_part_of_a_long_hole_is_painted_that_is_told(small: ModelBundle) -> None:
+    assert "is cut by its border" in told(small, box(20, 80))
+    assert "where it is widest" in told(small, box(20, 80), box(20, 20))
 
 
 def test_where_weights_are_read_they_are_no_surprise_and_no_words(small: ModelBundle) -> None:

@@ -15,6 +15,7 @@ from retouch.engine.ticket import Denoised
 from retouch.errors import NonFinite
 from retouch.finish import finish
 from retouch.inpainter import Inpainter
+from retouch.models.bundle import Recommended
 from retouch.opened import open_pictures
 from retouch.prepare import Prepared, prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, SeamMode
@@ -43,7 +44,7 @@ def prepared(inpainter: Inpainter) -> Prepared:
 
 
 def _denoised(prepared: Prepared, level: float, seed: int, queued: float = 0.0) -> Denoised:
-    height, width = prepared.region.canvas
+    height, width = prepared.place.region.canvas
     return Denoised(torch.full((3, height, width), level), torch.zeros(4, 8, 8), seed, 1, 2, {"queued": queued})
 
 
@@ -155,3 +156,28 @@ def test_colours_under_full_transparency_are_not_spread(
     image[:8] = (255, 0, 255, 0)  # beside the hole, and nobody has seen it
     result = _shifted(inpainter, seam, image=image, match_colors=matched)
     assert np.unique(result.fills[0].picture.pixels[8:20, 8:20]) == [60]
+
+
+@pytest.mark.parametrize("feather_px", [0, 2])
+def test_around_what_was_painted_into_a_part_the_hole_holds_the_ground(
+    inpainter: Inpainter, feather_px: int
+) -> None:
+    bundle = replace(inpainter.bundle, recommended=Recommended(context=0.2, removal="patchmatch"))
+    mask = np.zeros((40, 48), np.bool_)
+    mask[16:24, 4:44] = True
+    image = np.where(mask[..., None], 200, np.full((40, 48, 3), 90)).astype(np.uint8)
+    asked = InpaintRequest("a cat", image, mask.astype(np.uint8) * 255, seed=1).with_fields(
+        seam="off", safety="off", feather_px=feather_px
+    )
+    opened = open_pictures(settle(asked, bundle, DEFAULT_LIMITS), DEFAULT_LIMITS)
+    prepared = prepare(opened, bundle, since=time.monotonic())
+    result = finish(prepared, [_denoised(prepared, 0.2, 1)], bundle, [], started=time.perf_counter())
+    pixels = np.asarray(result.images[0])
+    hole = prepared.place.hole
+    assert result.kept_pixels_identical
+    assert np.array_equal(pixels[~mask], image[~mask])
+    assert (pixels[20, 24] == 51).all()
+    if not feather_px:
+        assert (pixels[hole] == 51).all()
+        assert (pixels[mask & ~hole] == 90).all()
+    assert np.array_equal(result.mask, mask)

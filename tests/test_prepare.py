@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from retouch.errors import DeadlineExceeded, ImageTooLarge, InvalidField, MaskError
+from retouch.imaging.morphology import bounding_box
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
 from retouch.models.vocabulary import count_tokens
@@ -140,7 +141,7 @@ def test_the_reference_mode_refuses_what_the_reference_cannot_do(inpainter: Inpa
 def test_the_reference_mode_sees_the_picture_unscaled(inpainter: Inpainter) -> None:
     request = settle(_request(reference=True), inpainter.bundle, DEFAULT_LIMITS)
     prepared = prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0)
-    assert prepared.region.scaled == prepared.region.box_size
+    assert prepared.place.region.scaled == prepared.place.region.box_size
     assert (prepared.plans[0].latent_mask, prepared.plans[0].reference) == ("nearest", True)
 
 
@@ -275,3 +276,54 @@ def test_no_word_is_added_where_it_would_take_the_place_of_what_stands_behind_th
 def test_what_the_request_says_is_not_what_the_seed_adds(inpainter: Inpainter) -> None:
     bundle = replace(inpainter.bundle, recommended=VARIED)
     assert settle(_request(seed=1), bundle, DEFAULT_LIMITS).prompt == "a cat"
+
+
+def _strip(**fields: Any) -> InpaintRequest:
+    image = np.full((40, 48, 3), 90, np.uint8)
+    mask = np.zeros((40, 48), np.uint8)
+    mask[16:24, 4:44] = 255
+    image[mask > 0] = 200
+    return InpaintRequest("a cat", image, mask).with_fields(**fields)
+
+
+_PAINTS_THINGS = Recommended(context=0.2, removal="patchmatch")
+
+
+def test_a_model_of_things_is_given_the_place_with_most_room_on_the_ground_around(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=_PAINTS_THINGS)
+    request = settle(_strip(), bundle, DEFAULT_LIMITS)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
+    assert bounding_box(prepared.place.hole) == (20, 16, 27, 23)
+    assert prepared.place.region.box_size[0] < 20
+    assert (prepared.place.picture.pixels == 90).all()  # what the mask hid is gone
+    assert prepared.mask_report.box == (4, 16, 44, 24)
+    assert prepared.is_hole_hidden
+    assert any("where it is widest" in warning for warning in prepared.warnings)
+
+
+@pytest.mark.parametrize(
+    ("advice", "fields"),
+    [
+        (Recommended(context=0.2), {}),
+        (Recommended(removal="patchmatch"), {}),
+        (_PAINTS_THINGS, {"region": "masked"}),
+        (_PAINTS_THINGS, {"region": "whole"}),
+        (_PAINTS_THINGS, {"padding_px": 8}),
+        (_PAINTS_THINGS, {"strength": 0.7}),
+        (_PAINTS_THINGS, {"reference": True}),
+        (_PAINTS_THINGS, {"prompt": ""}),
+    ],
+)
+def test_else_the_whole_hole_is_painted(inpainter: Inpainter, advice: Recommended, fields: dict[str, Any]) -> None:
+    bundle = replace(inpainter.bundle, recommended=advice)
+    request = settle(_strip(**fields), bundle, DEFAULT_LIMITS)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
+    assert prepared.place.hole is prepared.mask.pixels
+    assert prepared.place.picture is prepared.picture
+
+
+def test_a_deadline_ends_the_filling_around_a_thing(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=_PAINTS_THINGS)
+    request = settle(_strip(deadline_s=1e-9), bundle, DEFAULT_LIMITS)
+    with pytest.raises(DeadlineExceeded):
+        prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)

@@ -17,18 +17,19 @@ _RAGGED = 0.4
 """Share of the square around a hole below which it is no place for one object: a box of 5 to 2 fills as much."""
 
 
-def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tuple[str, ...]:
+def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *, hole: Mask) -> tuple[str, ...]:
     """Return what is likely to disappoint, as sentences.
 
     Args:
         request: a settled one.
         mask: (H, W), True = repaint.
+        hole: what of it the model paints, the same or a part.
     """
     if not request.asks_model:
         return tuple(_about_no_model(request, mask))
     return (
         *_about_words(request, bundle),
-        *_about_place(request, mask, bundle),
+        *_about_place(request, mask, bundle, is_part_painted=hole is not mask),
         *_about_padding(request, mask, bundle),
     )
 
@@ -70,7 +71,9 @@ def _about_syntax(text: str) -> Iterator[str]:
         yield f"a prompt loads no networks: {network[0]!r} is read as it stands (the checkpoint's are `loras`)"
 
 
-def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tuple[str, ...]:
+def _about_place(
+    request: InpaintRequest, mask: Mask, bundle: ModelBundle, *, is_part_painted: bool
+) -> tuple[str, ...]:
     """Warn models that learnt holes in the middle of their pictures of what lies elsewhere, or is no such hole."""
     if bundle.recommended.context is None:
         return ()
@@ -81,9 +84,10 @@ def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> tu
         )
     share = _share_of_square(mask)
     if share < _RAGGED:
+        fate = "has the room where it is widest" if is_part_painted else "is cut by its border"
         found.append(
-            f"the hole is long or ragged: it fills {share:.0%} of the square around it, where this model paints "
-            "one object in the middle; a hole of the object's shape, or one for each part, gives a clearer one"
+            f"the hole is long or ragged: it fills {share:.0%} of the square around it, and the one object "
+            f"that this model paints {fate}; a hole as high as wide, or one for each part, gives a larger one"
         )
     return tuple(found)
 

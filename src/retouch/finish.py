@@ -7,22 +7,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from retouch.engine.ticket import Denoised
-from retouch.imaging.colors import RING_PX, match_colors
 from retouch.imaging.composite import composite
 from retouch.imaging.feather import feather_warnings, feather_weights
 from retouch.imaging.morphology import Box, Mask, bounding_box, crop
 from retouch.imaging.resample import Pixels
-from retouch.imaging.seam import correct_seam
 from retouch.models.bundle import ModelBundle
+from retouch.place import Place
 from retouch.prepare import Prepared
 from retouch.record import SharedRecord, record_of
 from retouch.result import Fill, InpaintResult
 from retouch.safety.checkers import ImageChecker
 from retouch.safety.judge import verdict
 from retouch.safety.views import Exhibit
-
-_BESIDE_PX = 1
-"""Around the mask, for the correction of its seam."""
 
 
 def finish(
@@ -44,7 +40,6 @@ def finish(
     job = _Finish(
         prepared=prepared,
         weights=feather_weights(prepared.mask.pixels, prepared.request.feather_px),
-        part=_looked_at(prepared),
         record=SharedRecord.of(prepared, bundle),
         checkers=checkers,
     )
@@ -75,12 +70,10 @@ class _Finish:
 
     Attributes:
         weights: (H, W) of the picture's size, 0 on kept pixels.
-        part: the box of the picture that is computed; in a large picture far less than the region.
     """
 
     prepared: Prepared
     weights: Pixels
-    part: Box
     record: SharedRecord
     checkers: Sequence[ImageChecker]
 
@@ -89,8 +82,7 @@ class _Finish:
         prepared = self.prepared
         composited = composite(
             prepared.picture,
-            self._painted(denoised),
-            self.part,
+            *self._painted(denoised),
             self.weights,
             alpha_is_mask=prepared.alpha_is_mask,
         )
@@ -107,41 +99,36 @@ class _Finish:
         )
         return fill, composited.warnings
 
-    def _painted(self, denoised: Denoised) -> Pixels:
-        """Return the fill of `part`, (H, W, 3) in [0, 1]."""
-        prepared = self.prepared
-        canvas = np.ascontiguousarray(denoised.image.permute(1, 2, 0).numpy())
-        painted = prepared.region.undo(canvas, self.part)
-        seam = prepared.request.seam or "off"
-        if seam == "off" and not prepared.request.match_colors:
-            return painted
-        shown = replace(prepared.picture, pixels=crop(prepared.picture.pixels, self.part), alpha=None).to_unit()
-        hole, known = crop(prepared.mask.pixels, self.part), self._known()
-        if prepared.request.match_colors:
-            painted = match_colors(painted, shown, hole, known=known)
-        return painted if seam == "off" else correct_seam(painted, shown, hole, known & ~hole, mode=seam)
-
-    def _known(self) -> Mask:
-        """Mark what anybody has seen of `part`: colours under full transparency are nobody's picture."""
-        alpha = self.prepared.picture.alpha
-        if alpha is None:
-            return np.ones_like(crop(self.prepared.mask.pixels, self.part))
-        return crop(alpha, self.part) > 0
+    def _painted(self, denoised: Denoised) -> tuple[Pixels, Box]:
+        """Return the fill of the whole hole, (H, W, 3) around [0, 1], and the box that it covers."""
+        place, request = self.prepared.place, self.prepared.request
+        painted, part = place.fill(
+            denoised.image, seam=request.seam or "off", matches_colors=bool(request.match_colors)
+        )
+        if place.hole is self.prepared.mask.pixels:
+            return painted, part
+        return _on_ground(place, painted, part, self.prepared.mask.pixels)
 
 
-def _looked_at(prepared: Prepared) -> Box:
-    """Return the box of the mask inside the region, with the kept pixels that the fill is matched to."""
-    left, top, right, bottom = prepared.region.box
-    marked = bounding_box(prepared.mask.pixels)
-    if marked is None:
-        return left, top, right, bottom
-    margin = RING_PX if prepared.request.match_colors else _BESIDE_PX
-    return (
-        max(left, marked[0] - margin),
-        max(top, marked[1] - margin),
-        min(right, marked[2] + margin),
-        min(bottom, marked[3] + margin),
-    )
+def _on_ground(place: Place, painted: Pixels, part: Box, mask: Mask) -> tuple[Pixels, Box]:
+    """Return what fills a mask of which the place's hole is a part: there what was painted, elsewhere the ground.
+
+    Args:
+        painted: (H, W, 3) of `part`, a box of the picture.
+    """
+    box, inner = bounding_box(mask), bounding_box(place.hole)
+    assert box is not None
+    assert inner is not None
+    fill = replace(place.picture, pixels=crop(place.picture.pixels, box), alpha=None).to_unit()
+    hole = crop(place.hole, inner)[..., None]
+    np.copyto(crop(fill, _seen_from(box, inner)), crop(painted, _seen_from(part, inner)), where=hole)
+    return fill, box
+
+
+def _seen_from(outer: Box, inner: Box) -> Box:
+    """Return a box of the picture relative to another one that holds it."""
+    left, top = outer[:2]
+    return inner[0] - left, inner[1] - top, inner[2] - left, inner[3] - top
 
 
 def _slowest(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

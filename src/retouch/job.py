@@ -51,9 +51,9 @@ class Job:
 
     @cached_property
     def _preview_ground(self) -> PreviewGround:
-        prepared = self._prepared
+        place = self._prepared.place
         return PreviewGround.of(
-            prepared.picture, prepared.mask.pixels, prepared.region, alpha_is_mask=prepared.alpha_is_mask
+            place.picture, place.hole, place.region, alpha_is_mask=self._prepared.alpha_is_mask
         )
 
     @property

@@ -11,22 +11,23 @@ from typing import get_args
 import torch
 
 from retouch.advice import request_warnings
-from retouch.engine.hole import spread_colors
-from retouch.engine.patches import continue_patches
 from retouch.engine.plan import Plan, too_late
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
 from retouch.errors import ImageTooLarge, InvalidField
-from retouch.imaging.canvas import canvas_of
+from retouch.ground import continue_ground, continued
 from retouch.imaging.mask import PreparedMask
+from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
 from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region, unscaled_region
 from retouch.imaging.report import MaskReport, report_mask
+from retouch.imaging.room import roomiest
 from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.chunks import chunks_of
 from retouch.models.vocabulary import count_tokens
 from retouch.opened import Opened
+from retouch.place import Place
 from retouch.prompts import Prompt
 from retouch.request import (
     DEFAULT_CONTINUATION,
@@ -59,7 +60,7 @@ class Prepared:
         picture: the decoded image.
         mask: as it is composited, at the picture's size.
         alpha_is_mask: the mask was read from the picture's own transparency.
-        region: what the model sees.
+        place: what the model is given; for some models a part of a slender hole, the rest of which is filled.
         is_hole_hidden: nothing that the mask hides reaches the model, so that it cannot show in the result.
         plans: one for each variant, in the order of the seeds.
         mask_report: how the mask was read.
@@ -70,7 +71,7 @@ class Prepared:
     picture: Picture
     mask: PreparedMask
     alpha_is_mask: bool
-    region: Region
+    place: Place
     is_hole_hidden: bool
     plans: tuple[Plan, ...]
     mask_report: MaskReport
@@ -119,25 +120,24 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
     """
     request, picture, mask = opened.request, opened.picture, opened.mask
     deadline = None if request.deadline_s is None else since + request.deadline_s
-    region = _region(request, mask, bundle)
+    check = partial(_check_time, deadline)
     assert request.strength is not None
-    is_hole_hidden = not (request.asks_model and bundle.needs_image(request.strength))
-    canvas = canvas_of(picture, region, hidden=mask.pixels if is_hole_hidden else None)
-    canvas_mask = region.apply_mask(mask.pixels)
+    asks_image = bundle.needs_image(request.strength)
+    is_hole_hidden = not (request.asks_model and asks_image)
+    place = _place(opened, bundle, is_hole_hidden=is_hole_hidden, check=check)
+    image = place.image(is_hole_hidden=is_hole_hidden)
+    canvas_mask = place.region.apply_mask(place.hole)
     report = report_mask(mask, canvas_mask, factor=bundle.vae_factor if request.asks_model else 1)
-    image = torch.from_numpy(canvas).permute(2, 0, 1).contiguous() * 2 - 1
     repaint = torch.from_numpy(canvas_mask).float()[None]
     assert request.seed is not None
     seeds = seeds_of(request.seed, request.num_images_per_prompt)
-    images = [image] * len(seeds)
-    if bundle.needs_image(request.strength):
-        images = _begun(request, image, _unknown(picture, mask, region), seeds, partial(_check_time, deadline))
+    images = _begun(request, place, image, seeds, check) if asks_image else [image] * len(seeds)
     return Prepared(
         request=request,
         picture=picture,
         mask=mask,
         alpha_is_mask=request.mask_image is None,
-        region=region,
+        place=place,
         is_hole_hidden=is_hole_hidden and not request.feather_px,
         plans=tuple(
             _plan(request, bundle, image, repaint, seed=seed, deadline=deadline)
@@ -147,7 +147,7 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
         warnings=(
             *opened.warnings,
             *report.warnings,
-            *request_warnings(request, mask.pixels, bundle),
+            *request_warnings(request, mask.pixels, bundle, hole=place.hole),
         ),
     )
 
@@ -204,14 +204,33 @@ def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
     return replace(request, region="whole", latent_mask="nearest")
 
 
-def _region(request: InpaintRequest, mask: PreparedMask, bundle: ModelBundle) -> Region:
-    height, width = mask.pixels.shape
+def _place(opened: Opened, bundle: ModelBundle, *, is_hole_hidden: bool, check: Callable[[], object]) -> Place:
+    """Return what the model is given.
+
+    One that paints a thing in the middle of its hole, and cannot continue the ground, would paint a slice of the
+    thing into a stroke. There it is given the place with most room, and the rest is filled without it; unless the
+    request says what part of the picture counts, or what the hole begins with.
+    """
+    request, picture, mask = opened.request, opened.picture, opened.mask.pixels
+    advice = bundle.recommended
+    paints_things = advice.context is not None and advice.removal is not None and request.asks_model
+    is_silent = request.region == "auto" and request.padding_px is None and is_hole_hidden
+    if paints_things and is_silent and not request.reference and (part := roomiest(mask)) is not None:
+        assert advice.removal is not None
+        alpha_is_mask = request.mask_image is None
+        picture = continue_ground(picture, mask, advice.removal, alpha_is_mask=alpha_is_mask, check=check)
+        mask = part
+    return Place(picture, mask, _region(request, mask, bundle))
+
+
+def _region(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Region:
+    height, width = mask.shape
     if request.reference:
         return _within_reach(reference_region(height, width, size_multiple=bundle.size_multiple), bundle)
     if not request.asks_model:
-        return unscaled_region(mask.pixels, mode=request.region, padding_px=request.padding_px)
+        return unscaled_region(mask, mode=request.region, padding_px=request.padding_px)
     return plan_region(
-        mask.pixels,
+        mask,
         mode=request.region,
         native_size=bundle.native_size,
         size_multiple=bundle.size_multiple,
@@ -235,21 +254,18 @@ def _within_reach(region: Region, bundle: ModelBundle) -> Region:
 
 def _begun(
     request: InpaintRequest,
+    place: Place,
     image: torch.Tensor,
-    unknown: torch.Tensor,
     seeds: Sequence[int],
     check: Callable[[], object],
 ) -> list[torch.Tensor]:
     """Return what each variant begins with: the canvas (3, h, w), its hole filled where that is asked for."""
-    if request.masked_content == "patchmatch":
-        return [continue_patches(image, unknown, seed=seed, check=check) for seed in seeds]
-    return [spread_colors(image, unknown) if request.masked_content == "fill" else image] * len(seeds)
-
-
-def _unknown(picture: Picture, mask: PreparedMask, region: Region) -> torch.Tensor:
-    """Return (1, h, w), 1 where the canvas shows what is repainted, or what nobody has seen: clear pixels."""
-    unknown = mask.pixels if picture.alpha is None else mask.pixels | (picture.alpha == 0)
-    return torch.from_numpy(region.apply_mask(unknown)).float()[None]
+    content = request.masked_content
+    if content == "patchmatch":
+        return [continued(image, place.unknown(), content, seed=seed, check=check) for seed in seeds]
+    if content == "fill":
+        image = continued(image, place.unknown(), content, seed=seeds[0], check=check)
+    return [image] * len(seeds)
 
 
 def _check_time(deadline: float | None) -> None:

@@ -56,7 +56,7 @@ class SharedRecord:
                 **config_marks(bundle),
             },
             **surroundings(bundle),
-            "region": prepared.region.to_dict(),
+            "region": prepared.place.region.to_dict(),
             "mask": pack_mask(prepared.mask.pixels),
             "alpha_is_mask": prepared.alpha_is_mask,
             "is_hole_hidden": prepared.is_hole_hidden,
@@ -231,7 +231,7 @@ def _public_name(bundle: ModelBundle) -> str:
 
 def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle) -> str:
     """Return the text by which other tools know a result (the names are A1111's)."""
-    height, width = prepared.region.canvas
+    height, width = prepared.place.region.canvas
     content = request.masked_content
     assert content is not None
     settings = {
@@ -245,7 +245,7 @@ def _parameters(prepared: Prepared, request: InpaintRequest, bundle: ModelBundle
         "Model": _public_name(bundle),
         "Denoising strength": request.strength,
         "Mask blur": request.feather_px,
-        "Inpaint area": "Only masked" if prepared.region.mode == "masked" else "Whole picture",
+        "Inpaint area": "Only masked" if prepared.place.region.mode == "masked" else "Whole picture",
         "Masked content": _CONTENT_NAMES.get(content, content),
         "Version": f"retouch {version('retouch')}",
     }

@@ -154,11 +154,12 @@ def test_the_middle_is_the_middle_beyond_the_border_too() -> None:
     assert np.array_equal(region.undo(canvas, (100, 0, 120, 50)), pixels[:50, 100:])
 
 
-def test_a_tiny_hole_is_enlarged_fourfold_at_most() -> None:
+@pytest.mark.parametrize(("hole", "seen"), [(20, 28), (10, 14), (2, 4)])
+def test_a_small_hole_is_as_large_to_the_model_as_any_up_to_sixteenfold(hole: int, seen: int) -> None:
     mask = np.zeros((200, 200), bool)
-    mask[100:104, 100:104] = True
+    mask[100 : 100 + hole, 100 : 100 + hole] = True
     left, top, right, bottom = _plan(mask, context=0.2).box
-    assert (right - left, bottom - top) == (16, 16)
+    assert (right - left, bottom - top) == (seen, seen)
 
 
 def test_more_padding_than_the_picture_has_shrinks_it_no_further() -> None:

@@ -19,6 +19,8 @@ MAX_AREAS = 4
 UNSCALED_AREA = 1 << 22
 """The largest canvas, in pixels, where no model is asked."""
 _MIN_CONTEXT_PX, _CONTEXT_SHARE, _MAX_ZOOM = 32, 0.375, 4
+_MAX_FRAMED_ZOOM = 16
+"""A model that learnt holes of one size paints things of that size: in a smaller hole, a slice of one."""
 _SMALL_SHARE = 0.25
 _LONGEST_SHARE = 1.25
 """How far the area of a canvas may exceed what was wanted, because its sides are multiples."""
@@ -221,7 +223,7 @@ def _framed_side(marked: Box, size: tuple[int, int], padding_px: int | None, con
     left, top, right, bottom = marked
     long = max(right - left, bottom - top)
     if padding_px is None:
-        return max(long + 2 * round(context * long), grid.native // _MAX_ZOOM)
+        return max(long + 2 * round(context * long), grid.native // _MAX_FRAMED_ZOOM)
     height, width = size
     reach = max(left + right, 2 * width - left - right, top + bottom, 2 * height - top - bottom)
     return max(long, min(long + 2 * padding_px, reach))
