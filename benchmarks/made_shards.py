@@ -1,4 +1,4 @@
-"""Shards of drawn pictures, for the benchmarks of training."""
+"""Drawn pictures, in shards or a folder, for the benchmarks of training."""
 
 import io
 import tarfile
@@ -19,11 +19,7 @@ def write_shards(folder: Path, shards: int, *, each: int, side: int, seed: int =
     """Write so many shards of `each` samples; pictures repeat, crops of them do not."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
-    pictures = []
-    for _ in range(64):
-        buffer = io.BytesIO()
-        smooth_picture(rng, side).save(buffer, "JPEG", quality=90)
-        pictures.append(buffer.getvalue())
+    pictures = _jpegs(rng, 64, side)
     for shard in range(shards):
         chosen = [pictures[int(number)] for number in rng.integers(len(pictures), size=each)]
         write_shard(folder / f"{shard:05d}.tar", chosen)
@@ -38,3 +34,21 @@ def write_shard(path: Path, pictures: list[bytes]) -> None:
                 info = tarfile.TarInfo(f"{number:09d}.{ending}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
+
+
+def write_photographs(folder: Path, count: int, *, side: int, seed: int = 0) -> Path:
+    """Write so many pictures, each with the same caption beside it."""
+    folder.mkdir(parents=True)
+    for number, picture in enumerate(_jpegs(np.random.default_rng(seed), count, side)):
+        (folder / f"{number:05d}.jpg").write_bytes(picture)
+        (folder / f"{number:05d}.txt").write_text("a red apple", encoding="utf-8")
+    return folder
+
+
+def _jpegs(rng: np.random.Generator, count: int, side: int) -> list[bytes]:
+    pictures = []
+    for _ in range(count):
+        buffer = io.BytesIO()
+        smooth_picture(rng, side).save(buffer, "JPEG", quality=90)
+        pictures.append(buffer.getvalue())
+    return pictures

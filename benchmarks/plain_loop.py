@@ -1,30 +1,32 @@
-"""A plain diffusers loop on shards of pictures: what `benchmarks.train_shards` compares with."""
+"""A plain diffusers loop on shards or a folder of pictures: what `benchmarks.train_compare` compares with."""
 
 import argparse
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from benchmarks.one_phase import SIZE
 from diffusers import DDPMScheduler, StableDiffusionInpaintPipeline, UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from PIL import Image
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from retouch.train.pictures import draw_mask
 
-SIZE = 128
+Example = tuple[torch.Tensor, torch.Tensor, str]
 
 
-class StreamedShards(IterableDataset[tuple[torch.Tensor, torch.Tensor, str]]):
+class StreamedShards(IterableDataset[Example]):
     """Shards as a loop without an index has them: from front to end, each worker its own, again and again."""
 
     def __init__(self, folder: Path) -> None:
         self._shards = sorted(folder.glob("*.tar"))
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+    def __iter__(self) -> Iterator[Example]:
         info = torch.utils.data.get_worker_info()
         mine = self._shards if info is None else self._shards[info.id :: info.num_workers]
         rng = np.random.default_rng(0 if info is None else info.id)
@@ -32,20 +34,48 @@ class StreamedShards(IterableDataset[tuple[torch.Tensor, torch.Tensor, str]]):
             for shard in mine:
                 yield from self._samples(shard, rng)
 
-    def _samples(self, shard: Path, rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, torch.Tensor, str]]:
+    def _samples(self, shard: Path, rng: np.random.Generator) -> Iterator[Example]:
         with tarfile.open(shard) as tar:
             for member in tar:
                 content = tar.extractfile(member)
                 assert content is not None
                 if member.name.endswith(".jpg"):
-                    image = Image.open(content).convert("RGB")
-                    left = int(rng.integers(image.width - image.height + 1))
-                    box = (left, 0, left + image.height, image.height)
-                    square = image.resize((SIZE, SIZE), Image.Resampling.LANCZOS, box=box)
-                    pixels = torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1).float() / 127.5 - 1.0
+                    pixels = cropped(Image.open(content), rng)
                 else:
-                    mask = torch.from_numpy(draw_mask(rng, SIZE, full_rate=0.25))[None].float()
-                    yield pixels, mask, content.read().decode()
+                    yield pixels, drawn(rng), content.read().decode()
+
+
+class Photographs(Dataset[Example]):
+    """A folder of pictures with a caption beside each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._pictures = sorted(folder.glob("*.jpg"))
+        self._rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def __getitem__(self, number: int) -> Example:
+        path = self._pictures[number]
+        return cropped(Image.open(path), self._rng), drawn(self._rng), path.with_suffix(".txt").read_text()
+
+
+def cropped(picture: Image.Image, rng: np.random.Generator) -> torch.Tensor:
+    """Return a square of a picture, (3, h, w) in [-1, 1]."""
+    left = int(rng.integers(picture.width - picture.height + 1))
+    box = (left, 0, left + picture.height, picture.height)
+    square = picture.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS, box=box)
+    return torch.from_numpy(np.asarray(square).copy()).permute(2, 0, 1).float() / 127.5 - 1.0
+
+
+def drawn(rng: np.random.Generator) -> torch.Tensor:
+    """Return a mask, (1, h, w)."""
+    return torch.from_numpy(draw_mask(rng, SIZE, full_rate=0.25))[None].float()
+
+
+def again_and_again(loader: DataLoader[Example]) -> Iterator[Any]:
+    while True:
+        yield from loader
 
 
 class PlainLoop:
@@ -61,8 +91,12 @@ class PlainLoop:
         self.optimiser = torch.optim.AdamW(self.unet.parameters(), lr=1e-4, weight_decay=0.01)
         self.ema = EMAModel(self.unet.parameters(), model_cls=UNet2DConditionModel, model_config=self.unet.config)
         self.precision = args.precision
-        loader = DataLoader(StreamedShards(folder), batch_size=args.batch, num_workers=args.workers)
-        self.batches = iter(loader)
+        is_folder = args.data == "folder"
+        data = Photographs(folder) if is_folder else StreamedShards(folder)
+        loader = DataLoader(
+            data, batch_size=args.batch, num_workers=args.workers, shuffle=is_folder, drop_last=True
+        )
+        self.batches = again_and_again(loader)
 
     def step(self) -> float:
         pixels, mask, captions = next(self.batches)
