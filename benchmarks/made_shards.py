@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from retouch.data.colour import COLOURS
+
 
 def smooth_picture(rng: np.random.Generator, side: int) -> Image.Image:
     """Soft patches of colour with a little noise: it compresses about as a photograph does."""
@@ -27,21 +29,27 @@ def write_shards(folder: Path, shards: int, *, each: int, side: int, seed: int =
 
 
 def write_shard(path: Path, pictures: list[bytes]) -> None:
-    """Write JPEGs, each with the same caption, as img2dataset lays them out."""
+    """Write JPEGs with captions, as img2dataset lays them out."""
     with tarfile.open(path, "w") as tar:
         for number, picture in enumerate(pictures):
-            for ending, content in (("jpg", picture), ("txt", b"a red apple")):
+            caption = caption_of(int(path.stem) * len(pictures) + number)
+            for ending, content in (("jpg", picture), ("txt", caption.encode())):
                 info = tarfile.TarInfo(f"{number:09d}.{ending}")
                 info.size = len(content)
                 tar.addfile(info, io.BytesIO(content))
 
 
+def caption_of(number: int) -> str:
+    """Return a caption that no other of the first million numbers has."""
+    return f"a {COLOURS[number % len(COLOURS)]} thing, number {number}"
+
+
 def write_photographs(folder: Path, count: int, *, side: int, seed: int = 0) -> Path:
-    """Write so many pictures, each with the same caption beside it."""
+    """Write so many pictures, each with a caption beside it."""
     folder.mkdir(parents=True)
     for number, picture in enumerate(_jpegs(np.random.default_rng(seed), count, side)):
         (folder / f"{number:05d}.jpg").write_bytes(picture)
-        (folder / f"{number:05d}.txt").write_text("a red apple", encoding="utf-8")
+        (folder / f"{number:05d}.txt").write_text(caption_of(number), encoding="utf-8")
     return folder
 
 

@@ -50,14 +50,13 @@ class Photographs(Dataset[Example]):
 
     def __init__(self, folder: Path) -> None:
         self._pictures = sorted(folder.glob("*.jpg"))
-        self._rng = np.random.default_rng(0)
 
     def __len__(self) -> int:
         return len(self._pictures)
 
     def __getitem__(self, number: int) -> Example:
-        path = self._pictures[number]
-        return cropped(Image.open(path), self._rng), drawn(self._rng), path.with_suffix(".txt").read_text()
+        path, rng = self._pictures[number], np.random.default_rng(torch.randint(2**31, ()).item())
+        return cropped(Image.open(path), rng), drawn(rng), path.with_suffix(".txt").read_text()
 
 
 def cropped(picture: Image.Image, rng: np.random.Generator) -> torch.Tensor:
@@ -94,7 +93,12 @@ class PlainLoop:
         is_folder = args.data == "folder"
         data = Photographs(folder) if is_folder else StreamedShards(folder)
         loader = DataLoader(
-            data, batch_size=args.batch, num_workers=args.workers, shuffle=is_folder, drop_last=True
+            data,
+            batch_size=args.batch,
+            num_workers=args.workers,
+            shuffle=is_folder,
+            drop_last=True,
+            persistent_workers=args.workers > 0,
         )
         self.batches = again_and_again(loader)
 

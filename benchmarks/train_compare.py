@@ -6,7 +6,7 @@
 The plain loop is what diffusers' training examples do, put to inpainting: the VAE and the text encoder in each
 step, AdamW, gradient clipping, EMAModel, the default memory layout, one process of all threads. Both loops take
 their steps in turns, so that a busy machine slows both alike; their losses, half by half, say whether they learn
-the same. The pictures are made in a temporary folder; what was done before the first step stands apart (`before_s`).
+the same. Pictures are made in a temporary folder; what was done before the first step stands apart (`before_s`).
 Prints one JSON object.
 """
 
@@ -48,7 +48,7 @@ def examples(args: argparse.Namespace, folder: Path) -> tuple[Path, dict[str, An
 
 def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Step both loops in turns; the first process takes the plain loop's steps, and the others wait meanwhile."""
-    threads = os.cpu_count() or 1
+    threads = torch.get_num_threads() if PROCESSES == 1 else os.cpu_count() or 1
     began = time.perf_counter()
     pictures, data = examples(args, folder)
     torch.manual_seed(0)
@@ -63,7 +63,8 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     losses: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(WARMUP + args.steps):
         for name, (count, step) in steps.items():
-            torch.set_num_threads(count)
+            if PROCESSES > 1:
+                torch.set_num_threads(count)
             began = time.perf_counter()
             losses[name].append(step())
             seconds[name].append(time.perf_counter() - began)
@@ -98,7 +99,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = compare(args, Path(folder))
     if RANK == 0:
-        print(json.dumps({**vars(args), "processes": PROCESSES, **result, "torch": torch.__version__}))
+        device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+        made = {"processes": PROCESSES, "device": device, "torch": torch.__version__}
+        print(json.dumps({**vars(args), **made, **result}))
 
 
 if __name__ == "__main__":

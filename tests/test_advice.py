@@ -80,8 +80,9 @@ def test_a_brush_stroke_is_no_place_for_one_object_and_a_disc_is(small: ModelBun
 
 
 def test_where_a_part_of_a_long_hole_is_painted_that_is_told(small: ModelBundle) -> None:
-    assert "is cut by its border" in told(small, box(20, 80))
-    assert "where it is widest" in told(small, box(20, 80), box(20, 20))
+    assert "gives a clearer one" in told(small, box(20, 80))
+    assert "25% of it" in told(small, box(20, 80), box(20, 20))
+    assert told(small, box(20, 30), box(20, 20)) == ""
 
 
 def test_where_weights_are_read_they_are_no_surprise_and_no_words(small: ModelBundle) -> None:

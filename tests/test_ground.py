@@ -37,7 +37,9 @@ def test_it_is_the_picture_at_its_own_depth_but_for_the_hole(
     pixels = _stripes(dtype, grey=grey)
     hidden = pixels.copy()
     hidden[strip] = 0
-    filled = continue_ground(Picture(hidden), strip, how, alpha_is_mask=False, check=_never).pixels
+    filled = continue_ground(
+        Picture(hidden), strip, how, seam="harmonic", alpha_is_mask=False, check=_never
+    ).pixels
     assert filled.dtype == dtype
     assert filled.shape == pixels.shape
     assert np.array_equal(filled[~strip], pixels[~strip])
@@ -50,7 +52,7 @@ def test_nothing_that_the_mask_hides_is_looked_at(strip: Mask) -> None:
     other = pixels.copy()
     other[strip] = 255
     one, two = (
-        continue_ground(Picture(each), strip, "patchmatch", alpha_is_mask=False, check=_never)
+        continue_ground(Picture(each), strip, "patchmatch", seam="harmonic", alpha_is_mask=False, check=_never)
         for each in (pixels, other)
     )
     assert np.array_equal(one.pixels, two.pixels)
@@ -60,7 +62,9 @@ def test_nothing_that_the_mask_hides_is_looked_at(strip: Mask) -> None:
 def test_transparency_that_was_the_mask_becomes_opaque(strip: Mask, *, alpha_is_mask: bool) -> None:
     alpha = np.where(strip, 0, 255).astype(np.uint8)
     picture = Picture(_stripes(np.uint8, grey=False), alpha=alpha)
-    filled = continue_ground(picture, strip, "patchmatch", alpha_is_mask=alpha_is_mask, check=_never)
+    filled = continue_ground(
+        picture, strip, "patchmatch", seam="harmonic", alpha_is_mask=alpha_is_mask, check=_never
+    )
     assert filled.alpha is not None
     assert (filled.alpha[strip] == (255 if alpha_is_mask else 0)).all()
 
@@ -71,5 +75,10 @@ def test_who_checks_can_end_it(strip: Mask) -> None:
 
     with pytest.raises(DeadlineExceeded):
         continue_ground(
-            Picture(_stripes(np.uint8, grey=False)), strip, "patchmatch", alpha_is_mask=False, check=late
+            Picture(_stripes(np.uint8, grey=False)),
+            strip,
+            "patchmatch",
+            seam="harmonic",
+            alpha_is_mask=False,
+            check=late,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from tests.safety.red import RedChecker
 from retouch.engine.ticket import Denoised, Progress, Ticket
 from retouch.inpainter import Inpainter
 from retouch.job import Job
+from retouch.models.bundle import Recommended
 from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle
 from retouch.request import DEFAULT_LIMITS, InpaintRequest, SafetyPolicy
@@ -68,3 +70,17 @@ def test_each_variant_has_its_own_preview_and_none_before_its_first_step(inpaint
     assert two is not None
     assert three is None
     assert not np.array_equal(one.pixels, two.pixels)
+
+
+def test_what_a_job_holds_counts_the_ground_that_was_made_for_it(inpainter: Inpainter) -> None:
+    strip = np.zeros((64, 64), np.uint8)
+    strip[24:40] = 255
+    sizes = []
+    for advice in (Recommended(context=0.2), Recommended(context=0.2, removal="patchmatch")):
+        bundle = replace(inpainter.bundle, recommended=advice)
+        request = settle(InpaintRequest("a cat", IMAGE, strip, seed=1), bundle, DEFAULT_LIMITS)
+        prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
+        plans = prepared.plans[0].size_bytes
+        sizes.append(Job(prepared, (), bundle, [], started=0.0).size_bytes - plans)
+    picture_and_mask = IMAGE.nbytes + strip.size
+    assert sizes == [picture_and_mask, 2 * picture_and_mask]

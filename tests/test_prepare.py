@@ -293,12 +293,12 @@ def test_a_model_of_things_is_given_the_place_with_most_room_on_the_ground_aroun
     bundle = replace(inpainter.bundle, recommended=_PAINTS_THINGS)
     request = settle(_strip(), bundle, DEFAULT_LIMITS)
     prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
-    assert bounding_box(prepared.place.hole) == (20, 16, 27, 23)
+    assert bounding_box(prepared.place.hole) == (20, 16, 28, 24)
     assert prepared.place.region.box_size[0] < 20
     assert (prepared.place.picture.pixels == 90).all()  # what the mask hid is gone
     assert prepared.mask_report.box == (4, 16, 44, 24)
     assert prepared.is_hole_hidden
-    assert any("where it is widest" in warning for warning in prepared.warnings)
+    assert any("with most room" in warning for warning in prepared.warnings)
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,18 @@ def test_else_the_whole_hole_is_painted(inpainter: Inpainter, advice: Recommende
     prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
     assert prepared.place.hole is prepared.mask.pixels
     assert prepared.place.picture is prepared.picture
+
+
+@pytest.mark.parametrize("hidden", ["by the mask", "by transparency"])
+def test_where_hardly_anything_is_seen_the_whole_hole_is_painted(inpainter: Inpainter, hidden: str) -> None:
+    bundle = replace(inpainter.bundle, recommended=_PAINTS_THINGS)
+    image, mask = np.full((60, 120, 4), 255, np.uint8), np.full((60, 120), 255, np.uint8)
+    if hidden == "by transparency":
+        mask[:, :40] = 0
+        image[:, :39, 3] = 0
+    request = settle(InpaintRequest("a cat", image, mask, seed=1), bundle, DEFAULT_LIMITS)
+    prepared = prepare(open_pictures(request, DEFAULT_LIMITS), bundle, since=0.0)
+    assert prepared.place.hole is prepared.mask.pixels
 
 
 def test_a_deadline_ends_the_filling_around_a_thing(inpainter: Inpainter) -> None:

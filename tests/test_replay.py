@@ -51,6 +51,26 @@ def test_a_result_replays_from_itself_alone(inpainter: Inpainter, tmp_path: Path
     assert replayed.notes == ()
 
 
+@pytest.mark.parametrize("kind", ["colour", "grey", "16 bits", "transparent"])
+def test_a_thing_in_a_strip_replays_from_itself_alone(checkpoint: Path, tmp_path: Path, kind: str) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "things")
+    (folder / "retouch.json").write_text(json.dumps({"recommended": {"context": 0.2, "removal": "patchmatch"}}))
+    strip = np.zeros((60, 72), np.uint8)
+    strip[20:32, 8:66] = 255
+    image, mask = _image()[..., 0] if kind == "grey" else _image(), strip
+    if kind == "16 bits":
+        image = image.astype(np.uint16) * 257
+    if kind == "transparent":
+        image, mask = np.dstack([image, 255 - strip]), None
+    with Inpainter.load(folder) as things:
+        result = things("a red apple", image, mask, num_inference_steps=2, seed=11, safety="off")
+        assert result.kept_pixels_identical
+        result.save(tmp_path / "result.png")
+        replayed = replay(remember(tmp_path / "result.png"), things)
+    assert replayed.is_identical
+    assert replayed.notes == ()
+
+
 def test_a_picture_that_the_seed_chose_replays_and_remembers_the_words_of_its_request(
     checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -13,6 +13,8 @@ from retouch.request import InpaintRequest
 
 _WEIGHT = re.compile(r"\([^()]+:\s*\d*\.?\d+\s*\)")
 _NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>")
+_MOSTLY = 0.5
+"""Share of a hole below which it is told that only so much of it is the object's."""
 _RAGGED = 0.4
 """Share of the square around a hole below which it is no place for one object: a box of 5 to 2 fills as much."""
 
@@ -29,7 +31,7 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *
         return tuple(_about_no_model(request, mask))
     return (
         *_about_words(request, bundle),
-        *_about_place(request, mask, bundle, is_part_painted=hole is not mask),
+        *_about_place(request, mask, bundle, hole=hole),
         *_about_padding(request, mask, bundle),
     )
 
@@ -71,9 +73,7 @@ def _about_syntax(text: str) -> Iterator[str]:
         yield f"a prompt loads no networks: {network[0]!r} is read as it stands (the checkpoint's are `loras`)"
 
 
-def _about_place(
-    request: InpaintRequest, mask: Mask, bundle: ModelBundle, *, is_part_painted: bool
-) -> tuple[str, ...]:
+def _about_place(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *, hole: Mask) -> tuple[str, ...]:
     """Warn models that learnt holes in the middle of their pictures of what lies elsewhere, or is no such hole."""
     if bundle.recommended.context is None:
         return ()
@@ -82,12 +82,17 @@ def _about_place(
         found.append(
             "this model wants a crop around the hole: with `region=whole` it will hardly know what to paint"
         )
-    share = _share_of_square(mask)
-    if share < _RAGGED:
-        fate = "has the room where it is widest" if is_part_painted else "is cut by its border"
+    if hole is not mask:
+        share = int(np.count_nonzero(hole)) / int(np.count_nonzero(mask))
+        if share < _MOSTLY:
+            found.append(
+                f"the hole is long or ragged, and this model paints one object: that has the {share:.0%} of it "
+                "with most room, and the rest is filled from around it; a hole for each object gives larger ones"
+            )
+    elif (share := _share_of_square(mask)) < _RAGGED:
         found.append(
-            f"the hole is long or ragged: it fills {share:.0%} of the square around it, and the one object "
-            f"that this model paints {fate}; a hole as high as wide, or one for each part, gives a larger one"
+            f"the hole is long or ragged: it fills {share:.0%} of the square around it, where this model paints "
+            "one object in the middle; a hole of the object's shape, or one for each part, gives a clearer one"
         )
     return tuple(found)
 

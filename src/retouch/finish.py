@@ -4,8 +4,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from retouch.engine.ticket import Denoised
 from retouch.imaging.composite import composite
 from retouch.imaging.feather import feather_warnings, feather_weights
@@ -107,21 +105,23 @@ class _Finish:
         )
         if place.hole is self.prepared.mask.pixels:
             return painted, part
-        return _on_ground(place, painted, part, self.prepared.mask.pixels)
+        return _on_ground(place, painted, part, mask=self.prepared.mask.pixels, feather_px=request.feather_px)
 
 
-def _on_ground(place: Place, painted: Pixels, part: Box, mask: Mask) -> tuple[Pixels, Box]:
+def _on_ground(place: Place, painted: Pixels, part: Box, *, mask: Mask, feather_px: int) -> tuple[Pixels, Box]:
     """Return what fills a mask of which the place's hole is a part: there what was painted, elsewhere the ground.
 
     Args:
         painted: (H, W, 3) of `part`, a box of the picture.
+        feather_px: width of the rise from the ground to what was painted.
     """
     box, inner = bounding_box(mask), bounding_box(place.hole)
     assert box is not None
     assert inner is not None
     fill = replace(place.picture, pixels=crop(place.picture.pixels, box), alpha=None).to_unit()
-    hole = crop(place.hole, inner)[..., None]
-    np.copyto(crop(fill, _seen_from(box, inner)), crop(painted, _seen_from(part, inner)), where=hole)
+    ground = crop(fill, _seen_from(box, inner))
+    weight = crop(feather_weights(place.hole, feather_px), inner)[..., None]
+    ground += weight * (crop(painted, _seen_from(part, inner)) - ground)
     return fill, box
 
 

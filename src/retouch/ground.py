@@ -7,8 +7,8 @@ import torch
 
 from retouch.engine.hole import spread_colors
 from retouch.engine.patches import continue_patches
-from retouch.imaging.choices import Continuation
-from retouch.imaging.composite import composite
+from retouch.imaging.choices import Continuation, SeamMode
+from retouch.imaging.composite import blend
 from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
 from retouch.imaging.region import unscaled_region
@@ -23,7 +23,7 @@ def continued(
     Args:
         image, unknown: `Place.image`, `Place.unknown`.
         seed: of the search for patches.
-        check: called some times a second; what it raises ends the work.
+        check: called some times a second while patches are searched; what it raises ends the work.
     """
     if how == "patchmatch":
         return continue_patches(image, unknown, seed=seed, check=check)
@@ -31,16 +31,22 @@ def continued(
 
 
 def continue_ground(
-    picture: Picture, mask: Mask, how: Continuation, *, alpha_is_mask: bool, check: Callable[[], object]
+    picture: Picture,
+    mask: Mask,
+    how: Continuation,
+    *,
+    seam: SeamMode,
+    alpha_is_mask: bool,
+    check: Callable[[], object],
 ) -> Picture:
     """Return a picture with its hole filled, for something to be painted on; no seed changes it.
 
     Args:
         mask: (H, W), True = repaint; nothing that it hides is looked at.
         alpha_is_mask: the mask is the picture's own transparency; what is filled becomes opaque.
-        check: called some times a second; what it raises ends the work.
+        check: called some times a second while patches are searched; what it raises ends the work.
     """
     place = Place(picture, mask, unscaled_region(mask))
     image = continued(place.image(is_hole_hidden=True), place.unknown(), how, seed=0, check=check)
-    fill, part = place.fill((image + 1) / 2, seam="harmonic")
-    return composite(picture, fill, part, mask.astype(np.float32), alpha_is_mask=alpha_is_mask).picture
+    fill, part = place.fill((image + 1) / 2, seam=seam)
+    return blend(picture, fill, part, mask.astype(np.float32), alpha_is_mask=alpha_is_mask)

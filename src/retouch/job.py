@@ -73,11 +73,13 @@ class Job:
     @property
     def size_bytes(self) -> int:
         """Memory of the pictures that it holds."""
-        picture, mask = self._prepared.picture, self._prepared.mask.pixels
-        alpha = 0 if picture.alpha is None else picture.alpha.nbytes
-        # Mostly the variants share what the model sees.
-        plans = {id(plan.image): plan.size_bytes for plan in self._prepared.plans}
-        return picture.pixels.nbytes + alpha + mask.nbytes + sum(plans.values())
+        prepared, place = self._prepared, self._prepared.place
+        pictures, masks = (prepared.picture, place.picture), (prepared.mask.pixels, place.hole)
+        arrays = (*masks, *(array for picture in pictures for array in (picture.pixels, picture.alpha)))
+        # Mostly the model is given the picture itself, and the variants share what it sees.
+        held = {id(array): array.nbytes for array in arrays if array is not None}
+        plans = {id(plan.image): plan.size_bytes for plan in prepared.plans}
+        return sum(held.values()) + sum(plans.values())
 
     def cancel(self) -> None:
         """Give up what is not done; `result` then raises `Cancelled`."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
+import numpy as np
 import torch
 
 from retouch.advice import request_warnings
@@ -47,6 +48,8 @@ from retouch.request import (
 )
 
 _WORD = re.compile(r"\w+")
+_LEAST_GROUND = 0.25
+"""Pixels that are seen to those of a hole: where there are fewer, patches have too little to choose from."""
 _BUCKET_SHARE = 8
 """Canvas sides snap to this fraction of the native size (64 px at 512), so that different pictures share calls."""
 
@@ -215,12 +218,26 @@ def _place(opened: Opened, bundle: ModelBundle, *, is_hole_hidden: bool, check: 
     advice = bundle.recommended
     paints_things = advice.context is not None and advice.removal is not None and request.asks_model
     is_silent = request.region == "auto" and request.padding_px is None and is_hole_hidden
-    if paints_things and is_silent and not request.reference and (part := roomiest(mask)) is not None:
-        assert advice.removal is not None
-        alpha_is_mask = request.mask_image is None
-        picture = continue_ground(picture, mask, advice.removal, alpha_is_mask=alpha_is_mask, check=check)
-        mask = part
+    if paints_things and is_silent and not request.reference and _shows_ground(picture, mask):
+        part = roomiest(mask)
+        if part is not None:
+            assert advice.removal is not None
+            picture = continue_ground(
+                picture,
+                mask,
+                advice.removal,
+                seam=request.seam or "off",
+                alpha_is_mask=request.mask_image is None,
+                check=check,
+            )
+            mask = part
     return Place(picture, mask, _region(request, mask, bundle))
+
+
+def _shows_ground(picture: Picture, mask: Mask) -> bool:
+    """Tell whether enough of a picture is seen for the hole to be continued from it."""
+    seen = ~mask if picture.alpha is None else ~mask & (picture.alpha > 0)
+    return _LEAST_GROUND * int(np.count_nonzero(mask)) <= int(np.count_nonzero(seen))
 
 
 def _region(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Region:

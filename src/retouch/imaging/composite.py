@@ -59,6 +59,23 @@ def composite(
     *,
     alpha_is_mask: bool = False,
 ) -> Composited:
+    """Blend the fill into the picture (`blend`), and measure what changed.
+
+    Arguments and errors are those of `blend`.
+    """
+    result = blend(picture, fill, box, weights, alpha_is_mask=alpha_is_mask)
+    warnings = _warnings(picture, weights, alpha_is_mask)
+    return Composited(result, measure_changes(picture, result, weights), warnings)
+
+
+def blend(
+    picture: Picture,
+    fill: Pixels,
+    box: Box,
+    weights: NDArray[np.float32],
+    *,
+    alpha_is_mask: bool = False,
+) -> Picture:
     """Blend the fill into the picture where the weights are above 0, rounding at the picture's own depth.
 
     A grey picture stays grey. Alpha is kept, inside the mask too: what is transparent there stays so. Only where
@@ -77,10 +94,9 @@ def composite(
     """
     assert fill.shape == (box[3] - box[1], box[2] - box[0], 3)
     assert weights.shape == (picture.height, picture.width)
-    warnings = _warnings(picture, weights, alpha_is_mask)
     painted = bounding_box(crop(weights, box) > 0)
     if painted is None:
-        return Composited(picture, measure_changes(picture, picture, weights), warnings)
+        return picture
     fill = crop(fill, painted)
     if not np.isfinite(fill).all():
         raise NonFinite("the model produced values that are no numbers", hint="try another precision or seed")
@@ -96,7 +112,7 @@ def composite(
     if picture.alpha is not None and alpha is not None:
         opaque = _round(alpha * (1 - weight) + np.float32(picture.peak) * weight, alpha)
         result = replace(result, alpha=_placed(picture.alpha, opaque, box, weight))
-    return Composited(result, measure_changes(picture, result, weights), warnings)
+    return result
 
 
 def measure_changes(before: Picture, after: Picture, weights: NDArray[np.float32]) -> Changes:

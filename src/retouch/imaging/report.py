@@ -31,7 +31,8 @@ class MaskReport:
         coverage: their share, 0..1.
         box: left, top, right, bottom of the marked pixels; right and bottom are outside.
         latent_cells: cells of the region that the model sees; its pixels where no model is asked.
-        latent_cells_cover: those that hold a marked pixel.
+        latent_cells_cover: those that hold a pixel that the model paints: a marked one, or of a slender hole one
+            where there is most room.
         latent_cells_nearest: those whose first pixel is marked.
         warnings: sentences for a person.
     """
@@ -60,7 +61,7 @@ def report_mask(prepared: PreparedMask, model_mask: Mask, *, factor: int) -> Mas
 
     Args:
         prepared: at the picture's own size.
-        model_mask: the same mask as the model sees it (`Region.apply_mask`); its sides divide by `factor`.
+        model_mask: what of it the model paints, as it sees it (`Region.apply_mask`); its sides divide by `factor`.
         factor: pixels per latent cell, along one side.
     """
     mask, options = prepared.pixels, prepared.options
