@@ -8,27 +8,24 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import get_args
 
-import numpy as np
 import torch
 
 from retouch.advice import request_warnings
 from retouch.engine.plan import Plan, too_late
 from retouch.engine.samplers import resolve_sampler
 from retouch.engine.text_stack import check_clip_skip
-from retouch.errors import ImageTooLarge, InvalidField
-from retouch.ground import continue_ground, continued
+from retouch.errors import InvalidField
+from retouch.ground import continued
 from retouch.imaging.mask import PreparedMask
-from retouch.imaging.morphology import Mask
 from retouch.imaging.picture import Picture
-from retouch.imaging.region import MAX_AREAS, Region, plan_region, reference_region, unscaled_region
 from retouch.imaging.report import MaskReport, report_mask
-from retouch.imaging.room import roomiest
 from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.chunks import chunks_of
 from retouch.models.vocabulary import count_tokens
 from retouch.opened import Opened
 from retouch.place import Place
+from retouch.placing import place_of
 from retouch.prompts import Prompt
 from retouch.request import (
     DEFAULT_CONTINUATION,
@@ -48,10 +45,6 @@ from retouch.request import (
 )
 
 _WORD = re.compile(r"\w+")
-_LEAST_GROUND = 0.25
-"""Pixels that are seen to those of a hole: where there are fewer, patches have too little to choose from."""
-_BUCKET_SHARE = 8
-"""Canvas sides snap to this fraction of the native size (64 px at 512), so that different pictures share calls."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,7 +120,7 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
     assert request.strength is not None
     asks_image = bundle.needs_image(request.strength)
     is_hole_hidden = not (request.asks_model and asks_image)
-    place = _place(opened, bundle, is_hole_hidden=is_hole_hidden, check=check)
+    place = place_of(opened, bundle, is_hole_hidden=is_hole_hidden, check=check)
     image = place.image(is_hole_hidden=is_hole_hidden)
     canvas_mask = place.region.apply_mask(place.hole)
     report = report_mask(mask, canvas_mask, factor=bundle.vae_factor if request.asks_model else 1)
@@ -205,68 +198,6 @@ def _in_reference_mode(request: InpaintRequest) -> InpaintRequest:
     if request.region == "masked":
         raise InvalidField("region", "is 'masked', the reference mode sees the whole picture")
     return replace(request, region="whole", latent_mask="nearest")
-
-
-def _place(opened: Opened, bundle: ModelBundle, *, is_hole_hidden: bool, check: Callable[[], object]) -> Place:
-    """Return what the model is given.
-
-    One that paints a thing in the middle of its hole, and cannot continue the ground, would paint a slice of the
-    thing into a stroke. There it is given the place with most room, and the rest is filled without it; unless the
-    request says what part of the picture counts, or what the hole begins with.
-    """
-    request, picture, mask = opened.request, opened.picture, opened.mask.pixels
-    advice = bundle.recommended
-    paints_things = advice.context is not None and advice.removal is not None and request.asks_model
-    is_silent = request.region == "auto" and request.padding_px is None and is_hole_hidden
-    if paints_things and is_silent and not request.reference and _shows_ground(picture, mask):
-        part = roomiest(mask)
-        if part is not None:
-            assert advice.removal is not None
-            picture = continue_ground(
-                picture,
-                mask,
-                advice.removal,
-                seam=request.seam or "off",
-                alpha_is_mask=request.mask_image is None,
-                check=check,
-            )
-            mask = part
-    return Place(picture, mask, _region(request, mask, bundle))
-
-
-def _shows_ground(picture: Picture, mask: Mask) -> bool:
-    """Tell whether enough of a picture is seen for the hole to be continued from it."""
-    seen = ~mask if picture.alpha is None else ~mask & (picture.alpha > 0)
-    return _LEAST_GROUND * int(np.count_nonzero(mask)) <= int(np.count_nonzero(seen))
-
-
-def _region(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Region:
-    height, width = mask.shape
-    if request.reference:
-        return _within_reach(reference_region(height, width, size_multiple=bundle.size_multiple), bundle)
-    if not request.asks_model:
-        return unscaled_region(mask, mode=request.region, padding_px=request.padding_px)
-    return plan_region(
-        mask,
-        mode=request.region,
-        native_size=bundle.native_size,
-        size_multiple=bundle.size_multiple,
-        padding_px=request.padding_px,
-        context=bundle.recommended.context,
-        bucket=max(1, bundle.native_size // _BUCKET_SHARE),
-    )
-
-
-def _within_reach(region: Region, bundle: ModelBundle) -> Region:
-    """Refuse a canvas beyond what a scaled region would get: attention over it would take all memory there is."""
-    height, width = region.canvas
-    most = MAX_AREAS * bundle.native_size**2
-    if height * width > most:
-        raise ImageTooLarge(
-            f"the picture is {width}x{height}, and the reference mode does not scale it",
-            hint=f"scale it to at most {most} pixels, or leave the reference mode out",
-        )
-    return region
 
 
 def _begun(
