@@ -83,10 +83,11 @@ def read_notes(folder: Path) -> Notes:
             raise ModelUnsupported(
                 f"retouch.json: {name} is {reprlib.repr(advice[name])}", hint=f"expected {rule.expected}"
             )
-    values = {name: advice.get(name) for name in _ADVICE}
-    variants = values.pop("variants")
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value := advice.get(name), list) else value for name in _ADVICE
+    }
     return Notes(
-        recommended=Recommended(**values, variants=None if variants is None else tuple(variants)),
+        recommended=Recommended(**values),
         vocabulary=None if words is None else frozenset(str(word).lower() for word in words),
         licence=str(content.get("licence", "")),
     )
@@ -94,21 +95,10 @@ def read_notes(folder: Path) -> Notes:
 
 def write_notes(folder: Path, notes: Notes) -> None:
     """Write `retouch.json` into a folder, for `read_notes`."""
-    advice = notes.recommended
     content: dict[str, Any] = {
-        "recommended": {
-            "num_inference_steps": advice.num_inference_steps,
-            "guidance_scale": advice.guidance_scale,
-            "scheduler": advice.scheduler,
-            "context": advice.context,
-            "prompt_tokens": advice.prompt_tokens,
-            "seam": advice.seam,
-            "removal": advice.removal,
-        },
+        "recommended": {name: getattr(notes.recommended, name) for name in _ADVICE},
         "licence": notes.licence,
     }
-    if advice.variants is not None:
-        content["recommended"]["variants"] = list(advice.variants)
     if notes.vocabulary is not None:
         content["vocabulary"] = sorted(notes.vocabulary)
     (folder / "retouch.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
