@@ -69,13 +69,11 @@ def compare(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
             losses[name].append(step())
             seconds[name].append(time.perf_counter() - began)
         trainer.accelerator.wait_for_everyone()
+    counted = {name: found[WARMUP:] for name, found in seconds.items()}
+    pairs = zip(counted["retouch"], counted.get("diffusers", counted["retouch"]), strict=True)
     return {
-        "rows_per_s": {name: round(args.batch / statistics.median(s[WARMUP:]), 2) for name, s in seconds.items()},
-        "speedup": round(
-            statistics.median(b / a for a, b in zip(*(s[WARMUP:] for s in seconds.values()), strict=True)), 2
-        )
-        if RANK == 0
-        else None,
+        "rows_per_s": {name: round(args.batch / statistics.median(s), 2) for name, s in counted.items()},
+        "speedup": round(statistics.median(plain / ours for ours, plain in pairs), 2),
         "loss_by_half": {name: halves(found) for name, found in losses.items()},
         "before_s": round(before_s, 1),
     }

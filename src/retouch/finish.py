@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from retouch.engine.ticket import Denoised
 from retouch.imaging.composite import composite
 from retouch.imaging.feather import feather_warnings, feather_weights
-from retouch.imaging.morphology import Box, Mask, bounding_box, crop
+from retouch.imaging.morphology import Box, Mask, bounding_box, crop, widen
 from retouch.imaging.resample import Pixels
 from retouch.models.bundle import ModelBundle
 from retouch.place import Place
@@ -38,6 +38,7 @@ def finish(
     job = _Finish(
         prepared=prepared,
         weights=feather_weights(prepared.mask.pixels, prepared.request.feather_px),
+        part=prepared.place.part(with_ring=prepared.request.match_colors),
         record=SharedRecord.of(prepared, bundle),
         checkers=checkers,
     )
@@ -68,10 +69,12 @@ class _Finish:
 
     Attributes:
         weights: (H, W) of the picture's size, 0 on kept pixels.
+        part: the box of the picture that was painted and is computed; in a large picture far less than the region.
     """
 
     prepared: Prepared
     weights: Pixels
+    part: Box
     record: SharedRecord
     checkers: Sequence[ImageChecker]
 
@@ -100,12 +103,12 @@ class _Finish:
     def _painted(self, denoised: Denoised) -> tuple[Pixels, Box]:
         """Return the fill of the whole hole, (H, W, 3) around [0, 1], and the box that it covers."""
         place, request = self.prepared.place, self.prepared.request
-        painted, part = place.fill(
-            denoised.image, seam=request.seam or "off", matches_colors=bool(request.match_colors)
+        painted = place.fill(
+            denoised.image, self.part, seam=request.seam or "off", matches_colors=request.match_colors
         )
         if place.hole is self.prepared.mask.pixels:
-            return painted, part
-        return _on_ground(place, painted, part, mask=self.prepared.mask.pixels, feather_px=request.feather_px)
+            return painted, self.part
+        return _on_ground(place, painted, self.part, mask=self.prepared.mask.pixels, feather_px=request.feather_px)
 
 
 def _on_ground(place: Place, painted: Pixels, part: Box, *, mask: Mask, feather_px: int) -> tuple[Pixels, Box]:
@@ -120,7 +123,9 @@ def _on_ground(place: Place, painted: Pixels, part: Box, *, mask: Mask, feather_
     assert inner is not None
     fill = replace(place.picture, pixels=crop(place.picture.pixels, box), alpha=None).to_unit()
     ground = crop(fill, _seen_from(box, inner))
-    weight = crop(feather_weights(place.hole, feather_px), inner)[..., None]
+    framed = widen(inner, 1, *mask.shape)  # a feather rises from the pixels beside a hole
+    weights = feather_weights(crop(place.hole, framed), feather_px)
+    weight = crop(weights, _seen_from(framed, inner))[..., None]
     ground += weight * (crop(painted, _seen_from(part, inner)) - ground)
     return fill, box
 

@@ -48,5 +48,6 @@ def continue_ground(
     """
     place = Place(picture, mask, unscaled_region(mask))
     image = continued(place.image(is_hole_hidden=True), place.unknown(), how, seed=0, check=check)
-    fill, part = place.fill((image + 1) / 2, seam=seam)
+    part = place.part()
+    fill = place.fill((image + 1) / 2, part, seam=seam)
     return blend(picture, fill, part, mask.astype(np.float32), alpha_is_mask=alpha_is_mask)

@@ -62,23 +62,23 @@ class Place:
             min(bottom, marked[3] + margin),
         )
 
-    def fill(self, image: torch.Tensor, *, seam: SeamMode, matches_colors: bool = False) -> tuple[Pixels, Box]:
-        """Return what was painted as it lies in the picture, (H, W, 3) around [0, 1], and the part that it covers.
+    def fill(self, image: torch.Tensor, part: Box, *, seam: SeamMode, matches_colors: bool = False) -> Pixels:
+        """Return what was painted as it lies in a part of the picture, (H, W, 3) around [0, 1].
 
         Args:
             image: (3, h, w) in [0, 1], of the canvas.
+            part: as `part` says; with the ring, where colours are matched.
         """
-        part = self.part(with_ring=matches_colors)
         painted = self.region.undo(np.ascontiguousarray(image.permute(1, 2, 0).numpy()), part)
         if seam == "off" and not matches_colors:
-            return painted, part
+            return painted
         shown = replace(self.picture, pixels=crop(self.picture.pixels, part), alpha=None).to_unit()
         hole, known = crop(self.hole, part), self._known(part)
         if matches_colors:
             painted = match_colors(painted, shown, hole, known=known)
         if seam != "off":
             painted = correct_seam(painted, shown, hole, known & ~hole, mode=seam)
-        return painted, part
+        return painted
 
     def _known(self, part: Box) -> Mask:
         """Mark what anybody has seen of a part: colours under full transparency are nobody's picture."""

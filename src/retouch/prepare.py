@@ -209,11 +209,11 @@ def _begun(
 ) -> list[torch.Tensor]:
     """Return what each variant begins with: the canvas (3, h, w), its hole filled where that is asked for."""
     content = request.masked_content
-    if content == "patchmatch":
-        return [continued(image, place.unknown(), content, seed=seed, check=check) for seed in seeds]
-    if content == "fill":
-        image = continued(image, place.unknown(), content, seed=seeds[0], check=check)
-    return [image] * len(seeds)
+    if content != "fill" and content != "patchmatch":  # noqa: PLR1714  # it narrows the type
+        return [image] * len(seeds)
+    begin = partial(continued, image, place.unknown(), content, check=check)
+    # No seed changes colours that are spread: those are one canvas for all.
+    return [begin(seed=seed) for seed in seeds] if content == "patchmatch" else [begin(seed=0)] * len(seeds)
 
 
 def _check_time(deadline: float | None) -> None:

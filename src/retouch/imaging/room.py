@@ -30,9 +30,12 @@ def roomiest(mask: Mask) -> Mask | None:
     """
     box = bounding_box(mask)
     assert box is not None
-    long = max(box[2] - box[0], box[3] - box[1])
+    inner = crop(mask, box)
+    long = max(inner.shape)
+    if min(inner.shape) >= _SLENDER * long and inner.all():
+        return None  # most holes are boxes, and need no search
     step = -(-long // _SEARCHED_SIDE)
-    square = _square_around_disc(_closed(_thinned(crop(mask, box), step)))
+    square = _square_around_disc(_closed(_thinned(inner, step)))
     if square is None or not _LEAST_PX <= step * (square[2] - square[0]) < _SLENDER * long:
         return None
     left, top, right, bottom = (step * edge for edge in square)
