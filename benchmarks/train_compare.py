@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.made_shards import write_photographs, write_shards
+from benchmarks.made_shards import MANY, write_photographs, write_shards
 from benchmarks.one_phase import POCKET, SIZE, prepared, recipe
 from benchmarks.plain_loop import PlainLoop
 from transformers import CLIPTokenizer
@@ -35,9 +35,9 @@ RANK, PROCESSES = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SI
 def examples(args: argparse.Namespace, folder: Path) -> tuple[Path, dict[str, Any]]:
     """Make the pictures; return where they are, and how our recipe names them."""
     if args.data == "folder":
-        pictures = write_photographs(folder / "pictures", 500, side=SIZE)
+        pictures = write_photographs(folder / "pictures", 500, side=SIZE, captions=args.captions)
         return pictures, {"kind": "folder", "folder": str(pictures), "size": SIZE}
-    pictures = write_shards(folder / "pictures", 20, each=50, side=SIZE)
+    pictures = write_shards(folder / "pictures", 20, each=50, side=SIZE, captions=args.captions)
     if not args.cached:
         return pictures, {"kind": "shards", "folder": str(pictures), "size": SIZE, "workers": args.workers}
     parts = POCKET / "vae", POCKET / "tokenizer"
@@ -89,6 +89,12 @@ def main() -> None:
     parser.add_argument("--data", default="shards", choices=["shards", "folder"])
     parser.add_argument("--cached", action="store_true", help="read a latent cache of the shards")
     parser.add_argument("--slots", type=int, default=1024, help="rows of the cache")
+    parser.add_argument(
+        "--captions",
+        type=int,
+        default=MANY,
+        help="that differ; 1 is what a run sees whose captions it has read before",
+    )
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=1, help="processes that read, of either loop")
