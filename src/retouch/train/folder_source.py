@@ -12,6 +12,7 @@ from retouch.data.folder import FolderItem
 from retouch.errors import BadInput, ImageError, InvalidField
 from retouch.models.assemble import geometry
 from retouch.models.components import Components
+from retouch.train.agreement import Agreement
 from retouch.train.config import DataConfig, PhaseConfig
 from retouch.train.crops import Shape, shapes
 from retouch.train.encoded import Encoded, PhotographEncoder, rows_of, unpack_bits
@@ -21,6 +22,9 @@ from retouch.train.rows import Place
 from retouch.train.text import encode_captions
 
 logger = logging.getLogger(__name__)
+
+PICTURES_AT_ONCE = 64
+"""That each of several processes encodes before it hands them to the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +108,43 @@ class FolderLatents:
 
 
 def open_folder(
-    items: Sequence[FolderItem], phase: PhaseConfig, parts: Components, device: torch.device
+    items: Sequence[FolderItem],
+    phase: PhaseConfig,
+    parts: Components,
+    device: torch.device,
+    *,
+    agreement: Agreement | None = None,
 ) -> FolderLatents:
     """Encode pictures on `device`, or take them from the cache.
 
     Broken ones are left out, and named in a warning.
+
+    Args:
+        agreement: of processes that all open the folder now; each encodes its part.
 
     Raises:
         BadInput: none is left; or a mask is empty or of another size than its picture.
     """
     spec = cut_spec(phase.data, parts)
     encoder = PhotographEncoder(parts.vae.to(device), spec, phase.data.pictures.cache)
+
+    def encode(item: FolderItem) -> Encoded | ImageError:
+        try:
+            return encoder.encode(read_photograph(item))
+        except ImageError as error:
+            return error
+
+    if agreement is None:
+        outcomes = [encode(item) for item in items]
+    else:
+        outcomes = agreement.dealt_out(items, encode, at_once=PICTURES_AT_ONCE)
     found: list[tuple[Encoded, str]] = []
     broken: list[str] = []
-    for item in items:
-        try:
-            found.append((encoder.encode(read_photograph(item)), item.caption))
-        except ImageError as error:
-            broken.append(f"{item.image.name} ({error})")
+    for item, outcome in zip(items, outcomes, strict=True):
+        if isinstance(outcome, Encoded):
+            found.append((outcome, item.caption))
+        else:
+            broken.append(f"{item.image.name} ({outcome})")
     if broken:
         logger.warning("left out %d of %d pictures: %s", len(broken), len(items), "; ".join(broken))
     if not found:

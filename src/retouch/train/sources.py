@@ -13,6 +13,7 @@ from accelerate.utils import gather_object
 from retouch.data.shard_index import ShardIndex, open_index
 from retouch.errors import BadInput
 from retouch.models.components import Components
+from retouch.train.agreement import Agreement
 from retouch.train.config import DataConfig, PhaseConfig, PoolConfig, TrainConfig
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
 from retouch.train.folder_source import open_folder
@@ -92,7 +93,8 @@ class Sources:
         data = trainer.phase.data
         if data.kind == "folder":
             items = self.split(data).train
-            return open_folder(items, trainer.phase, self._parts, trainer.accelerator.device)
+            device = trainer.accelerator.device
+            return open_folder(items, trainer.phase, self._parts, device, agreement=Agreement())
         assert data.pool is not None
         return self._pool(trainer, data.pool)
 
