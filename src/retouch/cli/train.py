@@ -168,6 +168,47 @@ def grow(
 
 
 @app.command()
+def decoder(
+    model: Annotated[Path, typer.Option(help="The checkpoint's folder, whose denoiser paints what is mended.")],
+    data_dir: DataDir,
+    run_dir: RunDir,
+    painted: Annotated[int, typer.Option(help="Scenes that are painted first.")] = 5264,
+    mixture: Annotated[MixtureName, typer.Option(help="What they are made of: docs/data.md.")] = "centred",
+    widths: Annotated[
+        str, typer.Option(help="Of the decoder, outermost first; multiples of the old ones.")
+    ] = "16-32-64-128",
+    steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 3800,
+    batch: Annotated[int, typer.Option(help="Crops a step.")] = 16,
+    crop: Annotated[int, typer.Option(help="Side of the crops; later rows are whole scenes.")] = 128,
+    time_limit_s: Annotated[
+        float, typer.Option(help="Seconds by which the learning rate is 0 at the latest.")
+    ] = 1e9,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 7e-4,
+    threads: options.Threads = None,
+) -> None:
+    """Widen a finished checkpoint's decoder, and teach it to mend what the denoiser paints; latents stay."""
+    from retouch.models.devices import use_threads
+    from retouch.train.pocket.decoder import DecoderRecipe, train_decoder
+
+    use_threads(threads)
+    train_decoder(
+        DecoderRecipe(
+            model_dir=model,
+            data_dir=data_dir,
+            run_dir=run_dir,
+            painted=painted,
+            painted_mixture=mixture,
+            widths=tuple(int(width) for width in widths.split("-")),
+            steps=steps,
+            batch=batch,
+            crop=crop,
+            time_limit_s=time_limit_s,
+            learning_rate=learning_rate,
+        )
+    )
+
+
+@app.command()
 def text(
     data_dir: DataDir,
     vae_dir: VaeDir,
