@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from retouch.engine.hole import spread_colors
-from retouch.errors import MissingExtra, ModelNotFound
+from retouch.errors import MissingExtra
 from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import composite, ring
 
@@ -105,11 +105,9 @@ class RoundTripPainter:
         Raises:
             ModelNotFound: the folder has no VAE.
         """
-        from diffusers import AutoencoderKL
+        from retouch.models.vae import load_vae
 
-        if not (folder / "vae" / "config.json").exists():
-            raise ModelNotFound(f"{folder} has no VAE", hint="give a folder in diffusers' format")
-        return cls(AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).to(torch.float32))
+        return cls(load_vae(folder))
 
     @torch.inference_mode()
     def paint(self, cases: Sequence[Case]) -> list[U8]:

@@ -51,6 +51,19 @@ def replace_vae(components: Components, options: LoadOptions) -> Components:
     )
 
 
+def load_vae(folder: Path, options: LoadOptions = LoadOptions()) -> Any:  # noqa: B008  # frozen
+    """Return the VAE of a diffusers folder or checkpoint, in fp32: of the kind that its config names.
+
+    Raises:
+        ModelNotFound: it is not there.
+        ModelUnsafe: it is a pickle that is not allowed, or lies about sizes.
+        ModelUnsupported: it is of another kind or shape.
+    """
+    file = _weight_file(folder, options)
+    weights = read_weights(file, allow_pickle=options.allow_pickle)
+    return _built(weights, read_json(file.with_name("config.json")), name=folder.name)
+
+
 def _built(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any], *, name: str) -> Any:
     values = check_config("vae", config)
     of_vae = [key for key in weights if key.startswith(_IN_CHECKPOINT)] or list(weights)

@@ -20,6 +20,7 @@ from retouch.data.compose import Split
 from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
+from retouch.models.vae import load_vae
 from retouch.train.cache_facts import Facts, check_facts, describe_cache, write_facts
 from retouch.train.feed import FeedSpec, read_ahead
 from retouch.train.pictures import PictureReader, SceneReader, ShardPictures
@@ -214,7 +215,7 @@ def build_latents(
     Raises:
         InvalidField: the cache that is there was made from something else.
     """
-    vae = AutoencoderKL.from_pretrained(spec.vae_dir)
+    vae = load_vae(spec.vae_dir)
     encoder = PictureEncoder(vae, size=spec.size)
     facts = describe_cache(spec, vae, tokenizer)
     if _is_cache(spec.folder):

@@ -15,6 +15,7 @@ from retouch.models.components import Components, Notes
 from retouch.models.hashing import hash_tensors
 from retouch.models.load import load_components
 from retouch.models.options import LoadOptions
+from retouch.models.vae import load_vae
 from retouch.train.config import ExportConfig, ModelConfig, TextConfig
 from retouch.train.noise import BETA_END, BETA_START, TIMESTEPS, Prediction
 from retouch.train.text import WORDS_FILE, build_text_encoder
@@ -114,12 +115,17 @@ def _fresh(model: ModelConfig) -> Components:
     return Components(
         unet=UNet2DConditionModel(**_tuples(model.unet or {})),
         text_encoder=_text_encoder(model.text, tokenizer).float(),
-        vae=AutoencoderKL.from_pretrained(model.vae).float(),
+        vae=_vae(str(model.vae)),
         tokenizer=tokenizer,
         scheduler_config=fresh_scheduler(model.prediction_type or "epsilon"),
         content_hash="",
         notes=Notes(recommended=_FRESH_ADVICE, vocabulary=_known_words(Path(str(model.tokenizer)))),
     )
+
+
+def _vae(name: str) -> Any:
+    """A folder's VAE, or that of a hub id."""
+    return load_vae(Path(name)) if Path(name).is_dir() else AutoencoderKL.from_pretrained(name).float()
 
 
 def fresh_scheduler(kind: Prediction) -> dict[str, Any]:

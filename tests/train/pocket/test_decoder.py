@@ -8,10 +8,10 @@ import torch
 from diffusers import AutoencoderKL
 from tests.factories import make_checkpoint
 
+from retouch.models.vae import load_vae
 from retouch.train.pocket import decoder
 from retouch.train.pocket.decoder import DecoderRecipe, train_decoder
 from retouch.train.pocket.vae import build_vae
-from retouch.train.pocket.widen import load_vae
 
 
 @pytest.fixture(scope="module")

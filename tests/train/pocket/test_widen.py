@@ -6,8 +6,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
+from retouch.models.vae import load_vae
 from retouch.train.pocket.vae import build_vae
-from retouch.train.pocket.widen import load_vae, widen_decoder
+from retouch.train.pocket.widen import widen_decoder
 
 WIDTHS = (8, 16, 32, 64)
 

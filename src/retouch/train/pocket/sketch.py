@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AutoencoderKL
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -24,6 +23,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from retouch.data.captions import Naming, describe, describe_place, names_variant, say_variant
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import PLACES, VARIANTS
+from retouch.models.vae import load_vae
 from retouch.train.pocket.subjects import Subjects, draw_subjects
 from retouch.train.progress import RunLog
 from retouch.train.schedule import falling
@@ -204,7 +204,7 @@ def take_over(text_encoder: CLIPTextModel, before: CLIPTextModel) -> None:
 def train_text(recipe: SketchRecipe) -> Path:
     """Give a text encoder its lessons, from the beginning each time. Returns its folder."""
     tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
-    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
+    vae = load_vae(recipe.vae_dir)
     composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size, words=recipe.words)
     subjects = draw_subjects(composer, vae, side=recipe.side, several=recipe.several)
     teacher = SketchTeacher(recipe, subjects, tokenizer)

@@ -1,8 +1,5 @@
 """A VAE whose decoder is wider and sees the kept pixels, made from a plain one whose latents it keeps."""
 
-import json
-from pathlib import Path
-
 import torch
 from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
 from torch import Tensor
@@ -71,10 +68,3 @@ def _widened(old: Tensor, shape: torch.Size, generator: torch.Generator) -> Tens
     spread = torch.randn(*wide.shape[:2], twins, *wide.shape[2:], generator=generator) * old.std() * _SPREAD
     spread -= spread.mean(dim=2, keepdim=True)
     return (wide[:, :, None] / twins + spread).flatten(1, 2)
-
-
-def load_vae(folder: Path) -> AutoencoderKL | AsymmetricAutoencoderKL:
-    """The VAE of a folder, of the kind that its config names, in fp32."""
-    kind = json.loads((folder / "config.json").read_text(encoding="utf-8"))["_class_name"]
-    found = AsymmetricAutoencoderKL if kind == AsymmetricAutoencoderKL.__name__ else AutoencoderKL
-    return found.from_pretrained(folder).float().eval()
