@@ -72,6 +72,12 @@ def _clean_config(config: Path) -> None:
     """
     tree = json.loads(config.read_text(encoding="utf-8"))
     tree.pop("_name_or_path", None)
+    if tree.get("_class_name") == "AsymmetricAutoencoderKL":
+        for key in (
+            "block_out_channels",
+            "force_upcast",
+        ):  # which it sets itself, and warns of where it is given them
+            tree.pop(key, None)
     if "model_type" in tree:  # transformers' own, not diffusers'
         tree.pop("torch_dtype", None)
         tree["dtype"] = "float32"

@@ -21,6 +21,7 @@ from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.models.components import Components
 from retouch.models.devices import multiplies_bf16
 from retouch.train.config import ModelConfig
+from retouch.train.export import write_folder
 from retouch.train.latents import posteriors_of, to_unit_range
 from retouch.train.origin import load_origin
 from retouch.train.pocket.painted import OBJECT, PaintedScenes, paint_scenes, with_rim
@@ -212,7 +213,7 @@ class DecoderTrainer:
 
 
 def train_decoder(recipe: DecoderRecipe) -> Path:
-    """Paint the scenes, train, or go on where `run_dir` stands; returns the folder of the finished VAE."""
+    """Paint the scenes, train, or go on where `run_dir` stands; returns the folder of the finished checkpoint."""
     parts = load_origin(ModelConfig(pretrained=str(recipe.model_dir)))
     size = int(parts.vae.config.sample_size)
     mixture, words = replace(MIXTURES[recipe.painted_mixture], unnamed=0.0), parts.notes.vocabulary
@@ -232,5 +233,6 @@ def train_decoder(recipe: DecoderRecipe) -> Path:
         if trainer.step % recipe.save_every == 0:
             save_atomically(trainer.state(), checkpoint)
     save_atomically(trainer.state(), checkpoint)
-    trainer.finish().save_pretrained(recipe.run_dir / "vae")
-    return recipe.run_dir / "vae"
+    finished = recipe.run_dir / "model"
+    write_folder(replace(parts, vae=trainer.finish()), finished)
+    return finished
