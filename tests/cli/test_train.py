@@ -52,9 +52,25 @@ def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path
     assert (tmp_path / "latest" / "model_index.json").exists()
 
 
+def test_a_checkpoints_decoder_is_widened(data_dir: Path, tmp_path: Path) -> None:
+    import torch
+    from tests.factories import make_checkpoint
+
+    from retouch.models.vae import load_vae
+    from retouch.train.pocket.vae import build_vae
+
+    model = make_checkpoint(tmp_path / "model")
+    torch.manual_seed(0)
+    build_vae((8, 8, 8, 8), size=64).save_pretrained(model / "vae")
+    run = ("--run-dir", tmp_path / "run", "--painted", 2, "--widths", "8-16-32-32")
+    invoke("decoder", "--model", model, "--data-dir", data_dir, *run, "--steps", 1, "--batch", 4, "--crop", 32)
+    vae = load_vae(tmp_path / "run" / "model")
+    assert list(vae.config.up_block_out_channels) == [8, 16, 32, 32]
+
+
 def test_help_names_every_step() -> None:
     output = invoke("--help")
-    assert all(name in output for name in ("run", "tokenizer", "vae", "text", "latents"))
+    assert all(name in output for name in ("run", "tokenizer", "vae", "decoder", "text", "latents"))
 
 
 def test_set_without_a_value_is_a_usage_error(tmp_path: Path) -> None:

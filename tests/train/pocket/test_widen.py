@@ -6,6 +6,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
+from retouch.errors import InvalidField
 from retouch.models.vae import load_vae
 from retouch.train.pocket.vae import build_vae
 from retouch.train.pocket.widen import widen_decoder
@@ -31,6 +32,14 @@ def test_its_latents_are_the_same_and_its_pictures_are_at_first(old: Autoencoder
     torch.testing.assert_close(
         new.decode(latents, image=image, mask=everything).sample, wanted, atol=1e-4, rtol=1e-4
     )
+
+
+@pytest.mark.parametrize("widths", [(8, 16, 32), (8, 16, 16, 32), (12, 24, 48, 96), (4, 8, 16, 32)])
+def test_widths_that_diffusers_or_the_old_decoder_cannot_have_are_an_error(
+    old: AutoencoderKL, widths: tuple[int, ...]
+) -> None:
+    with pytest.raises(InvalidField, match="widths"):
+        widen_decoder(old, widths)
 
 
 def test_twins_learn_apart(old: AutoencoderKL) -> None:

@@ -4,7 +4,11 @@ import torch
 from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
 from torch import Tensor
 
+from retouch.errors import InvalidField
+
 _CONDITION = "decoder.condition_encoder."
+_LEVELS = 4
+"""Of diffusers' encoder of kept pixels."""
 _SPREAD = 0.3
 """How far the shares of channels that were one differ, in deviations of a layer's weights. With equal shares they
 would have equal gradients, and stay one."""
@@ -21,9 +25,18 @@ def widen_decoder(old: AutoencoderKL, widths: tuple[int, ...], *, seed: int = 0)
     Args:
         widths: outermost first, as diffusers' mask-condition decoder needs them: each twice the one before, but
             the last may equal it.
+
+    Raises:
+        InvalidField: they are others, or no multiples of the old ones.
     """
     config = old.config
     levels = len(widths)
+    is_fitting = levels == _LEVELS == len(config.block_out_channels) and all(
+        wide == min(2**level * widths[0], widths[-1]) and wide % narrow == 0
+        for level, (wide, narrow) in enumerate(zip(widths, config.block_out_channels))
+    )
+    if not is_fitting:
+        raise InvalidField("widths", f"{widths} do not fit a decoder of {tuple(config.block_out_channels)}")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)  # of what has no model in the old decoder
         new = AsymmetricAutoencoderKL(
