@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from tests.train.half import HalfOnCpu
+from tests.train.photographs import write_photographs
 from tests.train.reads import Reads
 
 from retouch.data.compose import SceneComposer
@@ -31,6 +32,7 @@ from retouch.train import run
 
 if sys.argv[3] == "fp16":
     from tests.train.half import HalfOnCpu
+from tests.train.photographs import write_photographs
     run.Accelerator = HalfOnCpu
 saved = run.RunKeeper.on_save
 def save_and_die(self, trainer):
@@ -240,6 +242,20 @@ def test_two_processes_learn_what_one_learns_at_the_same_global_batch(
 ) -> None:
     run_in_two(recipe, tmp_path, stop_from=-1)
     one = run_training(RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "one", cpu=True))
+    two = load_state(tmp_path / "run" / "checkpoint.pt")
+    for name, weight in one.state()["model"].items():
+        torch.testing.assert_close(weight, two["model"][name], rtol=1e-3, atol=1e-4)
+
+
+def test_two_processes_encode_a_folder_together(recipe: dict[str, Any], tmp_path: Path) -> None:
+    pictures, cache = write_photographs(tmp_path / "pictures", 5), tmp_path / "cache"
+    data = {"kind": "folder", "folder": str(pictures), "size": 32, "pictures": {"cache": str(cache)}}
+    # Each micro-batch has a shape: so one process takes as many.
+    recipe["phases"] = [{**recipe["phases"][1], "data": data, "micro_batch": 2}]
+    run_in_two(recipe, tmp_path, stop_from=-1)
+    encoded = {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}
+    one = run_training(RunOptions(config=TrainConfig.model_validate(recipe), run_dir=tmp_path / "one", cpu=True))
+    assert {file.name: file.stat().st_mtime_ns for file in cache.iterdir()} == encoded
     two = load_state(tmp_path / "run" / "checkpoint.pt")
     for name, weight in one.state()["model"].items():
         torch.testing.assert_close(weight, two["model"][name], rtol=1e-3, atol=1e-4)

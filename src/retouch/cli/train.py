@@ -56,37 +56,26 @@ def run(
         bool, typer.Option("--accept-changes", help="Go on though seed, data or model are not the checkpoint's.")
     ] = False,
     threads: options.Threads = None,
-    processes: Annotated[
-        int | None,
-        typer.Option(
-            help="Processes that share the rows, of one thread each. "
-            "[default: on a CPU one a thread for small models, else 1]",
-            min=1,
-        ),
-    ] = None,
 ) -> None:
     """Run a recipe's phases to the end; run again to go on after an interruption."""
     from retouch.cli.training_bar import reporting
     from retouch.models.devices import use_threads
     from retouch.train.config import load_config
-    from retouch.train.processes import best_count, run_in_processes
     from retouch.train.run import RunOptions, run_training
 
     use_threads(threads)
     recipe = load_config(config, _values(override or []))
-    chosen = RunOptions(
-        config=recipe,
-        run_dir=run_dir,
-        cpu=cpu,
-        max_steps=max_steps,
-        accept_changes=accept_changes,
-        reports=reporting,
-    )
-    count = processes or best_count(chosen)
-    if count > 1:
-        run_in_processes(chosen, count)
-    else:
-        run_training(chosen)
+    with reporting() as report:
+        run_training(
+            RunOptions(
+                config=recipe,
+                run_dir=run_dir,
+                cpu=cpu,
+                max_steps=max_steps,
+                accept_changes=accept_changes,
+                on_report=report,
+            )
+        )
 
 
 @app.command()

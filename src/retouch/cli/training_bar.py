@@ -1,13 +1,13 @@
 """How far a training run is, on stderr: a bar on a terminal, a line a report elsewhere."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
 import typer
 
-from retouch.train.run import Report
+Report = Callable[[str, int, dict[str, float]], None]
 
 
 def describe(phase: str, steps: int, line: dict[str, float]) -> str:

@@ -112,14 +112,17 @@ class RoundTripPainter:
     @torch.inference_mode()
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return truths whose holes went through the encoder's mean and the decoder."""
-        return [composite(self._round_trip(case.truth), case.truth, case.mask) for case in cases]
+        return [composite(self._round_trip(case.truth, case.mask), case.truth, case.mask) for case in cases]
 
-    def _round_trip(self, picture: U8) -> U8:
+    def _round_trip(self, picture: U8, mask: NDArray[np.bool_]) -> U8:
         image = (
             torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
         )  # (1, 3, H, W) in [-1, 1]
         latents = self._vae.encode(image).latent_dist.mean
-        decoded = self._vae.decode(latents).sample[0].permute(1, 2, 0)
+        kept: dict[str, torch.Tensor] = {}
+        if hasattr(self._vae.decoder, "condition_encoder"):  # it sees the kept pixels, as it does in a fill
+            kept = {"image": image, "mask": torch.from_numpy(mask)[None, None].float()}
+        decoded = self._vae.decode(latents, **kept).sample[0].permute(1, 2, 0)
         return np.asarray(np.rint(((decoded + 1) * 127.5).clamp(0, 255).numpy()), dtype=np.uint8)
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,12 @@ def _clean_config(config: Path) -> None:
     config.write_text(json.dumps(tree, indent=2) + "\n", encoding="utf-8")
 
 
+def _given(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what the model sets itself, and warns of where it is given it."""
+    own = ("block_out_channels", "force_upcast") if config.get("_class_name") == "AsymmetricAutoencoderKL" else ()
+    return {key: value for key, value in config.items() if key not in own}
+
+
 def merged(unet: UNet2DConditionModel) -> UNet2DConditionModel:
     """The UNet with its LoRA added into the weights, as a copy; one without LoRA is returned as it is."""
     if not getattr(unet, "peft_config", None):
@@ -112,7 +119,7 @@ def _half(module: Any) -> Any:
     copied = (
         type(module)(module.config)
         if isinstance(module, CLIPTextModel)
-        else type(module).from_config(module.config)
+        else type(module).from_config(_given(module.config))
     )
     copied.load_state_dict(module.state_dict())
     # Not diffusers' own `to`, which warns of casting even where nothing has to stay in float32.

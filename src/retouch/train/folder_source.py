@@ -24,7 +24,7 @@ from retouch.train.text import encode_captions
 logger = logging.getLogger(__name__)
 
 PICTURES_AT_ONCE = 64
-"""That each of several processes encodes before it hands them to the others."""
+"""So many each of several processes encodes before it hands them to the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,7 @@ def _fresh(model: ModelConfig) -> Components:
     return Components(
         unet=UNet2DConditionModel(**_tuples(model.unet or {})),
         text_encoder=_text_encoder(model.text, tokenizer).float(),
-        vae=_vae(str(model.vae)),
+        vae=_vae(str(model.vae), allow_pickle=model.allow_pickle),
         tokenizer=tokenizer,
         scheduler_config=fresh_scheduler(model.prediction_type or "epsilon"),
         content_hash="",
@@ -123,9 +123,11 @@ def _fresh(model: ModelConfig) -> Components:
     )
 
 
-def _vae(name: str) -> Any:
+def _vae(name: str, *, allow_pickle: bool) -> Any:
     """A folder's VAE, or that of a hub id."""
-    return load_vae(Path(name)) if Path(name).is_dir() else AutoencoderKL.from_pretrained(name).float()
+    if not Path(name).is_dir():
+        return AutoencoderKL.from_pretrained(name).float()
+    return load_vae(Path(name), LoadOptions(allow_pickle=allow_pickle))
 
 
 def fresh_scheduler(kind: Prediction) -> dict[str, Any]:

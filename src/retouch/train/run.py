@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,8 +31,6 @@ from retouch.train.storage import is_publishable, publish_folder
 
 logger = logging.getLogger(__name__)
 
-Report = Callable[[str, int, dict[str, float]], None]
-
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
@@ -45,28 +43,21 @@ class RunOptions:
     """Stop after this many optimiser steps of this call."""
     accept_changes: bool = False
     """Go on though seed, data or model are not the checkpoint's."""
-    reports: Callable[[], AbstractContextManager[Report | None]] = nullcontext
-    """Opened by the process that keeps the log; called with a phase's name, its steps and each line."""
+    on_report: Callable[[str, int, dict[str, float]], None] | None = None
+    """Called with a phase's name, its steps and each line of the log."""
 
 
 class RunKeeper:
     """The loop's hooks: log lines, checkpoints, validation, sample grids, exports; main process only."""
 
-    def __init__(
-        self,
-        options: RunOptions,
-        parts: Components,
-        sources: Sources,
-        device: torch.device,
-        report: Report | None = None,
-    ) -> None:
+    def __init__(self, options: RunOptions, parts: Components, sources: Sources, device: torch.device) -> None:
         self._config = options.config
         self._folder = options.run_dir
         self._history = History(options.run_dir, keep=options.config.log.keep)
         self._sources = sources
         self._parts = parts
         self._held_out = HeldOut(parts, device, split=sources.split)
-        self._report = report
+        self._on_report = options.on_report
         total = sum(phase.steps * phase.global_batch for phase in self._config.phases)
         self._log = RunLog(options.run_dir / "log.jsonl", total=total)
         self._saved_at = self._drawn_at = time.monotonic()
@@ -93,8 +84,8 @@ class RunKeeper:
             samples = self.samples_done(trainer)
             line = self._log.report(step=step, samples=samples)
             self._scalars(line, samples)
-            if self._report is not None:
-                self._report(trainer.phase.name, trainer.phase.steps, line)
+            if self._on_report is not None:
+                self._on_report(trainer.phase.name, trainer.phase.steps, line)
         now = time.monotonic()
         is_due = settings.save_every_steps is not None and step % settings.save_every_steps == 0
         if is_due or now - self._saved_at >= settings.save_every_s:
@@ -208,10 +199,9 @@ def run_training(options: RunOptions) -> Trainer:
             trainer.train(rows, Hooks(), stop=stop)
             return trainer
         options.run_dir.mkdir(parents=True, exist_ok=True)
-        with options.reports() as report:
-            keeper = RunKeeper(options, parts, sources, trainer.accelerator.device, report)
-            trainer.train(rows, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
-            keeper.save(trainer)
+        keeper = RunKeeper(options, parts, sources, trainer.accelerator.device)
+        trainer.train(rows, Hooks(on_step=keeper.on_step, on_save=keeper.on_save), stop=stop)
+        keeper.save(trainer)
         return trainer
 
 

@@ -8,6 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from tests.factories import make_checkpoint
 
+from retouch.errors import InvalidField
 from retouch.models.vae import load_vae
 from retouch.train.pocket import decoder
 from retouch.train.pocket.decoder import DecoderRecipe, train_decoder
@@ -80,3 +81,28 @@ def test_a_run_is_gone_on_with_exactly(recipe: DecoderRecipe, tmp_path: Path) ->
             train_decoder(other)
     resumed = load_vae(train_decoder(other)).state_dict()
     assert all(torch.equal(weight, whole[name]) for name, weight in resumed.items())
+
+
+def test_a_folder_that_was_begun_with_something_else_is_refused(recipe: DecoderRecipe) -> None:
+    train_decoder(replace(recipe, steps=1))
+    with pytest.raises(InvalidField, match="painted"):
+        train_decoder(replace(recipe, painted=7))
+
+
+@pytest.mark.parametrize(("field", "value"), [("widths", (8, 16, 32)), ("crop", 36), ("crop", 128)])
+def test_what_does_not_fit_is_refused_before_anything_is_painted(
+    recipe: DecoderRecipe, field: str, value: object
+) -> None:
+    with pytest.raises(InvalidField, match=field):
+        train_decoder(replace(recipe, **{field: value}))  # type: ignore[arg-type]
+    assert not recipe.run_dir.exists()
+
+
+def test_a_wide_decoder_is_gone_on_with(recipe: DecoderRecipe, tmp_path: Path) -> None:
+    wide = train_decoder(replace(recipe, steps=1))
+    other = replace(recipe, model_dir=wide, run_dir=tmp_path / "on", steps=1)
+    before, after = (load_vae(folder).state_dict() for folder in (wide, train_decoder(other)))
+    assert before.keys() == after.keys()
+    assert torch.equal(before["encoder.conv_in.weight"], after["encoder.conv_in.weight"])
+    with pytest.raises(InvalidField, match="wide already"):
+        train_decoder(replace(other, widths=(16, 32, 64, 64)))

@@ -34,7 +34,9 @@ def test_its_latents_are_the_same_and_its_pictures_are_at_first(old: Autoencoder
     )
 
 
-@pytest.mark.parametrize("widths", [(8, 16, 32), (8, 16, 16, 32), (12, 24, 48, 96), (4, 8, 16, 32)])
+@pytest.mark.parametrize(
+    "widths", [(8, 16, 32), (8, 16, 16, 32), (12, 24, 48, 96), (4, 8, 16, 32), (8, 16, 32, 32)]
+)
 def test_widths_that_diffusers_or_the_old_decoder_cannot_have_are_an_error(
     old: AutoencoderKL, widths: tuple[int, ...]
 ) -> None:

@@ -3,6 +3,7 @@
 The encoder stays, and with it all latents: the denoiser need not know.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterator
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from retouch.data.compose import SceneComposer
 from retouch.data.mixture import MIXTURES, MixtureName
+from retouch.errors import InvalidField
 from retouch.models.components import Components
 from retouch.models.devices import multiplies_bf16
+from retouch.train.cache_facts import check_facts, write_facts
 from retouch.train.config import ModelConfig
 from retouch.train.export import write_folder
 from retouch.train.latents import posteriors_of, to_unit_range
@@ -52,7 +55,7 @@ class DecoderRecipe:
     """Scenes that are painted before."""
     painted_mixture: MixtureName = "centred"
     encoded_mixture: MixtureName = "varied"
-    encoded_share: float = 0.4
+    encoded_share: float = 0.45
     """Of the rows, scenes that are encoded and not painted."""
     steps: int = 3800
     batch: int = 16
@@ -74,7 +77,8 @@ class Rows:
 
     Attributes:
         latents: (B, 4, h, w), as the decoder takes them; targets: (B, 3, H, W) in [-1, 1].
-        holes, objects: (B, 1, H, W) in 0..1; a hole that covers everything stands for no look at kept pixels.
+        holes, objects: (B, 1, H, W) in 0..1; a hole that covers everything stands for no look at kept pixels, and
+            of encoded scenes no object is known.
         painted: (B, 1, 1, 1), 1 where the latents are a denoiser's.
     """
 
@@ -124,7 +128,7 @@ class Examples:
         with torch.no_grad():
             latents = posteriors_of(self._vae, to_unit_range(torch.from_numpy(scene.image)[None]))[0, 0]
         holes = np.ones_like(scene.mask) if rng.random() < UNMASKED_SHARE else scene.mask
-        return latents, scene.image, holes, scene.object_alpha > 0
+        return latents, scene.image, holes, np.zeros_like(scene.mask)
 
 
 def decoder_loss(vae: AsymmetricAutoencoderKL, rows: Rows, perceptual: PerceptualDistance) -> dict[str, Tensor]:
@@ -159,7 +163,7 @@ class DecoderTrainer:
         self._optimiser = torch.optim.AdamW(
             trained, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
         )
-        self.step = 0
+        self.step = self.samples = 0
         self.elapsed_s = 0.0
 
     @property
@@ -181,6 +185,7 @@ class DecoderTrainer:
         self._optimiser.step()
         self._optimiser.zero_grad()
         self.step += 1
+        self.samples += len(rows.latents)
         decay = min(recipe.ema_decay, self.step / (10.0 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._trained, 1.0 - decay)
@@ -194,6 +199,7 @@ class DecoderTrainer:
             "averages": self._averages,
             "optimiser": self._optimiser.state_dict(),
             "step": self.step,
+            "samples": self.samples,
             "elapsed_s": self.elapsed_s,
         }
 
@@ -202,7 +208,7 @@ class DecoderTrainer:
         self.vae.load_state_dict(state["vae"])
         self._averages = state["averages"]
         self._optimiser.load_state_dict(state["optimiser"])
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.step, self.samples, self.elapsed_s = (state[name] for name in ("step", "samples", "elapsed_s"))
 
     @torch.no_grad()
     def finish(self) -> AsymmetricAutoencoderKL:
@@ -212,14 +218,45 @@ class DecoderTrainer:
         return self.vae.eval()
 
 
+def _begun(old: AutoencoderKL | AsymmetricAutoencoderKL, recipe: DecoderRecipe) -> AsymmetricAutoencoderKL:
+    """What the run begins with: the widened VAE, or one that is as wide already."""
+    factor = 2 ** (len(recipe.widths) - 1)
+    if recipe.crop % factor or not factor <= recipe.crop <= old.config.sample_size:
+        raise InvalidField("crop", f"is {recipe.crop}, must be {factor} to {old.config.sample_size} by {factor}")
+    if isinstance(old, AutoencoderKL):
+        return widen_decoder(old, recipe.widths)
+    if tuple(old.config.up_block_out_channels) != recipe.widths:
+        raise InvalidField("widths", f"the decoder is wide already: {tuple(old.config.up_block_out_channels)}")
+    return copy.deepcopy(old)
+
+
+def _check_facts(recipe: DecoderRecipe, parts: Components) -> None:
+    """See that what an earlier call left in the run's folder was made from the same."""
+    facts: dict[str, Any] = {
+        "model": parts.content_hash,
+        "widths": list(recipe.widths),
+        "painted": recipe.painted,
+        "painted_mixture": recipe.painted_mixture,
+        "seed": recipe.seed,
+    }
+    check_facts(recipe.run_dir, facts, seen={})
+    write_facts(recipe.run_dir, facts)
+
+
 def train_decoder(recipe: DecoderRecipe) -> Path:
-    """Paint the scenes, train, or go on where `run_dir` stands; returns the folder of the finished checkpoint."""
+    """Paint the scenes, train, or go on where `run_dir` stands; returns the folder of the finished checkpoint.
+
+    Raises:
+        InvalidField: widths or crop do not fit the VAE, or the folder was begun with something else.
+        ModelUnsupported: the checkpoint's VAE or denoiser is of another kind.
+    """
     parts = load_origin(ModelConfig(pretrained=str(recipe.model_dir)))
+    vae = _begun(parts.vae, recipe)
     size = int(parts.vae.config.sample_size)
+    _check_facts(recipe, parts)
     mixture, words = replace(MIXTURES[recipe.painted_mixture], unnamed=0.0), parts.notes.vocabulary
     composer = SceneComposer.open(recipe.data_dir, size=size, mixture=mixture, words=words)
     paint_scenes(parts, composer, recipe.run_dir / "painted", count=recipe.painted, seed=recipe.seed)
-    vae = widen_decoder(parts.vae, recipe.widths) if isinstance(parts.vae, AutoencoderKL) else parts.vae
     trainer = DecoderTrainer(recipe, vae)
     checkpoint = recipe.run_dir / "checkpoint.pt"
     if checkpoint.exists():
@@ -229,7 +266,7 @@ def train_decoder(recipe: DecoderRecipe) -> Path:
     while trainer.progress < 1.0:
         log.note(**trainer.train_step(examples, perceptual))
         if trainer.step % recipe.log_every == 0:
-            log.report(step=trainer.step, samples=trainer.step * recipe.batch)
+            log.report(step=trainer.step, samples=trainer.samples)
         if trainer.step % recipe.save_every == 0:
             save_atomically(trainer.state(), checkpoint)
     save_atomically(trainer.state(), checkpoint)

@@ -16,7 +16,7 @@ from torch import Tensor
 from retouch.data.compose import SceneComposer
 from retouch.data.mixture import MIXTURES
 from retouch.train.latents import to_unit_range
-from retouch.train.pocket.vae import build_vae
+from retouch.train.pocket.vae import build_vae, load_plain_vae
 
 _KEPT = ("encoder.mid_block", "encoder.conv_norm_out", "encoder.conv_out", "quant_conv", "post_quant_conv")
 _KEPT_BY_DECODER = ("decoder.conv_in", "decoder.mid_block", "decoder.conv_norm_out", "decoder.conv_out")
@@ -76,7 +76,7 @@ def fit_encoder(grown: AutoencoderKL, old: AutoencoderKL, images: Tensor, *, ste
 
 def grow_folder(source: Path, data_dir: Path, output: Path) -> float:
     """Grow the VAE of a folder, fit it on composed scenes, and save it; return the fit's error."""
-    old = AutoencoderKL.from_pretrained(source).float().eval()
+    old = load_plain_vae(source)
     grown = grow_vae(old)
     composer = SceneComposer.open(data_dir, size=grown.config.sample_size, mixture=MIXTURES["varied"])
     scenes = [composer.scene(np.random.default_rng((9, number))).image for number in range(96)]

@@ -12,13 +12,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
+from diffusers import AsymmetricAutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
 from retouch.data.compose import Scene, SceneComposer
+from retouch.errors import ModelUnsupported
+from retouch.imaging.save import write_atomically
 from retouch.models.components import Components
 from retouch.models.schedulers import own_scheduler
 from retouch.train.latents import latent_mask, masked_image, posteriors_of, to_unit_range
+from retouch.train.surgery import INPAINT_CHANNELS
 from retouch.train.text import encode_captions
 
 AT_ONCE = 16
@@ -26,7 +30,8 @@ STARTS = (0.0, 0.25, 0.375, 0.5)
 """Shares of the steps after which painting begins, scene by scene: with pure noise, or with the scene's noised
 latents, whose light and place are then its own."""
 OBJECT, GROUND = 2, 1
-"""Of `holes`: where the object is, with its rim, and the rest of the hole."""
+"""Of `holes`: where the object is, and the rest of the hole."""
+_SCHEDULER = "DDIMScheduler"
 _SEEN = 8
 """Opacity above which a pixel is the object's."""
 
@@ -54,9 +59,19 @@ class PaintedScenes:
 
 
 class ScenePainter:
-    """A checkpoint with its own scheduler, steps and guidance, on the CPU."""
+    """A checkpoint with its own scheduler, steps and guidance, on the CPU.
+
+    Raises:
+        ModelUnsupported: its UNet does not inpaint, or its scheduler remembers steps, which rows that begin at
+            different ones do not share.
+    """
 
     def __init__(self, parts: Components) -> None:
+        if (
+            parts.unet.config.in_channels != INPAINT_CHANNELS
+            or parts.scheduler_config["_class_name"] != _SCHEDULER
+        ):
+            raise ModelUnsupported(f"only a UNet of {INPAINT_CHANNELS} channels with a {_SCHEDULER} paints scenes")
         advice = parts.notes.recommended
         self._parts = parts
         self._scheduler = own_scheduler(parts.scheduler_config)
@@ -79,7 +94,9 @@ class ScenePainter:
         shown = np.stack([scene.object_alpha > _SEEN for scene in scenes])
         asked = self._embed([scene.caption for scene in scenes])
         latents = self._denoised(images, holes, asked, starts, seed=seed)
-        decoded = self._parts.vae.decode(latents / self._parts.vae.config.scaling_factor).sample
+        vae = self._parts.vae
+        kept = {"image": images, "mask": holes} if isinstance(vae, AsymmetricAutoencoderKL) else {}
+        decoded = vae.decode(latents / vae.config.scaling_factor, **kept).sample
         return latents, wanted(decoded, images, holes, torch.from_numpy(shown)[:, None].float())
 
     def _denoised(
@@ -145,7 +162,8 @@ def _blurred(picture: Tensor, sigma: float) -> Tensor:
 
 def paint_scenes(parts: Components, composer: SceneComposer, folder: Path, *, count: int, seed: int = 0) -> None:
     """Fill a folder with `count` painted scenes; one that was interrupted is gone on with."""
-    maps = _maps(folder, count, composer.size, cells=parts.unet.config.sample_size)
+    factor = 2 ** (len(parts.vae.config.block_out_channels) - 1)
+    maps = _maps(folder, count, composer.size, cells=composer.size // factor)
     progress = folder / "painted.txt"
     done = int(progress.read_text(encoding="ascii")) if progress.exists() else 0
     painter = ScenePainter(parts)
@@ -161,7 +179,7 @@ def paint_scenes(parts: Components, composer: SceneComposer, folder: Path, *, co
         maps["holes"][part] = np.stack([scene.mask for scene in scenes]) * np.where(shown, OBJECT, GROUND)
         for array in maps.values():
             array.flush()
-        progress.write_text(str(numbers.stop), encoding="ascii")
+        write_atomically(progress, str(numbers.stop).encode())
 
 
 def _maps(folder: Path, count: int, size: int, *, cells: int) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from torch import Tensor
 
 from retouch.data.compose import SceneComposer
 from retouch.data.mixture import MIXTURES, MixtureName
+from retouch.errors import ModelUnsupported
+from retouch.models.vae import load_vae
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
 from retouch.train.latents import to_unit_range
 from retouch.train.pictures import SceneReader
@@ -76,6 +78,18 @@ def build_vae(channels: tuple[int, ...], *, size: int = 128) -> AutoencoderKL:
         scaling_factor=1.0,
         sample_size=size,
     )
+
+
+def load_plain_vae(folder: Path) -> AutoencoderKL:
+    """The VAE of a folder, in fp32.
+
+    Raises:
+        ModelUnsupported: it is of another kind, such as `retouch train decoder` makes.
+    """
+    vae = load_vae(folder)
+    if not isinstance(vae, AutoencoderKL):
+        raise ModelUnsupported(f"{folder} holds a {type(vae).__name__}, not a plain AutoencoderKL")
+    return vae
 
 
 def gradient_loss(images: Tensor, targets: Tensor) -> Tensor:
@@ -148,7 +162,7 @@ class VaeTrainer:
         self.recipe = recipe
         start = recipe.start_from
         fresh = build_vae(recipe.channels, size=recipe.size) if start is None else None
-        self.vae = fresh or AutoencoderKL.from_pretrained(start)
+        self.vae = fresh or load_plain_vae(Path(str(start)))
         self.vae.to(device=recipe.device, memory_format=torch.channels_last)
         self._loss = torch.compile(vae_loss) if recipe.compile else vae_loss
         self._autocast = torch.autocast(recipe.device, torch.bfloat16, enabled=recipe.device != "cpu")

@@ -4,7 +4,7 @@ import torch
 from diffusers import AsymmetricAutoencoderKL, AutoencoderKL
 from torch import Tensor
 
-from retouch.errors import InvalidField
+from retouch.errors import InvalidField, ModelUnsupported
 
 _CONDITION = "decoder.condition_encoder."
 _LEVELS = 4
@@ -27,16 +27,22 @@ def widen_decoder(old: AutoencoderKL, widths: tuple[int, ...], *, seed: int = 0)
             the last may equal it.
 
     Raises:
-        InvalidField: they are others, or no multiples of the old ones.
+        InvalidField: they are others, no multiples of the old ones, or equal where the old ones differ.
+        ModelUnsupported: `old` has what an asymmetric one has not.
     """
     config = old.config
     levels = len(widths)
-    is_fitting = levels == _LEVELS == len(config.block_out_channels) and all(
-        wide == min(2**level * widths[0], widths[-1]) and wide % narrow == 0
-        for level, (wide, narrow) in enumerate(zip(widths, config.block_out_channels))
+    if config.mid_block_add_attention or config.act_fn != "silu" or not config.use_post_quant_conv:
+        raise ModelUnsupported(
+            "only decoders without attention, as `retouch train vae` makes them, can be widened"
+        )
+    narrow = tuple(config.block_out_channels)
+    is_fitting = levels == _LEVELS == len(narrow) and all(
+        width == min(2**level * widths[0], widths[-1]) and width % narrow[level] == 0
+        for level, width in enumerate(widths)
     )
     if not is_fitting:
-        raise InvalidField("widths", f"{widths} do not fit a decoder of {tuple(config.block_out_channels)}")
+        raise InvalidField("widths", f"{widths} do not fit a decoder of {narrow}")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)  # of what has no model in the old decoder
         new = AsymmetricAutoencoderKL(
@@ -53,6 +59,8 @@ def widen_decoder(old: AutoencoderKL, widths: tuple[int, ...], *, seed: int = 0)
         )
     generator = torch.Generator().manual_seed(seed)
     weights = old.state_dict()
+    if not weights.keys() <= new.state_dict().keys():  # of residual blocks whose input has another width
+        raise InvalidField("widths", f"{widths} are equal where a decoder of {narrow} has weights between them")
     with torch.no_grad():
         for name, target in new.state_dict().items():
             if name in weights:
