@@ -32,7 +32,6 @@ from retouch.train import run
 
 if sys.argv[3] == "fp16":
     from tests.train.half import HalfOnCpu
-from tests.train.photographs import write_photographs
     run.Accelerator = HalfOnCpu
 saved = run.RunKeeper.on_save
 def save_and_die(self, trainer):
