@@ -12,6 +12,7 @@ from retouch.engine.hole import spread_colors
 from retouch.errors import MissingExtra
 from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import composite, ring
+from retouch.models.vae import load_vae, seen_by_decoder
 
 U8 = NDArray[np.uint8]
 
@@ -105,8 +106,6 @@ class RoundTripPainter:
         Raises:
             ModelNotFound: the folder has no VAE.
         """
-        from retouch.models.vae import load_vae
-
         return cls(load_vae(folder))
 
     @torch.inference_mode()
@@ -119,9 +118,7 @@ class RoundTripPainter:
             torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
         )  # (1, 3, H, W) in [-1, 1]
         latents = self._vae.encode(image).latent_dist.mean
-        kept: dict[str, torch.Tensor] = {}
-        if hasattr(self._vae.decoder, "condition_encoder"):  # it sees the kept pixels, as it does in a fill
-            kept = {"image": image, "mask": torch.from_numpy(mask)[None, None].float()}
+        kept = seen_by_decoder(self._vae, image, torch.from_numpy(mask)[None, None].float())
         decoded = self._vae.decode(latents, **kept).sample[0].permute(1, 2, 0)
         return np.asarray(np.rint(((decoded + 1) * 127.5).clamp(0, 255).numpy()), dtype=np.uint8)
 

@@ -64,6 +64,15 @@ def load_vae(folder: Path, options: LoadOptions = LoadOptions()) -> Any:  # noqa
     return _built(weights, read_json(file.with_name("config.json")), name=folder.name)
 
 
+def seen_by_decoder(vae: Any, images: torch.Tensor, masks: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What `vae.decode` takes beside latents: image and mask where it looks at the kept pixels, else nothing.
+
+    Args:
+        images: (B, 3, H, W) in [-1, 1]; masks: (B, 1, H, W), 1 = painted.
+    """
+    return {"image": images, "mask": masks} if hasattr(vae.decoder, "condition_encoder") else {}
+
+
 def _built(weights: Mapping[str, torch.Tensor], config: Mapping[str, Any], *, name: str) -> Any:
     values = check_config("vae", config)
     of_vae = [key for key in weights if key.startswith(_IN_CHECKPOINT)] or list(weights)

@@ -29,7 +29,7 @@ from retouch.train.latents import posteriors_of, to_unit_range
 from retouch.train.origin import load_origin
 from retouch.train.pocket.painted import OBJECT, PaintedScenes, paint_scenes, with_rim
 from retouch.train.pocket.perceptual import PerceptualDistance
-from retouch.train.pocket.vae import cosine_rate
+from retouch.train.pocket.vae import colour_loss, cosine_rate, gradient_loss
 from retouch.train.pocket.widen import widen_decoder
 from retouch.train.progress import RunLog
 from retouch.train.storage import load_state, save_atomically
@@ -137,18 +137,19 @@ def decoder_loss(vae: AsymmetricAutoencoderKL, rows: Rows, perceptual: Perceptua
         decoded = vae.decoder(vae.post_quant_conv(rows.latents), rows.targets, rows.holes).float()
     loose = rows.painted * rows.holes * (1.0 - with_rim(rows.objects, pixels=4))
     inside = rows.holes * torch.where(loose > 0, PAINTED_GROUND_WEIGHT, 1.0)
-    error = (decoded - rows.targets) * ((1.0 - rows.holes) * KEPT_WEIGHT + inside)
+    weights = (1.0 - rows.holes) * KEPT_WEIGHT + inside
+    weighed = weights * decoded, weights * rows.targets
     # Edges and features are those of what the target knows: the rest is put in as it should be.
     shown = torch.where(loose > 0, rows.targets, decoded)
-    edges = (shown - rows.targets) * (KEPT_WEIGHT + (1.0 - KEPT_WEIGHT) * rows.holes)
+    weights = KEPT_WEIGHT + (1.0 - KEPT_WEIGHT) * rows.holes
     terms = {
-        "l1": error.abs().mean(),
-        "gradient": edges.diff(dim=-1).abs().mean() + edges.diff(dim=-2).abs().mean(),
+        "l1": F.l1_loss(*weighed),
+        "gradient": gradient_loss(weights * shown, weights * rows.targets),
         "perceptual": perceptual(shown, rows.targets),
-        "colour": F.avg_pool2d(error, kernel_size=8).abs().mean(),
+        "colour": colour_loss(*weighed),
     }
-    weights = {"l1": 1.0, "gradient": 0.5, "perceptual": 0.5, "colour": 2.0}
-    return terms | {"loss": sum((weights[name] * term for name, term in terms.items()), torch.zeros(()))}
+    shares = {"l1": 1.0, "gradient": 0.5, "perceptual": 0.5, "colour": 2.0}
+    return terms | {"loss": sum((shares[name] * term for name, term in terms.items()), torch.zeros(()))}
 
 
 class DecoderTrainer:

@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers import AsymmetricAutoencoderKL
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,6 +20,7 @@ from retouch.errors import ModelUnsupported
 from retouch.imaging.save import write_atomically
 from retouch.models.components import Components
 from retouch.models.schedulers import own_scheduler
+from retouch.models.vae import seen_by_decoder
 from retouch.train.latents import latent_mask, masked_image, posteriors_of, to_unit_range
 from retouch.train.surgery import INPAINT_CHANNELS
 from retouch.train.text import encode_captions
@@ -91,13 +91,12 @@ class ScenePainter:
         """
         images = to_unit_range(torch.from_numpy(np.stack([scene.image for scene in scenes])))
         holes = torch.from_numpy(np.stack([scene.mask for scene in scenes]))[:, None].float()
-        shown = np.stack([scene.object_alpha > _SEEN for scene in scenes])
         asked = self._embed([scene.caption for scene in scenes])
         latents = self._denoised(images, holes, asked, starts, seed=seed)
         vae = self._parts.vae
-        kept = {"image": images, "mask": holes} if isinstance(vae, AsymmetricAutoencoderKL) else {}
+        kept = seen_by_decoder(vae, images, holes)
         decoded = vae.decode(latents / vae.config.scaling_factor, **kept).sample
-        return latents, wanted(decoded, images, holes, torch.from_numpy(shown)[:, None].float())
+        return latents, wanted(decoded, images, holes, torch.from_numpy(_shown(scenes))[:, None].float())
 
     def _denoised(
         self, images: Tensor, holes: Tensor, asked: Tensor, starts: Sequence[float], *, seed: int
@@ -127,6 +126,11 @@ class ScenePainter:
     def _embed(self, captions: list[str]) -> Tensor:
         embeds: Tensor = self._parts.text_encoder(encode_captions(self._parts.tokenizer, captions))[0]
         return embeds
+
+
+def _shown(scenes: Sequence[Scene]) -> NDArray[np.bool_]:
+    """(B, H, W), where the objects are."""
+    return np.stack([scene.object_alpha > _SEEN for scene in scenes])
 
 
 def wanted(decoded: Tensor, images: Tensor, holes: Tensor, shown: Tensor) -> Tensor:
@@ -175,8 +179,7 @@ def paint_scenes(parts: Components, composer: SceneComposer, folder: Path, *, co
         part = slice(numbers.start, numbers.stop)
         maps["latents"][part] = latents.numpy()
         maps["targets"][part] = ((targets + 1.0) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
-        shown = np.stack([scene.object_alpha > _SEEN for scene in scenes])
-        maps["holes"][part] = np.stack([scene.mask for scene in scenes]) * np.where(shown, OBJECT, GROUND)
+        maps["holes"][part] = np.stack([scene.mask for scene in scenes]) * np.where(_shown(scenes), OBJECT, GROUND)
         for array in maps.values():
             array.flush()
         write_atomically(progress, str(numbers.stop).encode())

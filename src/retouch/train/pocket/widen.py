@@ -68,16 +68,17 @@ def widen_decoder(old: AutoencoderKL, widths: tuple[int, ...], *, seed: int = 0)
             elif ".attentions." in name:
                 if ".to_out." in name:
                     target.zero_()
-            elif name.endswith(
-                "conv_shortcut.weight"
-            ):  # where the old widths were equal, and it handed on its input
-                share = target.shape[0] / target.shape[1]
-                target.copy_(
-                    torch.eye(target.shape[0]).repeat_interleave(round(1 / share), 1)[..., None, None] * share
-                )
+            elif name.endswith("conv_shortcut.weight"):
+                target.copy_(_handing_on(*target.shape[:2]))
             elif not name.startswith(_CONDITION):
                 target.zero_()
     return new.eval()
+
+
+def _handing_on(outputs: int, inputs: int) -> Tensor:
+    """A 1x1 convolution to the means of twins: of a residual block whose old widths were equal."""
+    twins = inputs // outputs
+    return torch.eye(outputs).repeat_interleave(twins, dim=1)[..., None, None] / twins
 
 
 def _widened(old: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:
