@@ -21,8 +21,6 @@ from retouch.train.photographs import Cuts, CutSpec, Photograph, cut_photograph
 
 VERSION = 2
 """Another one for every change of what is cut from a picture."""
-CALL_PIXELS = 4 * 512 * 512
-"""Pixels of one call of the VAE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +94,7 @@ class PhotographEncoder:
     @torch.no_grad()
     def posteriors(self, images: Tensor) -> Tensor:
         """(B, 2, 4, h, w) fp16 on the CPU for images (B, 3, H, W) in [-1, 1]."""
-        rows = max(1, CALL_PIXELS // (images.shape[-2] * images.shape[-1]))
-        calls = torch.split(images, rows)
-        return torch.cat([posteriors_of(self._vae, part.to(self._vae.device)).half().cpu() for part in calls])
+        return posteriors_of(self._vae, images.to(self._vae.device)).half().cpu().contiguous()  # as files have it
 
 
 def unpack_bits(bits: Tensor, shape: tuple[int, int]) -> Tensor:

@@ -29,7 +29,12 @@ from retouch.train.text import MAX_TOKENS, SKETCH_SIDE
 from retouch.train.transfer import to_device
 
 GROUP = 16
-"""Scenes encoded in one VAE call."""
+"""Scenes that are read and encoded together."""
+CALL_PIXELS = 4 * 512 * 512
+"""Most pixels of one call of a VAE on an accelerator, for its memory."""
+CPU_CALL_PIXELS = 8 * 128 * 128
+"""Most pixels of one on a CPU: what a call's layers write must fit its caches. All 32 pictures of a step at once
+take almost twice as long as eight by eight."""
 SKETCHES = "sketches"
 """The array that a cache has besides, where scenes may show what their captions do not say."""
 
@@ -141,8 +146,11 @@ def open_maps(
 def posteriors_of(vae: AutoencoderKL, images: Tensor) -> Tensor:
     """What a frozen VAE says of images (B, 3, H, W) in [-1, 1]: mean and deviation (B, 2, 4, h, w), without its
     shift and scaled to unit deviation."""
-    found = vae.encode(images).latent_dist
-    mean, deviation = found.mean.float() - shift_of(vae), found.std.float()
+    most = CPU_CALL_PIXELS if images.device.type == "cpu" else CALL_PIXELS
+    rows = max(1, most // (images.shape[-2] * images.shape[-1]))
+    found = [vae.encode(part).latent_dist for part in images.split(rows)]
+    mean = torch.cat([part.mean.float() for part in found]) - shift_of(vae)
+    deviation = torch.cat([part.std.float() for part in found])
     scaled: Tensor = torch.stack([mean, deviation], dim=1) * float(vae.config.scaling_factor)
     return scaled
 
