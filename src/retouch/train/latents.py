@@ -148,7 +148,7 @@ def posteriors_of(vae: AutoencoderKL, images: Tensor) -> Tensor:
     shift and scaled to unit deviation."""
     most = CPU_CALL_PIXELS if images.device.type == "cpu" else CALL_PIXELS
     rows = max(1, most // (images.shape[-2] * images.shape[-1]))
-    found = [vae.encode(part).latent_dist for part in images.split(rows)]
+    found = [vae.encode(part).latent_dist for part in torch.split(images, rows)]
     mean = torch.cat([part.mean.float() for part in found]) - shift_of(vae)
     deviation = torch.cat([part.std.float() for part in found])
     scaled: Tensor = torch.stack([mean, deviation], dim=1) * float(vae.config.scaling_factor)
