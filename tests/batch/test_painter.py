@@ -23,6 +23,7 @@ from tests.batch.builders import (
 )
 
 from retouch.batch.engage import engaged, inpainter_for_many
+from retouch.batch.entry import Painted
 from retouch.batch.job import Batch, Engaged, Outcome, run_batch
 from retouch.batch.painter import InpaintPainter, may_pass
 from retouch.batch.rows import Row
@@ -39,8 +40,10 @@ from retouch.errors import (
     Unavailable,
 )
 from retouch.inpainter import Inpainter
+from retouch.job import Job
 from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.load import load_model
+from retouch.request import InpaintRequest
 from retouch.safety.policy import Score
 from retouch.safety.views import Exhibit
 
@@ -233,6 +236,48 @@ def test_a_full_queue_that_nobody_will_empty_is_the_rows_failure(inpainter: Inpa
     flaky = _Flaky(inpainter, *[QueueFull("full")] * 3)
     painter = _painter(flaky, tmp_path, pause=lambda _: None)  # type: ignore[arg-type]
     assert painter.paint(Row(0, "in.csv", 0, inline_row(0))).record["error"]["code"] == "queue_full"
+
+
+class _RoomForOne:
+    """Stands before an inpainter whose queue holds one row."""
+
+    def __init__(self, inpainter: Inpainter) -> None:
+        self.limits = inpainter.limits
+        self._inpainter = inpainter
+        self._job: Job | None = None
+        self._lock = threading.Lock()
+        self.refused = 0
+
+    def submit(self, request: InpaintRequest) -> Job:
+        with self._lock:
+            if self._job is not None and not self._job.is_done:
+                self.refused += 1
+                raise QueueFull("full")
+            self._job = self._inpainter.submit(request)
+            return self._job
+
+
+def test_rows_before_a_full_queue_enter_as_others_leave_it(
+    inpainter: Inpainter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retouch.batch.painter._QUEUE_WAIT_S", 60.0)  # nobody waits so long: each is told
+    room = _RoomForOne(inpainter)
+    painter = _painter(room, tmp_path, hands=1)  # type: ignore[arg-type]
+    painted: list[Painted] = []
+    threads = [
+        threading.Thread(
+            target=lambda number=number: painted.append(
+                painter.paint(Row(number, "in.csv", number, inline_row(number, num_inference_steps=20)))
+            )
+        )
+        for number in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(40)
+    assert [one.status for one in painted] == ["done"] * 5
+    assert room.refused
 
 
 def test_what_is_under_way_is_given_up_at_once(inpainter: Inpainter, tmp_path: Path) -> None:

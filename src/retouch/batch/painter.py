@@ -44,6 +44,7 @@ MAX_HELD_BYTES = 512 * 2**20
 ATTEMPTS = 3
 _DECODED_BYTES = 64 * 2**20
 _QUEUE_WAIT_S = 1.0
+"""Until a full queue is tried again though no row of ours has left it: others use it, too."""
 _MOST_PAUSE_S = 60.0
 
 
@@ -152,15 +153,15 @@ class InpaintPainter:
         self._decoded = DecodedPictures(_DECODED_BYTES)
         self._is_cancelled = threading.Event()
         self._pause = pause or self._is_cancelled.wait
-        self._jobs: set[Job | None] = set()
-        self._jobs_lock = threading.Lock()
+        self._jobs: set[Job] = set()
+        self._left = 0  # jobs that were under way and are no more
+        self._jobs_changed = threading.Condition()
 
     def cancel(self) -> None:
         self._is_cancelled.set()
-        with self._jobs_lock:
+        with self._jobs_changed:
             for job in self._jobs:
-                if job is not None:
-                    job.cancel()
+                job.cancel()
 
     def paint(self, row: Row) -> Painted:
         asked: Asked | None = None
@@ -183,10 +184,12 @@ class InpaintPainter:
 
     def _paint(self, row: Row, asked: Asked, request: InpaintRequest) -> Painted:
         self._room.enter()
-        held, job = 0, None
+        held = 0
+        job: Job | None = None
         try:
             with self._hands:
-                job = self._submit(request)
+                request = self._with_pictures(request)
+            job = self._submit(request)
             held = job.size_bytes
             self._room.grow(held)
             job.wait()
@@ -195,8 +198,11 @@ class InpaintPainter:
                 pictures = self._encoded(result)
         finally:
             self._room.leave(held)
-            with self._jobs_lock:
-                self._jobs.discard(job)
+            if job is not None:
+                with self._jobs_changed:
+                    self._jobs.discard(job)
+                    self._left += 1
+                    self._jobs_changed.notify()
         warnings = dict.fromkeys((*result.warnings, *self._lost(result)))
         record = {**head_of(row, asked), **_told(result), "warnings": list(warnings)}
         return Painted(row.number, "done", record, pictures)
@@ -214,7 +220,8 @@ class InpaintPainter:
         metadata = fill.metadata if recipe.metadata else None
         return encoding_warnings(fill.picture, recipe.format, metadata=metadata, quality=recipe.quality)
 
-    def _submit(self, request: InpaintRequest) -> "Job":
+    def _with_pictures(self, request: InpaintRequest) -> InpaintRequest:
+        """Return the request with its pictures decoded."""
         limits = self._inpainter.limits
         request = request.with_fields(
             **{
@@ -225,20 +232,32 @@ class InpaintPainter:
         )
         if isinstance(request.image, Picture):
             check_sides(request.image, self._recipe.format)
+        return request
+
+    def _submit(self, request: InpaintRequest) -> "Job":
+        """Enter the engine's queue; where it is full, once a row of ours has left it."""
         while True:
+            left = self._left
             try:
-                job = self._inpainter.submit(request)
+                with self._hands:
+                    job = self._inpainter.submit(request)
             except QueueFull:
-                with self._jobs_lock:
-                    if not self._jobs:
-                        raise  # nobody will make room: this row alone is too much
-                self._pause(_QUEUE_WAIT_S)
+                if not self._wait_for_room(left):
+                    raise  # nobody will make any: this row alone is too much
                 continue
-            with self._jobs_lock:
+            with self._jobs_changed:
                 self._jobs.add(job)
             if self._is_cancelled.is_set():
                 job.cancel()
             return job
+
+    def _wait_for_room(self, left: int) -> bool:
+        """Wait until a row of ours has left the queue since so many had; return False where none is in it."""
+        with self._jobs_changed:
+            if not self._jobs and self._left == left:
+                return False
+            self._jobs_changed.wait_for(lambda: self._left != left, _QUEUE_WAIT_S)
+            return True
 
 
 def may_pass(error: Exception) -> bool:

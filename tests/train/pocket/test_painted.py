@@ -38,7 +38,9 @@ def test_what_is_wanted_keeps_pixels_light_and_detail() -> None:
     holes, shown = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
     holes[..., 8:56, 8:56] = 1.0
     shown[..., 20:44, 20:44] = 1.0
-    target, loose = (wanted(decoded, scene, holes, shown, torch.tensor([[[[placed]]]])) for placed in (True, False))
+    target, loose = (
+        wanted(decoded, scene, holes, shown, torch.tensor([[[[placed]]]])) for placed in (True, False)
+    )
     kept = (holes < 0.5).expand_as(target)
     assert torch.equal(target[kept], scene[kept])
     far = np.s_[..., 8:11, 8:56]
