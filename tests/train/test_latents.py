@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
 from retouch.data.mixture import MIXTURES
-from retouch.errors import InvalidField, ModelError
+from retouch.errors import InvalidField, ModelError, ModelUnsafe
 from retouch.train.latents import (
     LatentCache,
     LatentSpec,
@@ -45,6 +45,18 @@ def every(cache: LatentCache, count: int) -> Any:
     """All examples in order, without posterior noise."""
     pick = (torch.arange(count).double() + 0.5) / count
     return cache.batch(pick, torch.zeros(count, 2, 4, cache.cells, cache.cells))
+
+
+def test_a_pickled_vae_is_read_where_that_is_allowed(spec: LatentSpec, tokenizer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "pickled"
+    AutoencoderKL.from_pretrained(spec.vae_dir).save_pretrained(folder, safe_serialization=False)
+    with pytest.raises(ModelUnsafe, match="pickle"):
+        build_latents(replace(spec, vae_dir=folder), tokenizer)
+    build_latents(spec, tokenizer)
+    pickled = replace(spec, vae_dir=folder, folder=tmp_path / "other", allow_pickle=True)
+    build_latents(pickled, tokenizer)
+    ours, others = (every(LatentCache(one.folder), 32) for one in (spec, pickled))
+    assert torch.equal(ours.latents, others.latents)
 
 
 def test_cache_holds_what_encoding_each_scene_alone_gives(

@@ -253,15 +253,18 @@ def latents(
         float, typer.Option(help="Once full, replace old scenes, working this share of time.")
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Which scenes, or which crops and masks.")] = 0,
+    device: options.Device = "auto",
+    allow_pickle: options.AllowPickle = False,
+    threads: options.Threads = None,
 ) -> None:
     """Encode composed scenes, or the pictures of shards, into a latent cache."""
-    import torch
     from transformers import CLIPTokenizer
 
     from retouch.models.components import read_notes
+    from retouch.models.devices import pick_device, use_threads
     from retouch.train.latents import LatentSpec, build_latents
 
-    torch.set_num_threads(1)
+    use_threads(threads)
     spec = LatentSpec(
         data_dir=data_dir,
         vae_dir=vae_dir,
@@ -275,8 +278,10 @@ def latents(
         words=None if known_to is None else read_notes(known_to).vocabulary,
         kind=kind,
         workers=workers,
+        allow_pickle=allow_pickle,
     )
-    build_latents(spec, CLIPTokenizer.from_pretrained(tokenizer_dir), renew_duty=renew_duty)
+    tokenizer = CLIPTokenizer.from_pretrained(tokenizer_dir)
+    build_latents(spec, tokenizer, renew_duty=renew_duty, device=pick_device(device))
 
 
 if __name__ == "__main__":

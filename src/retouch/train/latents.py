@@ -20,6 +20,7 @@ from retouch.data.compose import Split
 from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.data.shard_index import open_index
 from retouch.errors import ModelError
+from retouch.models.options import LoadOptions
 from retouch.models.vae import load_vae
 from retouch.train.cache_facts import Facts, check_facts, describe_cache, write_facts
 from retouch.train.feed import FeedSpec, read_ahead
@@ -60,6 +61,8 @@ class LatentSpec:
     """Of shards; scenes bring their own share."""
     workers: int = 0
     """Processes that read or compose ahead."""
+    allow_pickle: bool = False
+    """Also read a VAE's pickled weights."""
 
     @property
     def has_sketches(self) -> bool:
@@ -215,16 +218,18 @@ def build_latents(
     *,
     renew_duty: float = 0.0,
     keep_on: Callable[[], bool] = lambda: True,
+    device: torch.device | None = None,
 ) -> None:
     """Fill the cache; with `renew_duty`, go on replacing its oldest slots, working that share of the time.
 
-    A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group.
+    A cache that is partly filled by an earlier call is gone on with. `keep_on` is asked before each group. The VAE
+    works on `device`, by default on the CPU.
 
     Raises:
         InvalidField: the cache that is there was made from something else.
     """
-    vae = load_vae(spec.vae_dir)
-    encoder = PictureEncoder(vae, size=spec.size)
+    vae = load_vae(spec.vae_dir, LoadOptions(allow_pickle=spec.allow_pickle))
+    encoder = PictureEncoder(vae, size=spec.size, device=device)
     facts = describe_cache(spec, vae, tokenizer)
     if _is_cache(spec.folder):
         maps = open_maps(spec.folder, mode="r+")
@@ -249,7 +254,7 @@ def build_latents(
         started = time.monotonic()
         chunk = next(chunks)
         slots = np.arange(made, made + GROUP) % spec.slots
-        maps["posteriors"][slots] = encoder.encode(chunk.images, chunk.masks).numpy().astype(np.float16)
+        maps["posteriors"][slots] = encoder.encode(chunk.images, chunk.masks).half().cpu().numpy()
         maps["masks"][slots] = np.packbits(chunk.masks.numpy().reshape(GROUP, -1), axis=1)
         maps["tokens"][slots] = chunk.tokens.numpy()
         if SKETCHES in maps:
