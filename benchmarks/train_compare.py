@@ -26,7 +26,8 @@ from benchmarks.one_phase import POCKET, SIZE, prepared, recipe
 from benchmarks.plain_loop import PlainLoop
 from transformers import CLIPTokenizer
 
-from retouch.train.latents import LatentSpec, build_latents
+from retouch.train.cache_facts import LatentSpec
+from retouch.train.latents import build_latents
 
 WARMUP = 3
 RANK, PROCESSES = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))

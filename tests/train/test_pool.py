@@ -11,8 +11,8 @@ import torch
 from diffusers import AutoencoderKL
 
 from retouch.train.feed import Chunk
-from retouch.train.latents import masked_image, to_unit_range
 from retouch.train.pool import Incoming, LatentPool, PicturePool
+from retouch.train.posteriors import masked_image, to_unit_range
 
 CPU = torch.device("cpu")
 

@@ -14,8 +14,8 @@ from tests.train.reads import Reads
 from transformers import CLIPTokenizer
 
 from retouch.train.feed import FeedSpec
-from retouch.train.latents import LatentBatch
 from retouch.train.pictures import MaskedPicture, SceneReader
+from retouch.train.posteriors import LatentBatch
 from retouch.train.rows import Place, Share
 from retouch.train.stream import PictureStream
 

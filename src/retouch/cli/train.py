@@ -262,7 +262,8 @@ def latents(
 
     from retouch.models.components import read_notes
     from retouch.models.devices import pick_device, use_threads
-    from retouch.train.latents import LatentSpec, build_latents
+    from retouch.train.cache_facts import LatentSpec
+    from retouch.train.latents import build_latents
 
     use_threads(threads)
     spec = LatentSpec(

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from retouch.models.hashing import hash_tensors
-from retouch.train.latents import masked_image, posteriors_of, shift_of, to_unit_range
 from retouch.train.photographs import Cuts, CutSpec, Photograph, cut_photograph
+from retouch.train.posteriors import masked_image, posteriors_of, shift_of, to_unit_range
 
 VERSION = 2
 """Another one for every change of what is cut from a picture."""

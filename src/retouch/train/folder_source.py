@@ -16,8 +16,8 @@ from retouch.train.agreement import Agreement
 from retouch.train.config import DataConfig, PhaseConfig
 from retouch.train.crops import Shape, shapes
 from retouch.train.encoded import Encoded, PhotographEncoder, rows_of, unpack_bits
-from retouch.train.latents import LatentBatch, draw_latents
 from retouch.train.photographs import Cuts, CutSpec, cut_photograph, read_photograph
+from retouch.train.posteriors import LatentBatch, draw_latents
 from retouch.train.rows import Place
 from retouch.train.text import encode_captions
 

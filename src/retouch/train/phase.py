@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from retouch.train.config import PhaseConfig
-from retouch.train.latents import LatentBatch, latent_mask
 from retouch.train.losses import hole_errors, min_snr_weights, row_errors
 from retouch.train.noise import NoiseSchedule, Prediction
+from retouch.train.posteriors import LatentBatch, latent_mask
 from retouch.train.rows import Cells, Draws, Place, draw_on_device, draw_rows
 from retouch.train.surgery import INPAINT_CHANNELS
 from retouch.train.transfer import to_device

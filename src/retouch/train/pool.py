@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.train.feed import Chunk
-from retouch.train.latents import LatentBatch, PictureEncoder, draw_latents, to_unit_range
+from retouch.train.posteriors import LatentBatch, PictureEncoder, draw_latents, to_unit_range
 from retouch.train.transfer import to_device
 
 

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from retouch.train.feed import Chunk, FeedSpec, read_ahead
-from retouch.train.latents import LatentBatch, PictureEncoder, draw_latents
+from retouch.train.posteriors import LatentBatch, PictureEncoder, draw_latents
 from retouch.train.rows import Place, Share
 from retouch.train.transfer import to_device
 

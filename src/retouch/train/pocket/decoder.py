@@ -25,12 +25,12 @@ from retouch.models.devices import multiplies_bf16
 from retouch.train.cache_facts import check_facts, write_facts
 from retouch.train.config import ModelConfig
 from retouch.train.export import write_folder
-from retouch.train.latents import posteriors_of, to_unit_range
 from retouch.train.origin import load_origin
 from retouch.train.pocket.painted import LOOSE, OBJECT, PaintedScenes, paint_scenes, with_rim
 from retouch.train.pocket.perceptual import PerceptualDistance
 from retouch.train.pocket.vae import colour_loss, cosine_rate, gradient_loss
 from retouch.train.pocket.widen import widen_decoder
+from retouch.train.posteriors import posteriors_of, to_unit_range
 from retouch.train.progress import RunLog
 from retouch.train.storage import load_state, save_atomically
 

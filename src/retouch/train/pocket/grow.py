@@ -15,8 +15,8 @@ from torch import Tensor
 
 from retouch.data.compose import SceneComposer
 from retouch.data.mixture import MIXTURES
-from retouch.train.latents import to_unit_range
 from retouch.train.pocket.vae import build_vae, load_plain_vae
+from retouch.train.posteriors import to_unit_range
 
 _KEPT = ("encoder.mid_block", "encoder.conv_norm_out", "encoder.conv_out", "quant_conv", "post_quant_conv")
 _KEPT_BY_DECODER = ("decoder.conv_in", "decoder.mid_block", "decoder.conv_norm_out", "decoder.conv_out")

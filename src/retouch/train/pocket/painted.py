@@ -21,7 +21,7 @@ from retouch.imaging.save import write_atomically
 from retouch.models.components import Components
 from retouch.models.schedulers import own_scheduler
 from retouch.models.vae import seen_by_decoder
-from retouch.train.latents import latent_mask, masked_image, posteriors_of, to_unit_range
+from retouch.train.posteriors import latent_mask, masked_image, posteriors_of, to_unit_range
 from retouch.train.surgery import INPAINT_CHANNELS
 from retouch.train.text import encode_captions
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from retouch.data.colour import COLOURS
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import Concept
-from retouch.train.latents import posteriors_of, to_unit_range
+from retouch.train.posteriors import posteriors_of, to_unit_range
 from retouch.train.sketches import to_regions
 
 SHADES = (1, 4, 7)

@@ -19,10 +19,10 @@ from retouch.data.mixture import MIXTURES, MixtureName
 from retouch.errors import ModelUnsupported
 from retouch.models.vae import load_vae
 from retouch.train.feed import FeedSpec, each_its_own, read_ahead
-from retouch.train.latents import to_unit_range
 from retouch.train.pictures import SceneReader
 from retouch.train.pocket.perceptual import PerceptualDistance
 from retouch.train.pool import Incoming, PicturePool
+from retouch.train.posteriors import to_unit_range
 from retouch.train.progress import RunLog
 from retouch.train.storage import load_state, save_atomically
 
