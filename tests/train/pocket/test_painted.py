@@ -13,7 +13,7 @@ from retouch.data.mixture import MIXTURES
 from retouch.models.components import Components
 from retouch.train.config import ModelConfig
 from retouch.train.origin import load_origin
-from retouch.train.pocket.painted import GROUND, LOOSE, OBJECT, PaintedScenes, ScenePainter, paint_scenes, wanted
+from retouch.train.pocket.painted import GROUND, OBJECT, PaintedScenes, ScenePainter, paint_scenes, wanted
 
 SIDE = 32
 
@@ -38,17 +38,10 @@ def test_what_is_wanted_keeps_pixels_light_and_detail() -> None:
     holes, shown = torch.zeros(1, 1, 64, 64), torch.zeros(1, 1, 64, 64)
     holes[..., 8:56, 8:56] = 1.0
     shown[..., 20:44, 20:44] = 1.0
-    target, loose = (
-        wanted(decoded, scene, holes, shown, torch.tensor([[[[placed]]]])) for placed in (True, False)
-    )
+    target = wanted(decoded, scene, holes, shown)
     kept = (holes < 0.5).expand_as(target)
     assert torch.equal(target[kept], scene[kept])
-    far = np.s_[..., 8:11, 8:56]
-    assert torch.equal(loose[far], decoded[far])  # ground as it was painted
-    assert abs(float(target[far].mean() - scene[far].mean())) < 0.05  # or in the scene's light
-    assert float(target[far].std()) < 0.5 * float(scene[far].std())  # but with the detail that was painted
-    beside = torch.stack([part[..., 16, 28:36].flatten() for part in (target, scene)])
-    assert torch.corrcoef(beside)[0, 1] > 0.95  # and beside the object as the scene is
+    assert torch.equal(target[..., 9:11, 9:11], decoded[..., 9:11, 9:11])  # ground as it was painted
     inside = np.s_[..., 26:38, 26:38]
     assert abs(float(target[inside].mean() - decoded[inside].mean())) < 0.05
     # What is left of the scene is its detail, from pixel to pixel.
@@ -77,4 +70,4 @@ def test_an_interrupted_folder_is_gone_on_with(parts: Components, composer: Scen
     assert len(whole) == 20
     for name in ("latents", "targets", "holes"):
         assert np.array_equal(getattr(whole, name), getattr(cut, name))
-    assert set(np.unique(whole.holes)) == {0, GROUND, OBJECT, LOOSE}
+    assert set(np.unique(whole.holes)) == {0, GROUND, OBJECT}

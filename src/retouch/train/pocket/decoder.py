@@ -26,7 +26,7 @@ from retouch.train.cache_facts import check_facts, write_facts
 from retouch.train.config import ModelConfig
 from retouch.train.export import write_folder
 from retouch.train.origin import load_origin
-from retouch.train.pocket.painted import LOOSE, OBJECT, PaintedScenes, paint_scenes, with_rim
+from retouch.train.pocket.painted import OBJECT, PaintedScenes, paint_scenes, with_rim
 from retouch.train.pocket.perceptual import PerceptualDistance
 from retouch.train.pocket.vae import colour_loss, cosine_rate, gradient_loss
 from retouch.train.pocket.widen import widen_decoder
@@ -36,8 +36,8 @@ from retouch.train.storage import load_state, save_atomically
 
 KEPT_WEIGHT = 0.2
 """Of kept pixels: the composite takes them from the picture, and the seam's correction their difference."""
-LOOSE_WEIGHT = 0.15
-"""Of ground whose target is no better than what is decoded there already."""
+PAINTED_GROUND_WEIGHT = 0.15
+"""Of ground that the denoiser has painted: its target is no better than what is decoded there already."""
 UNMASKED_SHARE = 0.35
 """Of the encoded scenes, rows that are decoded without a look at kept pixels."""
 
@@ -77,14 +77,16 @@ class Rows:
 
     Attributes:
         latents: (B, 4, h, w), as the decoder takes them; targets: (B, 3, H, W) in [-1, 1].
-        holes: (B, 1, H, W) in 0..1; one that covers everything stands for no look at kept pixels.
-        loose: (B, 1, H, W) in 0..1, where the target is no better than what is decoded so far.
+        holes, objects: (B, 1, H, W) in 0..1; a hole that covers everything stands for no look at kept pixels, and
+            of encoded scenes no object is known.
+        painted: (B, 1, 1, 1), 1 where the latents are a denoiser's.
     """
 
     latents: Tensor
     targets: Tensor
     holes: Tensor
-    loose: Tensor
+    objects: Tensor
+    painted: Tensor
 
 
 class Examples:
@@ -105,22 +107,21 @@ class Examples:
 
     def _row(self, rng: np.random.Generator, side: int) -> Iterator[Tensor]:
         is_painted = rng.random() >= self._recipe.encoded_share
-        latents, picture, holes, loose = self._painted(rng) if is_painted else self._encoded(rng)
+        latents, picture, holes, objects = self._painted(rng) if is_painted else self._encoded(rng)
         cells = side // self._factor
         top, left = (int(start) for start in rng.integers(0, latents.shape[-1] - cells + 1, 2))
         pixels = np.s_[top * self._factor :, left * self._factor :]
-        cut = [array[pixels][:side, :side] for array in (picture, holes, loose)]
+        cut = [array[pixels][:side, :side] for array in (picture, holes, objects)]
         yield latents[:, top : top + cells, left : left + cells].float() / self._vae.config.scaling_factor
         yield torch.from_numpy(cut[0].copy()).permute(2, 0, 1).float() / 127.5 - 1.0
         yield from (torch.from_numpy(mask)[None].float() for mask in cut[1:])
+        yield torch.full((1, 1, 1), float(is_painted))
 
     def _painted(self, rng: np.random.Generator) -> tuple[Tensor, Any, Any, Any]:
         number = int(rng.integers(len(self._scenes)))
         holes = self._scenes.holes[number]
         latents = torch.from_numpy(self._scenes.latents[number].copy())
-        objects = torch.from_numpy(holes == OBJECT)[None, None].float()
-        loose = (holes == LOOSE) & (with_rim(objects, pixels=4)[0, 0].numpy() == 0)
-        return latents, self._scenes.targets[number], holes > 0, loose
+        return latents, self._scenes.targets[number], holes > 0, holes == OBJECT
 
     def _encoded(self, rng: np.random.Generator) -> tuple[Tensor, Any, Any, Any]:
         scene = self._composer.scene(rng)
@@ -134,11 +135,12 @@ def decoder_loss(vae: AsymmetricAutoencoderKL, rows: Rows, perceptual: Perceptua
     """The terms of the loss, unweighted, and their weighted sum under `loss`."""
     with torch.autocast("cpu", torch.bfloat16, enabled=multiplies_bf16()):
         decoded = vae.decoder(vae.post_quant_conv(rows.latents), rows.targets, rows.holes).float()
-    inside = rows.holes * torch.where(rows.loose > 0, LOOSE_WEIGHT, 1.0)
+    loose = rows.painted * rows.holes * (1.0 - with_rim(rows.objects, pixels=4))
+    inside = rows.holes * torch.where(loose > 0, PAINTED_GROUND_WEIGHT, 1.0)
     weights = (1.0 - rows.holes) * KEPT_WEIGHT + inside
     weighed = weights * decoded, weights * rows.targets
     # Edges and features are those of what the target knows: the rest is put in as it should be.
-    shown = torch.where(rows.loose > 0, rows.targets, decoded)
+    shown = torch.where(loose > 0, rows.targets, decoded)
     weights = KEPT_WEIGHT + (1.0 - KEPT_WEIGHT) * rows.holes
     terms = {
         "l1": F.l1_loss(*weighed),

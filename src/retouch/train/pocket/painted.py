@@ -29,12 +29,9 @@ AT_ONCE = 16
 STARTS = (0.0, 0.25, 0.375, 0.5)
 """Shares of the steps after which painting begins, scene by scene: with pure noise, or with the scene's noised
 latents, whose light and place are then its own."""
-GROUND, OBJECT, LOOSE = 1, 2, 3
-"""Of `holes`: where the object is, and the rest of the hole; `LOOSE` where painting began with pure noise, and the
-object may have come out over what is ground in the scene."""
+OBJECT, GROUND = 2, 1
+"""Of `holes`: where the object is, and the rest of the hole."""
 _SCHEDULER = "DDIMScheduler"
-BESIDE = 6
-"""Pixels about an object in which the ground is the scene's."""
 _SEEN = 8
 """Opacity above which a pixel is the object's."""
 
@@ -46,7 +43,7 @@ class PaintedScenes:
     Attributes:
         latents: (N, 4, h, w) fp16, as the checkpoint painted them.
         targets: (N, H, W, 3) bytes, as they should be decoded.
-        holes: (N, H, W) bytes: 0 where pixels are kept, else `GROUND`, `OBJECT` or `LOOSE`.
+        holes: (N, H, W) bytes: 0 where pixels are kept, else `GROUND` or `OBJECT`.
     """
 
     latents: NDArray[np.float16]
@@ -99,8 +96,7 @@ class ScenePainter:
         vae = self._parts.vae
         kept = seen_by_decoder(vae, images, holes)
         decoded = vae.decode(latents / vae.config.scaling_factor, **kept).sample
-        placed = torch.tensor(starts)[:, None, None, None] > 0
-        return latents, wanted(decoded, images, holes, torch.from_numpy(_shown(scenes))[:, None].float(), placed)
+        return latents, wanted(decoded, images, holes, torch.from_numpy(_shown(scenes))[:, None].float())
 
     def _denoised(
         self, images: Tensor, holes: Tensor, asked: Tensor, starts: Sequence[float], *, seed: int
@@ -137,33 +133,20 @@ def _shown(scenes: Sequence[Scene]) -> NDArray[np.bool_]:
     return np.stack([scene.object_alpha > _SEEN for scene in scenes])
 
 
-def wanted(decoded: Tensor, images: Tensor, holes: Tensor, shown: Tensor, placed: Tensor) -> Tensor:
+def wanted(decoded: Tensor, images: Tensor, holes: Tensor, shown: Tensor) -> Tensor:
     """What painted latents should be decoded as: the object with the detail of the scene and the light and colours
-    that were painted, the ground with the scene's light, and what is kept as it is.
-
-    Light from around an object is what a denoiser gets wrong: it paints a halo. Where the object stands as in the
-    scene, the ground beside it is the scene's; farther off it has the detail that was painted.
+    that were painted, the ground as it was painted, and what is kept as it is.
 
     Args:
         decoded, images: (B, 3, H, W) in [-1, 1]: the painted latents as they are decoded so far, and the scenes.
         holes, shown: (B, 1, H, W) in 0..1: where the hole is, and the object.
-        placed: (B, 1, 1, 1), whether the object was painted where the scene has it. Where not, the ground is as it
-            was painted.
     """
     near = with_rim(shown) * holes
     # What is painted differs from the scene in light, which no decoder can know, and in detail, which it can mend.
-    light = _mean_around((decoded - images) * near, near, 10.0)
-    ground = holes - near
-    own_light = decoded + _mean_around((images - decoded) * ground, ground, 4.0)
-    beside = _blurred(with_rim(shown, pixels=BESIDE), 2.0)
-    ground = torch.where(placed, torch.lerp(own_light, images, beside), decoded)
-    inside = torch.lerp(ground, images + light, torch.maximum(_blurred(near, 2.0), near))
+    light = _blurred((decoded - images) * near, 10.0) / _blurred(near, 10.0).clamp(min=1e-3)
+    share = torch.maximum(_blurred(near, 2.0), near)
+    inside = share * (images + light) + (1.0 - share) * decoded
     return torch.where(holes > 0.5, inside, images).clamp(-1.0, 1.0)
-
-
-def _mean_around(values: Tensor, weights: Tensor, sigma: float) -> Tensor:
-    """Of values (B, C, H, W) that are 0 where their weights (B, 1, H, W) are."""
-    return _blurred(values, sigma) / _blurred(weights, sigma).clamp(min=1e-3)
 
 
 def with_rim(shown: Tensor, *, pixels: int = 2) -> Tensor:
@@ -196,8 +179,7 @@ def paint_scenes(parts: Components, composer: SceneComposer, folder: Path, *, co
         part = slice(numbers.start, numbers.stop)
         maps["latents"][part] = latents.numpy()
         maps["targets"][part] = ((targets + 1.0) * 127.5).round().permute(0, 2, 3, 1).to(torch.uint8).numpy()
-        rest = np.where(np.array(starts) > 0, GROUND, LOOSE)[:, None, None]
-        maps["holes"][part] = np.stack([scene.mask for scene in scenes]) * np.where(_shown(scenes), OBJECT, rest)
+        maps["holes"][part] = np.stack([scene.mask for scene in scenes]) * np.where(_shown(scenes), OBJECT, GROUND)
         for array in maps.values():
             array.flush()
         write_atomically(progress, str(numbers.stop).encode())
