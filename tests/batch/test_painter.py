@@ -21,6 +21,7 @@ from tests.batch.builders import (
     results_of,
     write_csv,
 )
+from tests.serve.serving import until
 
 from retouch.batch.engage import engaged, inpainter_for_many
 from retouch.batch.entry import Painted
@@ -262,7 +263,7 @@ def test_rows_before_a_full_queue_enter_as_others_leave_it(
 ) -> None:
     monkeypatch.setattr("retouch.batch.painter._QUEUE_WAIT_S", 60.0)  # nobody waits so long: each is told
     room = _RoomForOne(inpainter)
-    painter = _painter(room, tmp_path, hands=1)  # type: ignore[arg-type]
+    painter = _painter(room, tmp_path, hands=1, attempts=1)  # type: ignore[arg-type]
     painted: list[Painted] = []
     threads = [
         threading.Thread(
@@ -275,9 +276,32 @@ def test_rows_before_a_full_queue_enter_as_others_leave_it(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(40)
+        thread.join(15)
     assert [one.status for one in painted] == ["done"] * 5
     assert room.refused
+
+
+def test_a_row_before_a_full_queue_is_given_up_at_once(
+    inpainter: Inpainter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retouch.batch.painter._QUEUE_WAIT_S", 60.0)
+    room, ended = _RoomForOne(inpainter), list[str]()
+    painter = _painter(room, tmp_path, attempts=1)  # type: ignore[arg-type]
+
+    def paint(number: int) -> None:
+        try:
+            painter.paint(Row(number, "in.csv", number, inline_row(number, num_inference_steps=150)))
+        except Cancelled:
+            ended.append("cancelled")
+
+    threads = [threading.Thread(target=paint, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: room.refused == 2)
+    painter.cancel()
+    for thread in threads:
+        thread.join(10)
+    assert ended == ["cancelled"] * 3
 
 
 def test_what_is_under_way_is_given_up_at_once(inpainter: Inpainter, tmp_path: Path) -> None:

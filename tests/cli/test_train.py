@@ -52,6 +52,26 @@ def test_commands_lead_from_a_data_folder_to_a_trained_checkpoint(data_dir: Path
     assert (tmp_path / "latest" / "model_index.json").exists()
 
 
+def test_latents_are_cached_where_and_from_what_is_asked(data_dir: Path, tmp_path: Path) -> None:
+    import torch
+    from tests.factories import tiny_tokenizer
+
+    from retouch.train.pocket.vae import build_vae
+
+    vae, tokenizer, threads = tmp_path / "vae", tmp_path / "tokenizer", torch.get_num_threads()
+    build_vae((8, 8, 16)).save_pretrained(vae, safe_serialization=False)
+    tiny_tokenizer(tokenizer)
+    common = ("--data-dir", data_dir, "--vae-dir", vae, "--tokenizer-dir", tokenizer, "--output", tmp_path / "out")
+    try:
+        invoke(
+            "latents", *common, "--slots", 16, "--size", 32, "--device", "cpu", "--threads", 1, "--allow-pickle"
+        )
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+    assert json.loads((tmp_path / "out" / "cache.json").read_text())["device"] == "cpu"
+
+
 def test_a_checkpoints_decoder_is_widened(data_dir: Path, tmp_path: Path) -> None:
     import torch
     from tests.factories import make_checkpoint

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from retouch.batch.decoded import DecodedPictures
@@ -162,6 +163,7 @@ class InpaintPainter:
         with self._jobs_changed:
             for job in self._jobs:
                 job.cancel()
+            self._jobs_changed.notify_all()
 
     def paint(self, row: Row) -> Painted:
         asked: Asked | None = None
@@ -187,22 +189,18 @@ class InpaintPainter:
         held = 0
         job: Job | None = None
         try:
-            with self._hands:
-                request = self._with_pictures(request)
             job = self._submit(request)
             held = job.size_bytes
             self._room.grow(held)
             job.wait()
+            self._leave(job)
             with self._hands:
                 result = _judged(job)
                 pictures = self._encoded(result)
         finally:
             self._room.leave(held)
             if job is not None:
-                with self._jobs_changed:
-                    self._jobs.discard(job)
-                    self._left += 1
-                    self._jobs_changed.notify()
+                self._leave(job)
         warnings = dict.fromkeys((*result.warnings, *self._lost(result)))
         record = {**head_of(row, asked), **_told(result), "warnings": list(warnings)}
         return Painted(row.number, "done", record, pictures)
@@ -220,8 +218,29 @@ class InpaintPainter:
         metadata = fill.metadata if recipe.metadata else None
         return encoding_warnings(fill.picture, recipe.format, metadata=metadata, quality=recipe.quality)
 
-    def _with_pictures(self, request: InpaintRequest) -> InpaintRequest:
-        """Return the request with its pictures decoded."""
+    def _submit(self, request: InpaintRequest) -> "Job":
+        """Enter the engine's queue; where it is full, once a row of ours has left it.
+
+        Whoever waits holds no hand and no decoded picture.
+        """
+        while True:
+            left = self._left
+            with self._hands:
+                if (job := self._entered(request, left)) is not None:
+                    return job
+            with self._jobs_changed:
+                self._jobs_changed.wait_for(partial(self._may_enter, left), _QUEUE_WAIT_S)
+            if self._is_cancelled.is_set():
+                raise Cancelled("the run was stopped")
+
+    def _entered(self, request: InpaintRequest, left: int) -> "Job | None":
+        """Decode the pictures, and enter the queue; None where it is full and others are in it.
+
+        Args:
+            left: rows that had left it when this was begun.
+        Raises:
+            QueueFull: nobody will make room: this row alone is too much.
+        """
         limits = self._inpainter.limits
         request = request.with_fields(
             **{
@@ -232,32 +251,29 @@ class InpaintPainter:
         )
         if isinstance(request.image, Picture):
             check_sides(request.image, self._recipe.format)
-        return request
-
-    def _submit(self, request: InpaintRequest) -> "Job":
-        """Enter the engine's queue; where it is full, once a row of ours has left it."""
-        while True:
-            left = self._left
-            try:
-                with self._hands:
-                    job = self._inpainter.submit(request)
-            except QueueFull:
-                if not self._wait_for_room(left):
-                    raise  # nobody will make any: this row alone is too much
-                continue
+        try:
+            job = self._inpainter.submit(request)
+        except QueueFull:
             with self._jobs_changed:
-                self._jobs.add(job)
-            if self._is_cancelled.is_set():
-                job.cancel()
-            return job
-
-    def _wait_for_room(self, left: int) -> bool:
-        """Wait until a row of ours has left the queue since so many had; return False where none is in it."""
+                if not self._jobs and self._left == left:
+                    raise
+            return None
         with self._jobs_changed:
-            if not self._jobs and self._left == left:
-                return False
-            self._jobs_changed.wait_for(lambda: self._left != left, _QUEUE_WAIT_S)
-            return True
+            self._jobs.add(job)
+        if self._is_cancelled.is_set():
+            job.cancel()
+        return job
+
+    def _may_enter(self, left: int) -> bool:
+        return self._left != left or self._is_cancelled.is_set()
+
+    def _leave(self, job: "Job") -> None:
+        """Note that the engine has nothing more of a job, once."""
+        with self._jobs_changed:
+            if job in self._jobs:
+                self._jobs.remove(job)
+                self._left += 1
+                self._jobs_changed.notify()
 
 
 def may_pass(error: Exception) -> bool:

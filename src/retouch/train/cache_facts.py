@@ -76,6 +76,7 @@ def describe_cache(spec: LatentSpec, vae: Any, tokenizer: Any) -> Facts:
         "vae_sha256": hash_tensors(vae.state_dict())[:16],
         "scaling_factor": float(vae.config.scaling_factor),
         "shift_factor": vae.config.get("shift_factor"),
+        "device": vae.device.type,
         "tokenizer": _digest([sorted(tokenizer.get_vocab().items()), tokenizer.model_max_length]),
     }
     if spec.kind == "shards":

@@ -76,7 +76,7 @@ def build_latents(
     """
     vae = load_vae(spec.vae_dir, LoadOptions(allow_pickle=spec.allow_pickle))
     encoder = PictureEncoder(vae, size=spec.size, device=device)
-    facts = describe_cache(spec, vae, tokenizer)
+    facts = describe_cache(spec, vae, tokenizer)  # of the VAE where it works: another device rounds otherwise
     if _is_cache(spec.folder):
         maps = open_maps(spec.folder, mode="r+")
         found: Facts = {"slots": len(maps["posteriors"]), "size": _side(maps["masks"]), SKETCHES: SKETCHES in maps}
