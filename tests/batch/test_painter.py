@@ -261,7 +261,7 @@ class _RoomForOne:
 def test_rows_before_a_full_queue_enter_as_others_leave_it(
     inpainter: Inpainter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retouch.batch.painter._QUEUE_WAIT_S", 60.0)  # nobody waits so long: each is told
+    monkeypatch.setattr("retouch.batch.own_queue._WAIT_S", 60.0)  # nobody waits so long: each is told
     room = _RoomForOne(inpainter)
     painter = _painter(room, tmp_path, hands=1, attempts=1)  # type: ignore[arg-type]
     painted: list[Painted] = []
@@ -284,7 +284,7 @@ def test_rows_before_a_full_queue_enter_as_others_leave_it(
 def test_a_row_before_a_full_queue_is_given_up_at_once(
     inpainter: Inpainter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retouch.batch.painter._QUEUE_WAIT_S", 60.0)
+    monkeypatch.setattr("retouch.batch.own_queue._WAIT_S", 60.0)
     room, ended = _RoomForOne(inpainter), list[str]()
     painter = _painter(room, tmp_path, attempts=1)  # type: ignore[arg-type]
 

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from retouch.batch.decoded import DecodedPictures
 from retouch.batch.entry import Painted, Status
+from retouch.batch.own_queue import Inpainting, OwnQueue
 from retouch.batch.pictures import Roots, fetch
 from retouch.batch.room import Room
 from retouch.batch.rows import PICTURES, Asked, Columns, Fetched, Row, seed_of
@@ -24,7 +24,6 @@ from retouch.errors import (
     EngineClosed,
     GenerationFailed,
     NonFinite,
-    QueueFull,
     RetouchError,
     Unavailable,
     Unchecked,
@@ -44,17 +43,7 @@ MAX_HELD_BYTES = 512 * 2**20
 """Decoded pictures of rows under way; a row more is decoded only below that."""
 ATTEMPTS = 3
 _DECODED_BYTES = 64 * 2**20
-_QUEUE_WAIT_S = 1.0
-"""Until a full queue is tried again though no row of ours has left it: others use it, too."""
 _MOST_PAUSE_S = 60.0
-
-
-class Inpainting(Protocol):
-    """What a painter needs of an `Inpainter`."""
-
-    @property
-    def limits(self) -> Limits: ...
-    def submit(self, request: InpaintRequest) -> "Job": ...
 
 
 class Painter(Protocol):
@@ -152,24 +141,16 @@ class InpaintPainter:
         )
         self._room = Room(MAX_HELD_BYTES)
         self._decoded = DecodedPictures(_DECODED_BYTES)
-        self._is_cancelled = threading.Event()
-        self._pause = pause or self._is_cancelled.wait
-        self._jobs: set[Job] = set()
-        self._left = 0  # jobs that were under way and are no more
-        self._jobs_changed = threading.Condition()
+        self._queue = OwnQueue(inpainter)
+        self._pause = pause or self._queue.is_cancelled.wait
 
     def cancel(self) -> None:
-        self._is_cancelled.set()
-        with self._jobs_changed:
-            for job in self._jobs:
-                job.cancel()
-            self._jobs_changed.notify_all()
+        self._queue.cancel()
 
     def paint(self, row: Row) -> Painted:
         asked: Asked | None = None
         for attempt in range(1, self._attempts + 1):
-            if self._is_cancelled.is_set():
-                raise Cancelled("the run was stopped")
+            self._queue.check()
             try:
                 with self._hands:
                     asked, request = self._recipe.request(row, self._roots, self._inpainter.limits)
@@ -187,20 +168,16 @@ class InpaintPainter:
     def _paint(self, row: Row, asked: Asked, request: InpaintRequest) -> Painted:
         self._room.enter()
         held = 0
-        job: Job | None = None
         try:
-            job = self._submit(request)
+            job = self._queue.enter(lambda: self._decoded_in(request), self._hands)
             held = job.size_bytes
             self._room.grow(held)
-            job.wait()
-            self._leave(job)
+            self._queue.wait(job)
             with self._hands:
                 result = _judged(job)
                 pictures = self._encoded(result)
         finally:
             self._room.leave(held)
-            if job is not None:
-                self._leave(job)
         warnings = dict.fromkeys((*result.warnings, *self._lost(result)))
         record = {**head_of(row, asked), **_told(result), "warnings": list(warnings)}
         return Painted(row.number, "done", record, pictures)
@@ -218,29 +195,8 @@ class InpaintPainter:
         metadata = fill.metadata if recipe.metadata else None
         return encoding_warnings(fill.picture, recipe.format, metadata=metadata, quality=recipe.quality)
 
-    def _submit(self, request: InpaintRequest) -> "Job":
-        """Enter the engine's queue; where it is full, once a row of ours has left it.
-
-        Whoever waits holds no hand and no decoded picture.
-        """
-        while True:
-            left = self._left
-            with self._hands:
-                if (job := self._entered(request, left)) is not None:
-                    return job
-            with self._jobs_changed:
-                self._jobs_changed.wait_for(partial(self._may_enter, left), _QUEUE_WAIT_S)
-            if self._is_cancelled.is_set():
-                raise Cancelled("the run was stopped")
-
-    def _entered(self, request: InpaintRequest, left: int) -> "Job | None":
-        """Decode the pictures, and enter the queue; None where it is full and others are in it.
-
-        Args:
-            left: rows that had left it when this was begun.
-        Raises:
-            QueueFull: nobody will make room: this row alone is too much.
-        """
+    def _decoded_in(self, request: InpaintRequest) -> InpaintRequest:
+        """Return the request with its pictures decoded."""
         limits = self._inpainter.limits
         request = request.with_fields(
             **{
@@ -251,29 +207,7 @@ class InpaintPainter:
         )
         if isinstance(request.image, Picture):
             check_sides(request.image, self._recipe.format)
-        try:
-            job = self._inpainter.submit(request)
-        except QueueFull:
-            with self._jobs_changed:
-                if not self._jobs and self._left == left:
-                    raise
-            return None
-        with self._jobs_changed:
-            self._jobs.add(job)
-        if self._is_cancelled.is_set():
-            job.cancel()
-        return job
-
-    def _may_enter(self, left: int) -> bool:
-        return self._left != left or self._is_cancelled.is_set()
-
-    def _leave(self, job: "Job") -> None:
-        """Note that the engine has nothing more of a job, once."""
-        with self._jobs_changed:
-            if job in self._jobs:
-                self._jobs.remove(job)
-                self._left += 1
-                self._jobs_changed.notify()
+        return request
 
 
 def may_pass(error: Exception) -> bool:
