@@ -23,8 +23,6 @@ from PIL import Image, ImageDraw
 from skimage import data
 
 from retouch import models
-from retouch.evaluate.baselines import RoundTripPainter
-from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import psnr, seam_ratio, ssim
 from retouch.finish import finish
 from retouch.imaging.composite import composite
@@ -33,6 +31,7 @@ from retouch.imaging.morphology import Mask, bounding_box, crop, widen
 from retouch.imaging.picture import Picture
 from retouch.imaging.seam import correct_seam
 from retouch.inpainter import Inpainter
+from retouch.models.vae import load_vae, seen_by_decoder
 from retouch.request import InpaintRequest, SeamMode
 
 U8 = NDArray[np.uint8]
@@ -104,18 +103,21 @@ def painted(inpainter: Inpainter, hole: Hole) -> dict[SeamMode, U8]:
     return pictures
 
 
-def round_trip(painter: RoundTripPainter, hole: Hole) -> dict[SeamMode, U8]:
-    """Return the truth with its hole from the VAE's picture of it, in every mode."""
-    whole = Case(0, hole.prompt, hole.truth, np.ones_like(hole.mask), hole.seed, "background")
-    decoded = painter.paint([whole])[0].astype(np.float32) / 255
+@torch.inference_mode()
+def round_trip(vae: Any, hole: Hole) -> dict[SeamMode, U8]:
+    """Return the truth with its hole from the VAE's picture of the whole, in every mode."""
     picture = Picture(hole.truth)
+    image = torch.from_numpy(picture.to_unit()).permute(2, 0, 1)[None] * 2 - 1
+    kept = seen_by_decoder(vae, image, torch.ones_like(image[:, :1]))  # nothing
+    decoded = vae.decode(vae.encode(image).latent_dist.mean, **kept).sample[0].permute(1, 2, 0)
+    fill = np.ascontiguousarray((decoded / 2 + 0.5).clamp(0, 1).numpy())
     height, width = hole.mask.shape
     pictures: dict[SeamMode, U8] = {}
     for mode in MODES:
-        fill = decoded
+        corrected = fill
         if mode != "off":
-            fill = correct_seam(decoded, picture.to_unit(), hole.mask, ~hole.mask, mode=mode)
-        done = composite(picture, fill, (0, 0, width, height), feather_weights(hole.mask, 0))
+            corrected = correct_seam(fill, picture.to_unit(), hole.mask, ~hole.mask, mode=mode)
+        done = composite(picture, corrected, (0, 0, width, height), feather_weights(hole.mask, 0))
         pictures[mode] = np.asarray(done.picture.pixels, np.uint8)
     return pictures
 
@@ -181,10 +183,8 @@ def main() -> None:
     if given.what == "time":
         clock(given.megapixels)
     elif given.what == "round-trips":
-        painter = RoundTripPainter.load(given.model)
-        table(
-            "round trips", ((hole, round_trip(painter, hole)) for hole in holes() if hole.prompt == "background")
-        )
+        vae = load_vae(given.model).eval()
+        table("round trips", ((hole, round_trip(vae, hole)) for hole in holes() if hole.prompt == "background"))
     else:
         with Inpainter.load(given.model) as inpainter:
             rows = [(hole, painted(inpainter, hole)) for hole in holes()]

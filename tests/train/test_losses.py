@@ -28,6 +28,24 @@ def test_row_errors_weigh_the_hole_as_a_loop_over_cells_does(tensors: tuple[torc
         assert float(found[row]) == pytest.approx(total / weights, rel=1e-5)
 
 
+def test_detail_is_what_differs_from_the_mean_error_of_four_by_four_cells(
+    tensors: tuple[torch.Tensor, ...],
+) -> None:
+    prediction, target, hole = tensors  # 5 x 6 cells: the last squares are cut
+    errors = prediction - target
+    broad = torch.empty_like(errors)
+    for rows in (slice(0, 4), slice(4, 5)):
+        for columns in (slice(0, 4), slice(4, 6)):
+            broad[..., rows, columns] = errors[..., rows, columns].mean(dim=(-2, -1), keepdim=True)
+    detail = errors - broad
+    # Over whole squares the two are orthogonal.
+    found = row_errors(prediction, target, detail_weight=9.0)
+    torch.testing.assert_close(found, (broad.square() + 9.0 * detail.square()).mean(dim=(1, 2, 3)))
+    in_hole = row_errors(prediction, target, hole, hole_weight=2.0, detail_weight=9.0)
+    cells = (errors.square() + 8.0 * detail.square()).mean(dim=1, keepdim=True) * (1.0 + hole)
+    torch.testing.assert_close(in_hole, cells.sum(dim=(1, 2, 3)) / (1.0 + hole).sum(dim=(1, 2, 3)))
+
+
 def test_row_errors_without_extra_weight_are_the_mean_squared_error(tensors: tuple[torch.Tensor, ...]) -> None:
     prediction, target, hole = tensors
     plain = torch.nn.functional.mse_loss(prediction, target)

@@ -1,7 +1,6 @@
 """Painters that need no prompt: floors that a model must beat, and ceilings that it cannot."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,9 +11,16 @@ from retouch.engine.hole import spread_colors
 from retouch.errors import MissingExtra
 from retouch.evaluate.cases import Case
 from retouch.evaluate.metrics import composite, ring
-from retouch.models.vae import load_vae, seen_by_decoder
+from retouch.imaging.morphology import crop
+from retouch.models.bundle import ModelBundle
+from retouch.models.vae import seen_by_decoder
+from retouch.opened import open_pictures
+from retouch.placing import place_of
+from retouch.prepare import settle
+from retouch.request import InpaintRequest, Limits
 
 U8 = NDArray[np.uint8]
+_ANYTHING = "anything"  # whatever a case asks: with an empty prompt some models are not asked at all
 
 
 class GreyPainter:
@@ -92,35 +98,49 @@ class DiffusionFreePainter:
 
 
 class RoundTripPainter:
-    """Shows the truth after the checkpoint's own VAE: as sharp as its fills can get."""
+    """Shows the truth after the checkpoint's own VAE: as sharp as its fills can get.
+
+    What is encoded is the crop around the hole, at the model's size, as for a fill: of a picture as a whole a VAE
+    keeps the less of a thing, the smaller the thing is in it. (Where a fill's thing would get a part of a slender
+    hole, the truth still has all of it.) Its seam is corrected as a fill's.
+    """
 
     name = "VAE round trip"
 
-    def __init__(self, vae: Any) -> None:
-        self._vae = vae.eval()
+    def __init__(self, bundle: ModelBundle) -> None:
+        self._bundle = bundle
 
-    @classmethod
-    def load(cls, folder: Path) -> "RoundTripPainter":
-        """Load the VAE of a checkpoint in diffusers' folder format.
-
-        Raises:
-            ModelNotFound: the folder has no VAE.
-        """
-        return cls(load_vae(folder))
-
-    @torch.inference_mode()
     def paint(self, cases: Sequence[Case]) -> list[U8]:
         """Return truths whose holes went through the encoder's mean and the decoder."""
-        return [composite(self._round_trip(case.truth, case.mask), case.truth, case.mask) for case in cases]
+        return [self._painted(case) for case in cases]
 
-    def _round_trip(self, picture: U8, mask: NDArray[np.bool_]) -> U8:
-        image = (
-            torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1
-        )  # (1, 3, H, W) in [-1, 1]
-        latents = self._vae.encode(image).latent_dist.mean
-        kept = seen_by_decoder(self._vae, image, torch.from_numpy(mask)[None, None].float())
-        decoded = self._vae.decode(latents, **kept).sample[0].permute(1, 2, 0)
-        return np.asarray(np.rint(((decoded + 1) * 127.5).clamp(0, 255).numpy()), dtype=np.uint8)
+    def _painted(self, case: Case) -> U8:
+        asked = InpaintRequest(_ANYTHING, case.truth, case.mask, seed=case.seed, safety="off")
+        request = settle(asked, self._bundle, Limits())
+        place = place_of(open_pictures(request, Limits()), self._bundle, is_hole_hidden=False, check=_unhurried)
+        hole = torch.from_numpy(place.region.apply_mask(place.hole)).float()[None, None]
+        decoded = self._round_trip(place.image(is_hole_hidden=False)[None], hole)[0]
+        part = place.part()
+        assert request.seam is not None
+        fill = place.fill((decoded / 2 + 0.5).clamp(0, 1), part, seam=request.seam)
+        painted = case.truth.copy()
+        crop(painted, part)[:] = np.rint(fill.clip(0, 1) * 255).astype(np.uint8)
+        return composite(painted, case.truth, case.mask)
+
+    @torch.inference_mode()
+    def _round_trip(self, image: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        vae, device, dtype = self._bundle.vae, self._bundle.device, self._bundle.vae_dtype
+        image, hole = image.to(device, dtype), hole.to(device, dtype)
+        encoded = vae.encode(image)
+        latents = (
+            encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
+        )  # of a tiny VAE, too
+        decoded: torch.Tensor = vae.decode(latents, **seen_by_decoder(vae, image, hole)).sample
+        return decoded.float().cpu()
+
+
+def _unhurried() -> None:
+    """Let a search for a hole's place go on: no request waits for it."""
 
 
 def _opencv() -> Any:

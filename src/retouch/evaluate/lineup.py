@@ -46,8 +46,7 @@ class Lineup:
 def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
     """Load the painters, the model under test first; `stack` closes the engine.
 
-    A checkpoint in a single file has no folder that stock diffusers or its VAE could be loaded from, so it comes
-    without those two.
+    Stock diffusers loads folders alone: without one, it does not come.
     """
     from retouch.engine.settings import EngineSettings
     from retouch.inpainter import Inpainter
@@ -65,9 +64,9 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
         painters += [EnginePainter(inpainter, name="retouch without a model (strength 0)", prompt="", strength=0)]
         painters += [GreyPainter(), RingPainter(), SpreadPainter()]
         painters += [DiffusionFreePainter("telea"), DiffusionFreePainter("navier-stokes")]
-    if lineup.with_truth and folder is not None:
-        painters.append(RoundTripPainter.load(folder))
-    return [*painters, TruthPainter()] if lineup.with_truth else painters
+    if lineup.with_truth:
+        painters += [RoundTripPainter(inpainter.bundle), TruthPainter()]
+    return painters
 
 
 def known_words(lineup: Lineup) -> frozenset[str] | None:

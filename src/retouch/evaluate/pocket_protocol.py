@@ -28,14 +28,15 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Say = Callable[[str], None]
 
-VERSION = 2
+VERSION = 3
 _SHOWN_TO_OUTSIDER = 200
 NOTES = (
     "Shares carry Wilson's 95% interval, other means a percentile bootstrap over cases.",
     "The pasted sprite is the lookup: a training picture of what is asked over a plain fill. A model that scores "
     "no higher works, but its score does not say that it imagines; the probe learnt from the same sprites.",
     "The grey fill does nothing and shows what a mask's outline alone gives away; boxes give away nothing.",
-    "The truth's row is the judge's own ceiling, the VAE round trip's row is the checkpoint's.",
+    "The truth's row is the judge's own ceiling. The VAE round trip's is the checkpoint's: what it paints comes "
+    "through that decoder, in the same crop and with the same correction of the seam.",
     "The Fréchet distance is taken in EfficientNet-lite0 features and is biased in small sets: "
     "compare it within this report alone, never with a published FID.",
     "Colours are asked for over neutral places only; warm light turns yellow into orange for any measure.",

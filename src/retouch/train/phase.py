@@ -137,8 +137,15 @@ class Recipe:
 
     def loss(self, prediction: Tensor, example: Example) -> tuple[Tensor, Tensor]:
         """The training loss, and the plain error inside the hole for the log: two scalars."""
-        errors = row_errors(prediction, example.target, example.hole, self.phase.hole_loss_weight)
-        if self.phase.min_snr_gamma is not None:
+        phase = self.phase
+        errors = row_errors(
+            prediction,
+            example.target,
+            example.hole,
+            hole_weight=phase.hole_loss_weight,
+            detail_weight=phase.detail_loss_weight,
+        )
+        if phase.min_snr_gamma is not None:
             snr = self.noise.snr(example.timesteps)
-            errors = errors * min_snr_weights(snr, self.phase.min_snr_gamma, self.prediction_type)
+            errors = errors * min_snr_weights(snr, phase.min_snr_gamma, self.prediction_type)
         return errors.mean(), hole_errors(prediction.detach(), example.target, example.hole).mean()
