@@ -108,7 +108,7 @@ def round_trip(vae: Any, hole: Hole) -> dict[SeamMode, U8]:
     """Return the truth with its hole from the VAE's picture of the whole, in every mode."""
     picture = Picture(hole.truth)
     image = torch.from_numpy(picture.to_unit()).permute(2, 0, 1)[None] * 2 - 1
-    kept = seen_by_decoder(vae, image, torch.ones_like(image[:, :1]))  # nothing
+    kept = seen_by_decoder(vae, image, torch.ones_like(image[:, :1]))  # no pixel: all of it is painted
     decoded = vae.decode(vae.encode(image).latent_dist.mean, **kept).sample[0].permute(1, 2, 0)
     fill = np.ascontiguousarray((decoded / 2 + 0.5).clamp(0, 1).numpy())
     height, width = hole.mask.shape

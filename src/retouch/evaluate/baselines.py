@@ -117,7 +117,8 @@ class RoundTripPainter:
     def _painted(self, case: Case) -> U8:
         asked = InpaintRequest(_ANYTHING, case.truth, case.mask, seed=case.seed, safety="off")
         request = settle(asked, self._bundle, Limits())
-        place = place_of(open_pictures(request, Limits()), self._bundle, is_hole_hidden=False, check=_unhurried)
+        opened = open_pictures(request, Limits())
+        place = place_of(opened, self._bundle, is_hole_hidden=False, check=lambda: None)
         hole = torch.from_numpy(place.region.apply_mask(place.hole)).float()[None, None]
         decoded = self._round_trip(place.image(is_hole_hidden=False)[None], hole)[0]
         part = place.part()
@@ -132,15 +133,10 @@ class RoundTripPainter:
         vae, device, dtype = self._bundle.vae, self._bundle.device, self._bundle.vae_dtype
         image, hole = image.to(device, dtype), hole.to(device, dtype)
         encoded = vae.encode(image)
-        latents = (
-            encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
-        )  # of a tiny VAE, too
+        # A tiny VAE has no posterior.
+        latents = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
         decoded: torch.Tensor = vae.decode(latents, **seen_by_decoder(vae, image, hole)).sample
         return decoded.float().cpu()
-
-
-def _unhurried() -> None:
-    """Let a search for a hole's place go on: no request waits for it."""
 
 
 def _opencv() -> Any:
