@@ -10,10 +10,8 @@ from retouch.errors import DeadlineExceeded, ImageTooLarge, InvalidField, MaskEr
 from retouch.imaging.morphology import bounding_box
 from retouch.inpainter import Inpainter
 from retouch.models.bundle import Recommended
-from retouch.models.vocabulary import count_tokens
 from retouch.opened import open_pictures
-from retouch.prepare import prepare, settle, with_variant
-from retouch.prompts import Prompt
+from retouch.prepare import prepare, settle
 from retouch.request import (
     DEFAULT_GUIDANCE_SCALE,
     DEFAULT_LIMITS,
@@ -232,50 +230,6 @@ def test_plans_carry_how_their_prompts_are_read(inpainter: Inpainter) -> None:
         prepare(open_pictures(request, DEFAULT_LIMITS), inpainter.bundle, since=0.0).plans[0].prompt_syntax
         == "a1111"
     )
-
-
-VARIED = Recommended(variants=("", "drawing", "another"))
-
-
-def _prompts(inpainter: Inpainter, advice: Recommended = VARIED, **fields: Any) -> list[str]:
-    bundle = replace(inpainter.bundle, recommended=advice)
-    request = settle(_request(**{"seed": 6, "num_images_per_prompt": 4} | fields), bundle, DEFAULT_LIMITS)
-    opened = open_pictures(request, limits=DEFAULT_LIMITS)
-    return [plan.prompt for plan in prepare(opened, bundle, since=0.0).plans]
-
-
-def test_consecutive_seeds_ask_for_one_picture_of_a_thing_after_the_other(inpainter: Inpainter) -> None:
-    assert _prompts(inpainter) == ["a cat", "a cat, drawing", "a cat, another", "a cat"]
-
-
-def test_a_seed_asks_for_the_same_picture_alone(inpainter: Inpainter) -> None:
-    assert _prompts(inpainter, seed=8, num_images_per_prompt=1) == ["a cat, another"]
-
-
-@pytest.mark.parametrize("prompt", ["a Drawing of a cat", "another cat", "", " "])
-def test_a_prompt_that_says_which_picture_or_nothing_stays_as_it_is(inpainter: Inpainter, prompt: str) -> None:
-    assert _prompts(inpainter, prompt=prompt) == [prompt] * 4
-
-
-def test_the_reference_mode_and_other_checkpoints_add_no_word(inpainter: Inpainter) -> None:
-    assert _prompts(inpainter, reference=True) == ["a cat"] * 4
-    assert _prompts(inpainter, advice=Recommended()) == ["a cat"] * 4
-
-
-def test_no_word_is_added_where_it_would_take_the_place_of_what_stands_behind_the_prompt(
-    inpainter: Inpainter,
-) -> None:
-    bundle = replace(inpainter.bundle, recommended=VARIED)
-    full = with_variant(_request(), bundle, 1)
-    tight = count_tokens(Prompt(full, "plain"), bundle.tokenizer) + 2
-    for room, expected in ((tight, full), (tight - 1, "a cat")):
-        bundle = replace(inpainter.bundle, recommended=replace(VARIED, prompt_tokens=room))
-        assert with_variant(_request(), bundle, 1) == expected
-
-
-def test_what_the_request_says_is_not_what_the_seed_adds(inpainter: Inpainter) -> None:
-    bundle = replace(inpainter.bundle, recommended=VARIED)
-    assert settle(_request(seed=1), bundle, DEFAULT_LIMITS).prompt == "a cat"
 
 
 def _strip(**fields: Any) -> InpaintRequest:

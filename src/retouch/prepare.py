@@ -1,6 +1,5 @@
 """The way in: from a request to what the engine can plan, with everything settled that a request leaves open."""
 
-import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +21,6 @@ from retouch.imaging.report import MaskReport, report_mask
 from retouch.masking import polarity_of
 from retouch.models.bundle import ModelBundle, Recommended
 from retouch.models.chunks import chunks_of
-from retouch.models.vocabulary import count_tokens
 from retouch.opened import Opened
 from retouch.place import Place
 from retouch.placing import place_of
@@ -43,8 +41,7 @@ from retouch.request import (
     seeds_of,
     validate,
 )
-
-_WORD = re.compile(r"\w+")
+from retouch.variants import with_variant
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,22 +216,6 @@ def _begun(
 def _check_time(deadline: float | None) -> None:
     if late := too_late(deadline, time.monotonic()):
         raise late
-
-
-def with_variant(request: InpaintRequest, bundle: ModelBundle, seed: int) -> str:
-    """Return the prompt as the model sees it: with the word for one of the pictures that it has of a thing.
-
-    Consecutive seeds add one word after the other. Nothing is added to a prompt that says one of them or nothing
-    at all, or that has no room left, nor in the reference mode.
-    """
-    variants, room = bundle.recommended.variants, bundle.recommended.prompt_tokens
-    said = set(_WORD.findall(request.prompt.lower()))
-    if variants is None or request.reference or not said or not said.isdisjoint(variants):
-        return request.prompt
-    word = variants[seed % len(variants)]
-    spoken = f"{request.prompt}, {word}" if word else request.prompt
-    count = count_tokens(Prompt(spoken, request.prompt_syntax), bundle.tokenizer)
-    return request.prompt if room is not None and count > room - 2 else spoken
 
 
 def _plan(

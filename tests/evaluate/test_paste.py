@@ -38,7 +38,7 @@ def test_one_sprite_is_always_the_same_and_any_sprite_depends_on_the_seed(data_f
     def spread(painter):
         return np.stack(painter.paint(seeds)).astype(float).std(axis=0)[case.mask].mean()
 
-    assert spread(PastePainter(data_folder, any_picture=True)) > 1.2 * spread(PastePainter(data_folder))
+    assert spread(PastePainter(data_folder, choice="picture")) > 1.2 * spread(PastePainter(data_folder))
 
 
 def test_an_object_without_a_picture_is_left_out(paste, cases):

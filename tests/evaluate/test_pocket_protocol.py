@@ -54,7 +54,8 @@ def test_outsiders_and_variety_stand_in_the_report_where_they_are_asked_for(
     scores = report.painters[0].scores
     assert scores["held-out"]["outsider_top1"].count == 4
     assert scores["photograph"]["colour_slope"].value == pytest.approx(0, abs=1e-6)
-    assert list(report.variety) == ["grey fill", "any sprite pasted", "sprite pasted"]
+    lookups = ["any sprite pasted", "sprite pasted in any colour", "sprite pasted"]
+    assert list(report.variety) == ["grey fill", *lookups]
     assert report.variety["grey fill"]["pixel_deviation"].value == 0
     assert report.judge["drawings by a hand that neither judge knows"]["outsider_top1"].count > 0
     assert "different_pictures" in report.measures

@@ -21,20 +21,21 @@ def test_one_case_stands_for_each_object(cases):
     chosen = one_for_each_object(cases, 3)
     assert len({case.concept for case in chosen}) == len(chosen) == 3
     assert not any(case.is_whole for case in chosen)
+    assert [(case.prompt, case.colour) for case in chosen] == [(f"a {case.concept}", None) for case in chosen]
 
 
 @pytest.fixture
 def several(cases):
     """Objects that have two training pictures or more."""
-    chosen = one_for_each_object(cases, 9)
-    return [replace(case, colour=None) for case in chosen if case.concept != "cup"]
+    return [case for case in one_for_each_object(cases, 9) if case.concept != "cup"]
 
 
 def test_the_same_sprite_is_one_picture_and_several_sprites_are_several(data_folder, several, judge):
-    lookup = PastePainter(data_folder, any_picture=True)
-    told = variety([lookup, TruthPainter()], PastePainter(data_folder), several, judge)
-    assert [list(scores) for scores in told.values()] == [list(MEASURES)] * 3
+    lookups = [PastePainter(data_folder, choice=choice) for choice in ("picture", "colour")]
+    told = variety([*lookups, TruthPainter()], PastePainter(data_folder), several, judge)
+    assert [list(scores) for scores in told.values()] == [list(MEASURES)] * 4
     same, some, frozen = told["sprite pasted"], told["any sprite pasted"], told["truth"]
+    assert same["pair_distance"].value < told["sprite pasted in any colour"]["pair_distance"].value
     assert same["different_pictures"].value < some["different_pictures"].value <= SEEDS
     assert same["pair_distance"].value < some["pair_distance"].value
     assert frozen["different_pictures"].value <= 1

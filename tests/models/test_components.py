@@ -23,8 +23,9 @@ def test_folder_without_notes_recommends_nothing(tmp_path: Path) -> None:
 def test_the_advised_seam_is_written_and_read(tmp_path: Path) -> None:
     write_notes(tmp_path, Notes(recommended=Recommended(seam="harmonic")))
     assert read_notes(tmp_path).recommended.seam == "harmonic"
-    write_notes(tmp_path, Notes(recommended=Recommended(variants=("", "drawing"))))
-    assert read_notes(tmp_path).recommended.variants == ("", "drawing")
+    advice = Recommended(variants=("", "red"), variants_of=("hat", "top hat"))
+    write_notes(tmp_path, Notes(recommended=advice))
+    assert read_notes(tmp_path).recommended == advice
 
 
 def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
@@ -53,6 +54,7 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"variants": "drawing"}},
         {"recommended": {"variants": []}},
         {"recommended": {"variants": ["drawing", 3]}},
+        {"recommended": {"variants_of": "hat"}},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:

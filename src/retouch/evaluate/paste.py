@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from retouch.data.colour import COLOURS
 from retouch.data.drawing import to_bytes
 from retouch.data.sprites import SpritePack
 from retouch.evaluate.baselines import DiffusionFreePainter
@@ -15,6 +17,12 @@ from retouch.evaluate.metrics import composite, mask_box
 from retouch.imaging.morphology import Box
 
 U8 = NDArray[np.uint8]
+Choice = Literal["picture", "colour"]
+_NAMES: dict[Choice | None, str] = {
+    None: "sprite pasted",
+    "picture": "any sprite pasted",
+    "colour": "sprite pasted in any colour",
+}
 _ROOM = 0.9  # of the hole's box, as much as the object may fill
 _WHOLE = 0.66  # of the picture's side, where all of it is repainted
 
@@ -27,14 +35,15 @@ class PastePainter:
 
     Args:
         data_dir: made by `retouch data build`.
-        any_picture: choose among all training pictures of a concept by the seed; else always the first.
+        choice: what the seed chooses where the case leaves it open: one of all training pictures of the concept,
+            or the colour of the first; None is always the first in its own.
     """
 
-    def __init__(self, data_dir: Path, *, any_picture: bool = False) -> None:
-        self.name = "any sprite pasted" if any_picture else "sprite pasted"
+    def __init__(self, data_dir: Path, *, choice: Choice | None = None) -> None:
+        self.name = _NAMES[choice]
         self._pack = SpritePack.open(data_dir)
         self._sprites = self._pack.by_concept("train")
-        self._any_picture = any_picture
+        self._choice = choice
         self._ground = DiffusionFreePainter("telea")
 
     def paint(self, cases: Sequence[Case]) -> list[U8]:
@@ -47,8 +56,11 @@ class PastePainter:
         if not numbers:
             return ground
         rng = np.random.default_rng(case.seed)
-        number = numbers[int(rng.integers(len(numbers)))] if self._any_picture else numbers[0]
-        sprite = self._pack.sprite(number).painted(case.colour, variant=int(rng.integers(0, 9)))
+        number = numbers[int(rng.integers(len(numbers)))] if self._choice == "picture" else numbers[0]
+        colour = case.colour
+        if colour is None and self._choice == "colour":
+            colour = COLOURS[int(rng.integers(len(COLOURS)))]
+        sprite = self._pack.sprite(number).painted(colour, variant=int(rng.integers(0, 9)))
         return composite(_laid(ground, sprite, _frame(case), rng), case.visible, case.mask)
 
 

@@ -28,7 +28,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Say = Callable[[str], None]
 
-VERSION = 3
+VERSION = 4
 _SHOWN_TO_OUTSIDER = 200
 NOTES = (
     "Shares carry Wilson's 95% interval, other means a percentile bootstrap over cases.",
@@ -128,12 +128,13 @@ def _judge(run: PocketRun, extractor: FeatureExtractor) -> Judge:
 def _variety(
     run: PocketRun, model: Painter, cases: Sequence[Case], judge: Judge, tell: Say
 ) -> dict[str, dict[str, Estimate]]:
-    """Compare the model with two lookups: that of any sprite, and that of one."""
+    """Compare the model with three lookups: of any sprite, of one in any colour, and of one alone."""
     chosen = one_for_each_object(cases, run.variety)
     if not chosen:
         return {}
     tell(f"variety: {len(chosen)} objects")
-    return variety([model, PastePainter(run.data, any_picture=True)], PastePainter(run.data), chosen, judge)
+    lookups = [PastePainter(run.data, choice="picture"), PastePainter(run.data, choice="colour")]
+    return variety([model, *lookups], PastePainter(run.data), chosen, judge)
 
 
 def judge_worth(

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from retouch.data.captions import article
 from retouch.evaluate import bootstrap
 from retouch.evaluate.bootstrap import Estimate
 from retouch.evaluate.cases import Case
@@ -49,12 +50,20 @@ def variety(
 
 
 def one_for_each_object(cases: Sequence[Case], count: int) -> list[Case]:
-    """Return up to `count` cases of different objects that leave something of the picture."""
+    """Return up to `count` cases of different objects that leave something of the picture.
+
+    They are asked for by name alone: a colour that is said leaves the seed less to choose.
+    """
     chosen: dict[str, Case] = {}
     for case in cases:
         if case.concept is not None and not case.is_whole:
-            chosen.setdefault(case.concept, case)
+            chosen.setdefault(case.concept, replace(case, prompt=_named(case.concept), colour=None))
     return list(chosen.values())[:count]
+
+
+def _named(concept: str) -> str:
+    """Return 'a hat', 'an umbrella', 'grapes'."""
+    return f"{article(concept)} {concept}".strip()
 
 
 def count_different(distances: F64, threshold: float) -> int:

@@ -23,7 +23,8 @@ class Recommended:
     `seam` is the correction that suits how the model meets the kept pixels. `removal` is for models that cannot
     continue the ground as well as that can be done without them: what an empty prompt leaves in the hole.
     `variants` are for models that have several pictures of a thing, and a word for each: seed after seed adds the
-    next one to a prompt that says none of them ('' adds nothing).
+    next one to a prompt that says none of them ('' adds nothing). `variants_of` are the things that these words
+    are for, where they are not for all: the colours that a hat may have are no words for grass or a banana.
     """
 
     num_inference_steps: int | None = None
@@ -34,6 +35,7 @@ class Recommended:
     seam: SeamMode | None = None
     removal: Continuation | None = None
     variants: tuple[str, ...] | None = None
+    variants_of: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

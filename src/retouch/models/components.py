@@ -23,6 +23,7 @@ _ADVICE = {
     "seam": optional(one_of(*get_args(SeamMode))),
     "removal": optional(one_of(*get_args(Continuation))),
     "variants": optional(each(TEXT)),
+    "variants_of": optional(each(TEXT, most=1_000)),
 }
 
 

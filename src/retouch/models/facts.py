@@ -35,8 +35,8 @@ def config_marks(bundle: ModelBundle) -> dict[str, str]:
     Of the advice only the variants are among them: a request settles the rest.
     """
     config = {key: value for key, value in config_of(bundle).items() if key != "recommended"}
-    if bundle.recommended.variants is not None:
-        config["variants"] = list(bundle.recommended.variants)
+    told = {"variants": bundle.recommended.variants, "variants_of": bundle.recommended.variants_of}
+    config |= {key: list(words) for key, words in told.items() if words is not None}
     return {
         "prediction_type": bundle.prediction_type,
         "scheduler": bundle.scheduler_class,

@@ -231,6 +231,8 @@ class ExportConfig(Section):
     """What an empty prompt leaves in a hole, in the place of the model."""
     variants: tuple[str, ...] | None = None
     """Words for the pictures that the model has of a thing, of which the seed chooses one; '' for none."""
+    variants_of: tuple[str, ...] | None = None
+    """The things that these words are for, where they are not for all."""
     licence: str | None = None
 
 
