@@ -91,7 +91,7 @@ def outline(shape: str, side: int, rng: np.random.Generator) -> Mask:
 
 def painted(inpainter: Inpainter, hole: Hole) -> dict[SeamMode, U8]:
     """Paint a hole once, and return the finished picture of every mode."""
-    request = InpaintRequest(hole.prompt, hole.truth, hole.mask, seed=hole.seed, safety="off")
+    request = InpaintRequest(hole.prompt, hole.truth, hole.mask, seed=hole.seed, strength=1.0, safety="off")
     job = inpainter.submit(request)
     denoised = [ticket.future.result() for ticket in job._tickets]
     pictures: dict[SeamMode, U8] = {}

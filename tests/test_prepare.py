@@ -78,6 +78,16 @@ def test_an_empty_prompt_removes_as_the_checkpoint_advises(inpainter: Inpainter)
     assert settle(_request(prompt=""), inpainter.bundle, DEFAULT_LIMITS).strength == 1
 
 
+def test_a_checkpoint_may_say_which_words_ask_for_a_removal_too(inpainter: Inpainter) -> None:
+    advice = Recommended(removal="patchmatch", removal_prompts=("background", "clean background"))
+    bundle = replace(inpainter.bundle, recommended=advice)
+    for prompt, strength in (("background", 0), (" Clean\nBackground ", 0), ("a background", 1), ("a cat", 1)):
+        assert settle(_request(prompt=prompt), bundle, DEFAULT_LIMITS).strength == strength
+    assert settle(_request(prompt="background", strength=1), bundle, DEFAULT_LIMITS).strength == 1
+    silent = replace(bundle, recommended=replace(advice, removal=None))
+    assert settle(_request(prompt="background"), silent, DEFAULT_LIMITS).strength == 1
+
+
 def test_without_a_model_there_is_content_out_of_the_surroundings(inpainter: Inpainter) -> None:
     settled = settle(_request(strength=0), inpainter.bundle, DEFAULT_LIMITS)
     assert (settled.masked_content, settled.seam) == ("patchmatch", "harmonic")

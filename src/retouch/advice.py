@@ -28,7 +28,7 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *
         hole: what of it the model paints, the same or a part.
     """
     if not request.asks_model:
-        return tuple(_about_no_model(request, mask))
+        return tuple(_about_no_model(request, mask, bundle))
     return (
         *_about_words(request, bundle),
         *_about_place(request, mask, bundle, hole=hole),
@@ -36,8 +36,8 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *
     )
 
 
-def _about_no_model(request: InpaintRequest, mask: Mask) -> Iterator[str]:
-    if request.prompt.strip():
+def _about_no_model(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Iterator[str]:
+    if not bundle.recommended.is_removal(request.prompt):
         yield "the prompt has no effect at strength 0: the hole is filled out of what surrounds it"
     if mask.all():
         yield "everything is marked: there is nothing that the picture could be filled out of"

@@ -148,7 +148,7 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
 def _strength_and_content(request: InpaintRequest, advice: Recommended) -> tuple[float, MaskedContent]:
     """Return both as they are meant; what a removal is done with is the checkpoint's advice."""
     strength, content = request.strength, request.masked_content
-    removal = None if request.prompt.strip() or request.reference else advice.removal
+    removal = advice.removal if advice.is_removal(request.prompt) and not request.reference else None
     if removal is not None and strength is None and content in {None, *get_args(Continuation)}:
         return 0.0, content or removal
     strength = DEFAULT_STRENGTH if strength is None else strength

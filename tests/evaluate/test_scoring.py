@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,15 @@ def test_measures_without_cases_stay_unknown(judge, cases, truths):
     assert backgrounds["psnr_db"].count == 4
     objects = score(painted, truths, rows_by_group(cases)["objects"])
     assert np.isnan(objects["psnr_db"].value)
+
+
+def test_a_thing_where_none_was_asked_for_counts(judge, cases, truths):
+    painted = paint_and_judge(TruthPainter(), cases, judge)
+    opinions = [replace(o, probability=0.9 if k % 2 else 0.5) for k, o in enumerate(painted.opinions)]
+    rows = rows_by_group(cases)
+    seen = score(replace(painted, opinions=opinions), truths, rows["background"])["thing_seen"]
+    assert (seen.value, seen.count) == (0.5, 4)
+    assert score(painted, truths, rows["objects"])["thing_seen"].count == 0
 
 
 def test_one_changed_kept_pixel_is_no_identity(judge, cases, truths):

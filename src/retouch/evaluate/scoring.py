@@ -21,6 +21,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Scores = dict[str, Estimate]
 
+_SURE = 0.5  # the judge, which has to name one of 107 things, is hardly ever so sure of ground
 _FEWEST_FOR_DISTANCES = 8  # below, a resample may hold one case alone, and no pair to compare
 
 MEASURES: dict[str, str] = {
@@ -37,6 +38,7 @@ MEASURES: dict[str, str] = {
     "ssim": "SSIM in the hole, removals only",
     "feature_distance": "1 - cosine of the judge's features of fill and truth, removals only (less is better)",
     "colour_slope": "slope of the hole's mean colour on its ring's, removals only (the truth has about 1)",
+    "thing_seen": "the judge is surer of one thing than of all others together, removals only (less is better)",
     "kept_identical": "share of pictures whose kept pixels are all bit for bit the input's",
 }
 
@@ -97,6 +99,7 @@ def score(painted: Painted, truth_features: F32, rows: Sequence[int], *, seed: i
     distances = cosine_distance(painted.features[removals], truth_features[removals])
     scores["feature_distance"] = bootstrap.mean(distances, seed=seed)
     scores["colour_slope"] = _colour_slope(painted.colours[removals], seed)
+    scores["thing_seen"] = bootstrap.share([painted.opinions[k].probability > _SURE for k in removals])
     return scores | _pixel_scores(painted.pixels, rows, seed)
 
 

@@ -21,7 +21,8 @@ class Recommended:
     of one, as a share of its longer side. Region `auto` is a crop for them. `prompt_tokens` is for text encoders
     that put something of their own behind a prompt: the most tokens, start and end included, that leave it whole.
     `seam` is the correction that suits how the model meets the kept pixels. `removal` is for models that cannot
-    continue the ground as well as that can be done without them: what an empty prompt leaves in the hole.
+    continue the ground as well as that can be done without them: what an empty prompt leaves in the hole, and
+    one of `removal_prompts`, which say in words that nothing be there ("background").
     `variants` are for models that have several pictures of a thing, and a word for each: seed after seed adds the
     next one to a prompt that says none of them ('' adds nothing). `variants_of` are the things that these words
     are for, where they are not for all: the colours that a hat may have are no words for grass or a banana.
@@ -34,8 +35,14 @@ class Recommended:
     prompt_tokens: int | None = None
     seam: SeamMode | None = None
     removal: Continuation | None = None
+    removal_prompts: tuple[str, ...] | None = None
     variants: tuple[str, ...] | None = None
     variants_of: tuple[str, ...] | None = None
+
+    def is_removal(self, prompt: str) -> bool:
+        """Whether a prompt asks for nothing but the ground, by what the makers say."""
+        said = " ".join(prompt.lower().split())
+        return not said or said in (self.removal_prompts or ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

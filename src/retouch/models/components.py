@@ -22,6 +22,7 @@ _ADVICE = {
     "prompt_tokens": optional(count(1_000, least=3)),
     "seam": optional(one_of(*get_args(SeamMode))),
     "removal": optional(one_of(*get_args(Continuation))),
+    "removal_prompts": optional(each(TEXT, most=1_000)),
     "variants": optional(each(TEXT)),
     "variants_of": optional(each(TEXT, most=1_000)),
 }

@@ -229,6 +229,8 @@ class ExportConfig(Section):
     """How the border of a fill is corrected."""
     removal: Continuation | None = None
     """What an empty prompt leaves in a hole, in the place of the model."""
+    removal_prompts: tuple[str, ...] | None = None
+    """What else asks for that, in lower case."""
     variants: tuple[str, ...] | None = None
     """Words for the pictures that the model has of a thing, of which the seed chooses one; '' for none."""
     variants_of: tuple[str, ...] | None = None
