@@ -29,7 +29,7 @@ DEMO_PROMPTS = (
     "a strawberry",
     "face of a yellow cat",
     "face of a green cat",
-    "a house",
+    "a white house",
     "a penguin",
 )
 DEMO_SIZE, DEMO_COLUMNS = (216, 144), 4

@@ -44,6 +44,18 @@ def test_an_empty_prompt_to_a_model_that_cannot_remove(small: ModelBundle, promp
     assert told(taught, prompt=prompt) == ""
 
 
+def test_words_that_ask_for_nothing_are_as_empty_as_none(small: ModelBundle) -> None:
+    assert told(small, prompt="red") == told(small, prompt="red", strength=1) == ""
+    advised = replace(small, recommended=Recommended(removal="patchmatch", removal_prompts=("red",)))
+    assert "cannot remove" in told(advised, prompt="Red.")
+    assert told(advised, prompt="Red.", strength=0) == ""
+
+
+@pytest.mark.parametrize("prompt", ["remove the red cat", "Erase  a cat"])
+def test_a_thing_that_shall_be_removed_would_be_painted(small: ModelBundle, prompt: str) -> None:
+    assert "asks for the thing" in told(small, prompt=prompt)
+
+
 def test_a_prompt_that_no_model_reads_is_told(small: ModelBundle) -> None:
     assert "no effect at strength 0" in told(small, strength=0)
     assert told(small, box(4, 90), strength=0, prompt="", region="whole") == ""

@@ -81,8 +81,11 @@ def test_an_empty_prompt_removes_as_the_checkpoint_advises(inpainter: Inpainter)
 def test_a_checkpoint_may_say_which_words_ask_for_a_removal_too(inpainter: Inpainter) -> None:
     advice = Recommended(removal="patchmatch", removal_prompts=("background", "clean background"))
     bundle = replace(inpainter.bundle, recommended=advice)
-    for prompt, strength in (("background", 0), (" Clean\nBackground ", 0), ("a background", 1), ("a cat", 1)):
+    for prompt, strength in (("background", 0), (" Clean\nBackground. ", 0), ("a background", 1), ("a cat", 1)):
         assert settle(_request(prompt=prompt), bundle, DEFAULT_LIMITS).strength == strength
+    weighed = _request(prompt="(background:1.2)")
+    assert settle(weighed.with_fields(prompt_syntax="a1111"), bundle, DEFAULT_LIMITS).strength == 0
+    assert settle(weighed, bundle, DEFAULT_LIMITS).strength == 1
     assert settle(_request(prompt="background", strength=1), bundle, DEFAULT_LIMITS).strength == 1
     silent = replace(bundle, recommended=replace(advice, removal=None))
     assert settle(_request(prompt="background"), silent, DEFAULT_LIMITS).strength == 1

@@ -13,6 +13,7 @@ from retouch.request import InpaintRequest
 
 _WEIGHT = re.compile(r"\([^()]+:\s*\d*\.?\d+\s*\)")
 _NETWORK = re.compile(r"<(?:lora|lyco|hypernet):[^<>]+>")
+_REMOVE = re.compile(r"\s*(remove|erase|delete)\s+\w", re.IGNORECASE)
 _MOSTLY = 0.5
 """Share of a hole below which it is told that only so much of it is the object's."""
 _RAGGED = 0.4
@@ -37,7 +38,7 @@ def request_warnings(request: InpaintRequest, mask: Mask, bundle: ModelBundle, *
 
 
 def _about_no_model(request: InpaintRequest, mask: Mask, bundle: ModelBundle) -> Iterator[str]:
-    if not bundle.recommended.is_removal(request.prompt):
+    if not bundle.recommended.is_removal(Prompt(request.prompt, request.prompt_syntax)):
         yield "the prompt has no effect at strength 0: the hole is filled out of what surrounds it"
     if mask.all():
         yield "everything is marked: there is nothing that the picture could be filled out of"
@@ -51,10 +52,15 @@ def _about_words(request: InpaintRequest, bundle: ModelBundle) -> tuple[str, ...
     found = list(prompt_warnings(prompt, bundle.tokenizer, bundle.vocabulary, prompt_tokens=advised))
     found += cut_off_warnings(negative, bundle.tokenizer, name="negative prompt")
     # A small model whose words include the empty one was taught what to do without any.
-    if not prompt.words.strip() and bundle.vocabulary is not None and "" not in bundle.vocabulary:
+    if bundle.recommended.is_removal(prompt) and bundle.vocabulary is not None and "" not in bundle.vocabulary:
         found.append(
-            "the prompt is empty, and this model cannot remove things: it paints something of its own; "
+            "the prompt asks for nothing, and this model cannot remove things: it paints something of its own; "
             "say what shall be there, or let strength be 0, which fills the hole out of its surroundings"
+        )
+    elif _REMOVE.match(prompt.words):
+        found.append(
+            "a prompt says what shall be there, so this one asks for the thing that it wants removed; "
+            "leave it empty and let strength be 0, which fills the hole out of its surroundings"
         )
     if prompt.syntax == "plain":
         found += _about_syntax(f"{prompt.text} {negative.text}")

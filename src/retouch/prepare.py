@@ -148,7 +148,8 @@ def prepare(opened: Opened, bundle: ModelBundle, *, since: float) -> Prepared:
 def _strength_and_content(request: InpaintRequest, advice: Recommended) -> tuple[float, MaskedContent]:
     """Return both as they are meant; what a removal is done with is the checkpoint's advice."""
     strength, content = request.strength, request.masked_content
-    removal = advice.removal if advice.is_removal(request.prompt) and not request.reference else None
+    is_removal = advice.is_removal(Prompt(request.prompt, request.prompt_syntax)) and not request.reference
+    removal = advice.removal if is_removal else None
     if removal is not None and strength is None and content in {None, *get_args(Continuation)}:
         return 0.0, content or removal
     strength = DEFAULT_STRENGTH if strength is None else strength

@@ -201,7 +201,7 @@ def _model_notes(record: Record, bundle: ModelBundle) -> Iterator[str]:
     for name in named:
         yield f"the checkpoint's {name} was {record.config[name]}, is {now[name]}"
     if not named and record.config.get("config", now["config"]) != now["config"]:
-        yield "made with another config of the checkpoint: its scheduler's settings, its sizes or its scaling"
+        yield "made with another config of the checkpoint: its scheduler, sizes, scaling or variants"
 
 
 def _run_notes(record: Record, fill: Fill) -> Iterator[str]:

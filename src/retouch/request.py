@@ -76,8 +76,8 @@ class InpaintRequest:
         guidance_scale: classifier-free guidance, 0..`Limits.guidance_scale`; at 1 and below it is off. None is
             the checkpoint's own recommendation, else `DEFAULT_GUIDANCE_SCALE`.
         strength: [0, 1]; 1 forgets what the hole held, 0 asks no model and leaves what `masked_content` makes of
-            the hole's surroundings. None is 1, unless the prompt is empty and the checkpoint recommends 0 then
-            (`masked_content` may still say how).
+            the hole's surroundings. None is 1, unless the prompt asks for nothing and the checkpoint recommends 0
+            then (`masked_content` may still say how).
         seed: 0..2**32 - 1; None draws one, which the result names.
         num_images_per_prompt: variants, with the seeds `seed`, `seed + 1`, ...
         scheduler: a diffusers class name or a name from A1111; None is the checkpoint's own.

@@ -23,14 +23,17 @@ def test_folder_without_notes_recommends_nothing(tmp_path: Path) -> None:
 def test_the_advised_seam_is_written_and_read(tmp_path: Path) -> None:
     write_notes(tmp_path, Notes(recommended=Recommended(seam="harmonic")))
     assert read_notes(tmp_path).recommended.seam == "harmonic"
-    advice = Recommended(variants=("", "red"), variants_of=("hat", "top hat"))
+    advice = Recommended(variants=("", "red"), variants_of=("hat",), removal_prompts=("no hat",))
     write_notes(tmp_path, Notes(recommended=advice))
     assert read_notes(tmp_path).recommended == advice
 
 
 def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
-    (tmp_path / "retouch.json").write_text(json.dumps({"vocabulary": ["Cat"]}))
-    assert read_notes(tmp_path).vocabulary == {"cat"}
+    content = {"vocabulary": ["Cat"], "recommended": {"variants": ["Dark Red"], "removal_prompts": ["Nothing"]}}
+    (tmp_path / "retouch.json").write_text(json.dumps(content))
+    notes = read_notes(tmp_path)
+    assert notes.vocabulary == {"cat"}
+    assert notes.recommended == Recommended(variants=("dark red",), removal_prompts=("nothing",))
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,10 @@ def test_words_are_folded_to_lower_case(tmp_path: Path) -> None:
         {"recommended": {"variants": []}},
         {"recommended": {"variants": ["drawing", 3]}},
         {"recommended": {"variants_of": "hat"}},
+        {"recommended": {"variants_of": [""]}},
+        {"recommended": {"variants_of": ["hat "]}},
+        {"recommended": {"variants_of": ["hat"] * 201}},
+        {"recommended": {"removal_prompts": ["x" * 61]}},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, content: dict[str, object]) -> None:

@@ -37,7 +37,9 @@ def test_a_checkpoint_without_advice_gets_the_defaults_of_a_request(tiny: Served
 def test_the_makers_advice_is_told_even_where_it_is_zero(tiny: Served) -> None:
     advice = told_of(tiny, recommended=Recommended(num_inference_steps=5, guidance_scale=0.0))["advice"]
     assert (advice["num_inference_steps"], advice["guidance_scale"]) == (5, 0.0)
-    assert told_of(tiny, recommended=Recommended(removal="patchmatch"))["advice"]["removal"] == "patchmatch"
+    removal = Recommended(removal="patchmatch", removal_prompts=("background",))
+    advice = told_of(tiny, recommended=removal)["advice"]
+    assert (advice["removal"], advice["removal_prompts"]) == ("patchmatch", ["background"])
 
 
 def test_words_are_told_of_small_models_alone(tiny: Served) -> None:

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from retouch.errors import InvalidField
+from retouch.models.components import read_notes
+from retouch.models.locate import locate
 from retouch.train.config import load_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -22,6 +24,13 @@ def write(tree: dict[str, Any], tmp_path: Path) -> Path:
 def test_shipped_recipe_is_valid(name: str) -> None:
     config = load_config(CONFIGS / name)
     assert config.phases[-1].task == "inpaint"
+
+
+def test_the_embedded_models_recipe_says_what_its_release_says() -> None:
+    export = load_config(CONFIGS / "pocket.yaml").export.model_dump(exclude_none=True)
+    released = read_notes(locate(None).path)
+    assert export.pop("licence") == released.licence
+    assert export == {name: getattr(released.recommended, name) for name in export}
 
 
 def test_card_recipe_has_the_numbers_of_the_card() -> None:

@@ -54,7 +54,8 @@ def assemble(lineup: Lineup, stack: ExitStack) -> list[Painter]:
     options = lineup.options
     settings = EngineSettings(rows_per_call=lineup.rows_per_call)
     inpainter = stack.enter_context(Inpainter.load(lineup.model, options=options, settings=settings))
-    painters: list[Painter] = [EnginePainter(inpainter, lineup.sampling)]
+    # A removal, too, is the model's own work here; what a checkpoint advises in its place stands in a row below.
+    painters: list[Painter] = [EnginePainter(inpainter, lineup.sampling, strength=1.0)]
     folder = _folder(lineup.model, options)
     if lineup.with_stock and folder is not None:
         device = str(inpainter.bundle.device)

@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Scores = dict[str, Estimate]
 
-_SURE = 0.5  # the judge, which has to name one of 107 things, is hardly ever so sure of ground
+_SURE = 0.5  # the judge, which has to name some thing, is hardly ever so sure of ground
 _FEWEST_FOR_DISTANCES = 8  # below, a resample may hold one case alone, and no pair to compare
 
 MEASURES: dict[str, str] = {

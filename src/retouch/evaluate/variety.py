@@ -35,8 +35,8 @@ def variety(
 
     Args:
         painters: whose variety is measured.
-        bar: pastes the same sprite whatever the seed, a few per cent larger or smaller, in a shade of the colour:
-            what differs no more than its pictures do is the same picture.
+        bar: pastes the same sprite whatever the seed, a few per cent larger or smaller: what differs no more than
+            its pictures do is the same picture.
         cases: one for each object.
         judge: whose features tell pictures apart.
     Returns:

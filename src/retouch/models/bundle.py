@@ -9,6 +9,7 @@ import torch
 
 from retouch.imaging.choices import Continuation, SeamMode
 from retouch.models.options import PredictionType
+from retouch.prompts import Prompt
 
 Kind = Literal["concat", "blend"]
 
@@ -39,9 +40,9 @@ class Recommended:
     variants: tuple[str, ...] | None = None
     variants_of: tuple[str, ...] | None = None
 
-    def is_removal(self, prompt: str) -> bool:
+    def is_removal(self, prompt: Prompt) -> bool:
         """Whether a prompt asks for nothing but the ground, by what the makers say."""
-        said = " ".join(prompt.lower().split())
+        said = " ".join(prompt.words.lower().split()).strip(" .,!")
         return not said or said in (self.removal_prompts or ())
 
 

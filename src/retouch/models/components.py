@@ -11,9 +11,10 @@ from retouch.errors import ModelUnsupported
 from retouch.imaging.choices import Continuation, SeamMode
 from retouch.models.bundle import Recommended
 from retouch.models.layout import read_json
-from retouch.models.rules import TEXT, count, each, number, one_of, optional
+from retouch.models.rules import NAME, TEXT, WORDS, count, each, number, one_of, optional
 from retouch.request import DEFAULT_LIMITS
 
+_MOST_WORDS = 200
 _ADVICE = {
     "num_inference_steps": optional(count(DEFAULT_LIMITS.num_inference_steps)),
     "guidance_scale": optional(number(0, DEFAULT_LIMITS.guidance_scale)),
@@ -22,9 +23,9 @@ _ADVICE = {
     "prompt_tokens": optional(count(1_000, least=3)),
     "seam": optional(one_of(*get_args(SeamMode))),
     "removal": optional(one_of(*get_args(Continuation))),
-    "removal_prompts": optional(each(TEXT, most=1_000)),
-    "variants": optional(each(TEXT)),
-    "variants_of": optional(each(TEXT, most=1_000)),
+    "removal_prompts": optional(each(NAME, most=_MOST_WORDS)),
+    "variants": optional(each(WORDS)),
+    "variants_of": optional(each(NAME, most=_MOST_WORDS)),
 }
 
 
@@ -86,7 +87,8 @@ def read_notes(folder: Path) -> Notes:
                 f"retouch.json: {name} is {reprlib.repr(advice[name])}", hint=f"expected {rule.expected}"
             )
     values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value := advice.get(name), list) else value for name in _ADVICE
+        name: tuple(map(str.lower, value)) if isinstance(value := advice.get(name), list) else value
+        for name in _ADVICE
     }
     return Notes(
         recommended=Recommended(**values),

@@ -9,6 +9,7 @@ from retouch.errors import ModelError, ModelUnsafe, ModelUnsupported
 
 MAX_LEVELS = 16
 _MAX_ITEMS = 1_000
+_MAX_WORDS_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ def one_or_each(rule: Rule) -> Rule:
 
 
 FLAG = Rule("true or false", lambda value: type(value) is bool)
+WORDS = Rule(
+    "a few words",
+    lambda value: isinstance(value, str) and len(value) <= _MAX_WORDS_LENGTH and value == " ".join(value.split()),
+)
+NAME = Rule(WORDS.expected, lambda value: WORDS.accepts(value) and value)
 TEXT = Rule("a short text", lambda value: isinstance(value, str) and len(value) <= _MAX_ITEMS)
 
 

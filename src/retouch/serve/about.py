@@ -37,6 +37,7 @@ def about_model(bundle: ModelBundle) -> dict[str, Any]:
             "scheduler": advice.scheduler or bundle.scheduler_class,
             "seam": advice.seam or DEFAULT_SEAM,
             "removal": advice.removal,
+            "removal_prompts": list(advice.removal_prompts or ()),
         },
         "words": None if bundle.vocabulary is None else _words(bundle.vocabulary),
     }

@@ -175,6 +175,8 @@ def test_what_the_server_says_of_the_mask_stands_beside_the_result(visitor: Visi
 def test_words_that_the_model_does_not_know_are_told_before_it_works(visitor: Visitor) -> None:
     visitor.write("What shall be there?", "a red zeppelin")
     visitor.until(lambda: "does not know: zeppelin" in visitor.seen)
+    visitor.write("What shall be there?", "Clean background.")  # no words for a model: they ask for a removal
+    visitor.until(lambda: "does not know" not in visitor.seen)
     visitor.write("What shall be there?", "a ca")
     visitor.press("cat")
     assert visitor.field("What shall be there?").get_attribute("value") == "a cat"

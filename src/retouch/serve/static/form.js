@@ -1,7 +1,7 @@
 // What is asked for: the words, how many variants, and the settings that are folded away.
 
 import { el, fill, icon } from "./dom.js";
-import { suggestionsOf, unknownWords } from "./words.js";
+import { isRemoval, suggestionsOf, unknownWords } from "./words.js";
 import { texts } from "./texts.js";
 
 const NUMBERS = {
@@ -49,7 +49,7 @@ export function buildForm(host, state, { onSubmit, onCancel }) {
     renderSettings(settings, state, about);
   });
   state.on(["about", "fields"], ({ about, fields }) => {
-    const lost = unknownWords(fields.prompt, about?.words);
+    const lost = isRemoval(fields.prompt, about?.advice) ? [] : unknownWords(fields.prompt, about?.words);
     unknown.textContent = lost.length ? texts.form.unknown(lost) : "";
     fill(suggestions, ...suggestionsOf(fields.prompt, about?.words).map(chip));
   });

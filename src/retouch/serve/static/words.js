@@ -18,6 +18,12 @@ export function unknownWords(prompt, words) {
   return [...said].filter((word) => !GRAMMAR.has(word) && !isKnown(word)).slice(0, 5);
 }
 
+/** Tell whether a prompt asks for nothing but the ground, by what the model's makers say. */
+export function isRemoval(prompt, advice) {
+  const said = prompt.toLowerCase().trim().replace(/\s+/g, " ").replace(/^[ .,!]+|[ .,!]+$/g, "");
+  return said === "" || (advice?.removal_prompts ?? []).includes(said);
+}
+
 /** Return `{text, whole}` of what may follow: a thing after a colour or an article, or the end of the word begun. */
 export function suggestionsOf(prompt, words) {
   if (!words || words.things.length === 0) return [];
