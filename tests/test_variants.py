@@ -16,6 +16,7 @@ from retouch.models.vocabulary import count_tokens
 from retouch.opened import open_pictures
 from retouch.prepare import prepare, settle
 from retouch.prompts import Prompt
+from retouch.record import SharedRecord, record_of
 from retouch.request import DEFAULT_LIMITS, InpaintRequest
 from retouch.variants import with_variant
 
@@ -65,6 +66,15 @@ def test_no_word_is_added_where_it_would_take_the_place_of_what_stands_behind_th
     for room, expected in ((tight, full), (tight - 1, "a cat")):
         bundle = replace(inpainter.bundle, recommended=replace(VARIED, prompt_tokens=room))
         assert with_variant(_request(strength=1), bundle, 1) == expected
+
+
+def test_the_record_tells_what_the_model_was_asked_where_that_is_more(inpainter: Inpainter) -> None:
+    bundle = replace(inpainter.bundle, recommended=VARIED)
+    request = settle(_request(seed=6), bundle, DEFAULT_LIMITS)
+    shared = SharedRecord.of(prepare(open_pictures(request, limits=DEFAULT_LIMITS), bundle, since=0.0), bundle)
+    first, second = (record_of(shared, seed=seed, rows_per_call=1).record for seed in (6, 7))
+    assert (first.get("spoken_prompt"), first["request"]["prompt"]) == (None, "a cat")
+    assert (second["spoken_prompt"], second["request"]["prompt"]) == ("a cat, drawing", "a cat")
 
 
 def test_what_the_request_says_is_not_what_the_seed_adds(inpainter: Inpainter) -> None:

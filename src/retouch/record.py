@@ -20,6 +20,7 @@ from retouch.models.facts import config_marks
 from retouch.models.options import DtypeName
 from retouch.prepare import Prepared
 from retouch.request import InpaintRequest, Limits, validate
+from retouch.variants import with_variant
 
 FORMAT = 1
 _CONTENT_NAMES: dict[str, str] = {"noise": "latent noise", "zeros": "latent nothing"}
@@ -75,8 +76,10 @@ def record_of(shared: SharedRecord, *, seed: int, rows_per_call: int) -> ResultM
         rows_per_call: as the engine ran it; it decides the last bits of the pixels.
     """
     request = replace(shared.prepared.request, seed=seed)
+    spoken = with_variant(request, shared.bundle, seed)
     record = {
         **shared.values,
+        **({} if spoken == request.prompt else {"spoken_prompt": spoken}),
         "request": {f.name: getattr(request, f.name) for f in fields(request) if f.name not in _NOT_RECORDED},
         "rows_per_call": rows_per_call,
     }
