@@ -1,5 +1,6 @@
 """The text encoder's lessons: regions, places, what is taken over, and that lessons teach."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,14 +10,14 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from retouch.data.compose import SceneComposer
-from retouch.data.vocabulary import VARIANTS
+from retouch.data.vocabulary import VARIANTS, concepts
 from retouch.train.pocket.sketch import (
     SketchRecipe,
     SketchTeacher,
     take_over,
     train_text,
 )
-from retouch.train.pocket.subjects import draw_subjects
+from retouch.train.pocket.subjects import Subjects, draw_subjects
 from retouch.train.sketches import HEAD_FILE, SketchHead, position_codes, to_regions
 from retouch.train.text import MAX_TOKENS, SKETCH_SIDE, WORD_TOKENS, build_text_encoder, encode_captions
 
@@ -70,13 +71,18 @@ def test_subjects_are_every_concept_in_every_colour_and_then_nothing(teacher: Sk
     assert float(subjects.weights[-1].max()) < 0.1
 
 
-def test_lessons_show_every_subject_before_any_comes_again(teacher: SketchTeacher) -> None:
-    count, seen = len(teacher.subjects.things), []
-    while len(seen) < count:
+def test_lessons_show_every_thing_equally_often_however_few_its_colours(recipe: SketchRecipe) -> None:
+    cat, sun = (next(one for one in concepts() if one.name == name) for name in ("cat", "sun"))
+    things = [*((cat, colour, ("",)) for colour in (None, "red", "blue")), (sun, None, ("",))]
+    regions = torch.zeros(len(things) + 1, SKETCH_SIDE**2, 64)
+    subjects = Subjects(tuple(things), regions, torch.ones_like(regions))
+    teacher = SketchTeacher(recipe, subjects, CLIPTokenizer.from_pretrained(recipe.tokenizer_dir))
+    seen: list[int] = []
+    while len(seen) < 12:
         captions, numbers = teacher.lesson()
-        seen += [number for number in numbers.tolist() if number < count]
+        seen += [number for number in numbers.tolist() if number < len(things)]
         assert len(captions) == len(numbers)
-    assert len(set(seen[:count])) == count
+    assert Counter(seen[:6]) == Counter(seen[6:12]) == {0: 1, 1: 1, 2: 1, 3: 3}
 
 
 def test_lessons_bring_the_sketch_closer(teacher: SketchTeacher) -> None:

@@ -9,6 +9,7 @@ The sketches stand behind the words, where stock pipelines pad: a caption of mor
 overwrites the first of them.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -105,12 +107,13 @@ class SketchTeacher:
             ]
             self._kept += [(parameter, ()) for parameter in self.head.parameters()]
         self._rng = np.random.default_rng(recipe.seed)
+        self._turns = _equal_turns(subjects)
         self._queue: list[int] = []
         self._places = list(PLACES.values())
         self._codes = position_codes(SKETCH_SIDE)
 
     def lesson(self) -> tuple[list[str], Tensor]:
-        """Captions, and the numbers of their subjects (B,). Every subject once before any comes again."""
+        """Captions, and the numbers of their subjects (B,). Every picture of a thing comes equally often."""
         numbers, captions = [], []
         for _ in range(self.recipe.batch):
             place = self._places[int(self._rng.integers(len(self._places)))]
@@ -121,7 +124,7 @@ class SketchTeacher:
                 captions.append(say_variant(caption, chance) if caption else "")
                 continue
             if not self._queue:
-                self._queue = self._rng.permutation(len(self.subjects.things)).tolist()
+                self._queue = self._rng.permutation(self._turns).tolist()
             numbers.append(self._queue.pop())
             concept, colour, words = self.subjects.things[numbers[-1]]
             variant = words[int(self._rng.integers(len(words)))] if len(words) > 1 else words[0]
@@ -186,6 +189,17 @@ class SketchTeacher:
         """Write the text encoder, and its head beside it."""
         self.text_encoder.save_pretrained(folder)
         save_file(self.head.state_dict(), folder / HEAD_FILE)
+
+
+def _equal_turns(subjects: Subjects) -> NDArray[np.intp]:
+    """Return the numbers of all subjects once, but of a picture in few colours so often that it has as many turns.
+
+    A thing in one colour would come a twelfth as often as one in twelve (so the sketch of a sun stayed grey).
+    """
+    pictures = [(concept.name, words) for concept, _, words in subjects.things]
+    colours = Counter(pictures)
+    most = max(colours.values())
+    return np.repeat(np.arange(len(pictures)), [round(most / colours[picture]) for picture in pictures])
 
 
 @torch.no_grad()
