@@ -34,8 +34,10 @@ def with_variant(request: InpaintRequest, bundle: ModelBundle, seed: int) -> str
     if not word:
         return prompt
     spoken = f"{prompt}, {word}" if advice.variants_of is None else _described(prompt, word, advice.variants_of)
+    if spoken == prompt or advice.prompt_tokens is None:
+        return spoken
     count = count_tokens(Prompt(spoken, request.prompt_syntax), bundle.tokenizer)
-    return prompt if advice.prompt_tokens is not None and count > advice.prompt_tokens - 2 else spoken
+    return spoken if count <= advice.prompt_tokens - 2 else prompt
 
 
 def _said(text: str) -> str:

@@ -70,7 +70,7 @@ WORDS = Rule(
     "a few words",
     lambda value: isinstance(value, str) and len(value) <= _MAX_WORDS_LENGTH and value == " ".join(value.split()),
 )
-NAME = Rule(WORDS.expected, lambda value: WORDS.accepts(value) and value)
+NAME = Rule(WORDS.expected, lambda value: value != "" and WORDS.accepts(value))
 TEXT = Rule("a short text", lambda value: isinstance(value, str) and len(value) <= _MAX_ITEMS)
 
 
