@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 from starlette.types import Message, Receive, Scope, Send
@@ -11,10 +12,13 @@ from retouch.serve.replicas.proxy import InOurWords
 Answer = tuple[int, dict[bytes, bytes], bytes]
 
 
-def answer_of(told: list[Message], path: str = "/v1/inpaint") -> Answer:
-    """Let Ray's proxy say something behind ours, and return what the client sees."""
+def answer_of(told: list[Message], path: str = "/v1/inpaint", sent: Sequence[Message] = ()) -> Answer:
+    """Let Ray's proxy read what was sent and say something behind ours; return what the client sees."""
+    unread = list(sent)
 
     async def rays(scope: Scope, receive: Receive, send: Send) -> None:
+        while unread:
+            await receive()
         for message in told:
             await send(message)
 
@@ -24,7 +28,7 @@ def answer_of(told: list[Message], path: str = "/v1/inpaint") -> Answer:
         seen.append(message)
 
     async def receive() -> Message:
-        raise AssertionError("nobody reads")
+        return unread.pop(0)
 
     scope: Scope = {"type": "http", "method": "POST", "path": path, "headers": [], "root_path": ""}
     asyncio.run(InOurWords(rays)(scope, receive, send))
@@ -75,6 +79,21 @@ def test_the_applications_answers_pass_with_one_id() -> None:
     status, headers, body = answer_of(said(404, mark, our_id, (b"X-Request-ID", b"abc"), body=b"ours"))
     assert (status, body) == (404, b"ours")
     assert [name.lower() for name in headers].count(b"x-request-id") == 1
+
+
+PIECE: Message = {"type": "http.request", "body": b"{", "more_body": True}
+END: Message = {"type": "http.request", "body": b"}", "more_body": False}
+GONE: Message = {"type": "http.disconnect"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"), [([PIECE, END], 503), ([END], 503), ([PIECE], 408), ([PIECE, GONE], 408)]
+)
+def test_a_body_that_a_replica_took_with_it_is_asked_for_again(sent: list[Message], status: int) -> None:
+    slow = said(408, (b"x-content-type-options", b"nosniff"))
+    found, headers, _ = answer_of(slow, sent=sent)
+    assert found == status
+    assert (b"retry-after" in headers) == (status == 503)
 
 
 def test_rays_own_paths_are_its_own() -> None:

@@ -4,6 +4,9 @@ A proxy that loses the replica of a request answers 500 without a word, and 404 
 503 with `Retry-After` here: nobody has got an answer to the request, so it may be sent again. It is not sent again
 from here, for it may be what ended the replica.
 
+A replica that dies as it takes a request may take the body with it: Ray then asks another one, which waits for the
+body in vain and says that the client was slow. A body that was here whole was not slow, and is asked for again.
+
 Ray reads `CALLBACK` where it starts a proxy; set it where Ray is started, if that is not done by `retouch serve`.
 """
 
@@ -13,7 +16,7 @@ from typing import Any
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from retouch.errors import DeadlineExceeded, Draining, RetouchError, Unavailable
+from retouch.errors import BodyTimeout, DeadlineExceeded, Draining, RetouchError, Unavailable
 from retouch.serve.answer_headers import AnswerHeaders
 from retouch.serve.answers import render
 from retouch.serve.request_ids import HEADER, RequestIds
@@ -42,35 +45,51 @@ class InOurWords:
         if scope["type"] != "http" or scope["path"].startswith(_RAYS_OWN):
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(send)
-        await self._app(scope, receive, exchange.send)
+        exchange = _Exchange(receive, send)
+        await self._app(scope, exchange.receive, exchange.send)
         if exchange.error is not None:
             scope["retouch.error"] = exchange.error
             await self._refuse(scope, receive, send)
 
 
 class _Exchange:
-    """One answer, as far as it has come.
+    """One request and its answer, as far as they have come.
 
     Attributes:
         error: what is to be said in the answer's place; None where it is the application's.
     """
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
         self._send = send
-        self.error: RetouchError | None = Unavailable(
-            "the replica that did this is gone, and what it did with it",
-            hint="send it again; with an Idempotency-Key it is the same job",
-            retry_after_s=_SOON_S,
-        )
+        self._body_is_here = False
+        self.error: RetouchError | None = _gone()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._body_is_here |= message["type"] == "http.request" and not message.get("more_body", False)
+        return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            names = [name.lower() for name, _ in message["headers"]]
-            self.error = None if _MARK in names else _said_by_ray(message["status"])
+            self.error = self._error_of(message)
             message = _with_one_id(message)
         if self.error is None:
             await self._send(message)
+
+    def _error_of(self, start: Message) -> RetouchError | None:
+        if _MARK not in [name.lower() for name, _ in start["headers"]]:
+            return _said_by_ray(start["status"])
+        is_body_lost = start["status"] == BodyTimeout.status and self._body_is_here
+        return _gone() if is_body_lost else None
+
+
+def _gone() -> RetouchError:
+    return Unavailable(
+        "the replica that did this is gone, and what it did with it",
+        hint="send it again; with an Idempotency-Key it is the same job",
+        retry_after_s=_SOON_S,
+    )
 
 
 def _said_by_ray(status: int) -> RetouchError:
