@@ -19,6 +19,7 @@ from retouch.errors import InvalidField, ModelError
 from retouch.train.config import TrainConfig
 from retouch.train.encoded import Encoded, PhotographEncoder
 from retouch.train.photographs import Photograph
+from retouch.train import run
 from retouch.train.run import RunOptions, run_training
 from retouch.train.storage import load_state, save_atomically
 
@@ -210,3 +211,30 @@ def test_shards_that_changed_are_told_apart_and_moved_ones_are_not(
     (tmp_path / "moved" / "00001.tar").unlink()
     with pytest.raises(InvalidField, match="its shards"):
         go_on(tmp_path / "moved")
+
+
+@pytest.mark.parametrize(
+    ("asked", "fast", "found", "warned"),
+    [
+        ("auto", ("fp32", "bf16"), "bf16", 0),
+        ("auto", ("fp32",), "no", 0),
+        ("bf16", ("fp32",), "bf16", 1),
+        ("bf16", ("fp32", "bf16"), "bf16", 0),
+        ("no", ("fp32", "bf16"), "no", 0),
+    ],
+)
+def test_bf16_is_for_processors_with_instructions_for_it(
+    recipe: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    asked: str,
+    fast: tuple[str, ...],
+    found: str,
+    warned: int,
+) -> None:
+    monkeypatch.setattr(run, "fast_dtypes", lambda _: fast)
+    config = TrainConfig.model_validate(recipe | {"mixed_precision": asked})
+    trainer, _ = run.start(RunOptions(config, tmp_path / "run", cpu=True))
+    assert trainer.accelerator.mixed_precision == found
+    assert sum("bf16" in record.message for record in caplog.records) == warned

@@ -248,7 +248,9 @@ class TrainConfig(Section):
     optimiser: OptimiserConfig = OptimiserConfig()
     ema: EmaConfig = EmaConfig()
     export: ExportConfig = ExportConfig()
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = "no"
+    """`auto`: bf16 where the device multiplies it by instructions of its own, else no. A processor without them
+    takes ten times as long with bf16."""
     log: LogConfig = LogConfig()
 
     @model_validator(mode="after")

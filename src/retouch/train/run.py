@@ -13,7 +13,7 @@ from PIL import Image
 
 from retouch.errors import InvalidField
 from retouch.models.components import Components
-from retouch.models.devices import pick_device
+from retouch.models.devices import fast_dtypes, pick_device
 from retouch.train.config import TrainConfig
 from retouch.train.denoiser import build_denoiser, empty_tokens
 from retouch.train.export import write_folder
@@ -154,8 +154,8 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
     config = options.config
     # Accelerate must be told that a machine has only processors, or each of several processes takes itself for the
     # only one.
-    on_cpu = options.cpu or pick_device(None).type == "cpu"
-    accelerator = Accelerator(mixed_precision=config.mixed_precision, cpu=on_cpu)
+    device = torch.device("cpu") if options.cpu else pick_device(None)
+    accelerator = Accelerator(mixed_precision=_precision(config, device), cpu=device.type == "cpu")
     torch.manual_seed(config.seed)  # the initialisation's; every later draw is a row's own
     parts = load_origin(config.model, config.export)
     if parts.notes.vocabulary is not None:
@@ -175,6 +175,15 @@ def start(options: RunOptions) -> tuple[Trainer, Components]:
             check_same(checkpoint.get("origin", {}), trainer.origin)
         trainer.resume(checkpoint)
     return trainer, parts
+
+
+def _precision(config: TrainConfig, device: torch.device) -> str:
+    is_fast = "bf16" in fast_dtypes(device)
+    if config.mixed_precision == "auto":
+        return "bf16" if is_fast else "no"
+    if config.mixed_precision == "bf16" and device.type == "cpu" and not is_fast:
+        logger.warning("this processor has no instructions for bf16: `mixed_precision: auto` will be far faster")
+    return config.mixed_precision
 
 
 def run_training(options: RunOptions) -> Trainer:

@@ -90,21 +90,23 @@ def test_lessons_bring_the_sketch_closer(teacher: SketchTeacher) -> None:
     assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
 
 
-def several(recipe: SketchRecipe, folder: Path) -> SketchTeacher:
-    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
-    composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size)
-    tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
-    subjects = draw_subjects(composer, vae, side=recipe.side, several=True)
-    return SketchTeacher(replace(recipe, several=True, start_from=folder), subjects, tokenizer)
-
-
 @pytest.fixture
-def going_on(teacher: SketchTeacher, recipe: SketchRecipe, tmp_path: Path) -> SketchTeacher:
+def first(teacher: SketchTeacher, tmp_path: Path) -> Path:
+    """A text encoder that has had lessons, and lost its head."""
     for _ in range(60):
         teacher.step(3e-3)
     teacher.save(tmp_path / "first")
     (tmp_path / "first" / HEAD_FILE).unlink()
-    return several(recipe, tmp_path / "first")
+    return tmp_path / "first"
+
+
+@pytest.fixture
+def going_on(recipe: SketchRecipe, first: Path) -> SketchTeacher:
+    vae = AutoencoderKL.from_pretrained(recipe.vae_dir).eval()
+    composer = SceneComposer.open(recipe.data_dir, size=vae.config.sample_size)
+    tokenizer = CLIPTokenizer.from_pretrained(recipe.tokenizer_dir)
+    subjects = draw_subjects(composer, vae, side=recipe.side, several=True)
+    return SketchTeacher(replace(recipe, several=True, start_from=first), subjects, tokenizer)
 
 
 def test_all_pictures_of_a_thing_are_subjects_each_with_the_words_that_ask_for_it(
@@ -142,6 +144,27 @@ def test_first_pictures_stay_as_they_were_while_others_are_learnt(going_on: Sket
     with torch.inference_mode():
         change = going_on.text_encoder(tokens)[0] - going_on.before(tokens)[0]
     assert float(change.square().mean()) < 0.1
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_what_an_encoder_knows_is_told_from_what_is_new_to_it(
+    teacher: SketchTeacher, recipe: SketchRecipe, first: Path, share: float
+) -> None:
+    things = teacher.subjects.things
+    names = [f"a {colour} {concept.name}" if colour else f"a {concept.name}" for concept, colour, _ in things]
+    with torch.no_grad():
+        said = teacher.text_encoder(encode_captions(teacher.tokenizer, [*names, ""]))[0][:, WORD_TOKENS:]
+        regions = teacher.head.latents(said)
+    random = torch.Generator().manual_seed(0)
+    is_new = torch.rand(len(regions), generator=random) < share
+    is_new[-1] = False
+    regions[is_new] += 2.0 * torch.randn(regions[is_new].shape, generator=random)
+    subjects = Subjects(things, regions, torch.ones_like(regions))
+    going_on = SketchTeacher(replace(recipe, start_from=first), subjects, teacher.tokenizer)
+    assert torch.equal(going_on.known, ~is_new)
+    with torch.no_grad():
+        found = going_on.head.latents(said[~is_new])
+    torch.testing.assert_close(found, regions[~is_new], atol=0.1, rtol=0.1)
 
 
 def test_a_larger_model_says_the_same_of_the_words(tokenizer_dir: Path) -> None:

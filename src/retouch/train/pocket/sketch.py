@@ -25,6 +25,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from retouch.data.captions import Naming, describe, describe_place, names_variant, say_variant
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import PLACES, VARIANTS
+from retouch.models.devices import multiplies_bf16
 from retouch.models.vae import load_vae
 from retouch.train.pocket.subjects import Subjects, draw_subjects
 from retouch.train.progress import RunLog
@@ -34,7 +35,9 @@ from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, enc
 
 WARMUP_STEPS = 50
 KEPT_RATE = 0.1
-"""Of what an encoder says already, as a share of the rate of what is new, when further pictures join the first."""
+"""Of an encoder that is gone on with, as a share of the rate of what is new."""
+KNOWN_ERROR = 0.1
+"""Squared error of a sketch, in latents, below which the picture is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class SketchRecipe:
 
     Attributes:
         side: longer side of the objects, as a share of the picture's; about what a crop around a hole shows.
-        start_from: folder of a text encoder to go on with, and with its head if it has one. What its word tokens
-            say stays as it is, so that a UNet that reads them already goes on reading them.
-        several: sketch all pictures of a concept that captions have a word for, not its first alone. With
-            `start_from`, the first one's sketch stays as it is then: give it more `hidden` units for the others.
+        start_from: folder of a text encoder to go on with, and with its head if it has one. What it says of words,
+            and its good sketches of first pictures, stay as they are, so that a UNet that reads them goes on doing
+            so. Give it more `hidden` units for what is new.
+        several: sketch all pictures of a concept that captions have a word for, not its first alone.
         words: of which the names of the concepts are made; None: any.
         nothing_rate: share of captions without an object, whose sketch is plain grey.
         position_weight: of the place of each token, which its own UNet queries look for.
@@ -89,28 +92,20 @@ class SketchTeacher:
         # Over 96 tokens plain products are faster on a CPU than attention in blocks, backwards above all.
         self.text_encoder.config._attn_implementation = "eager"
         self.head = SketchHead(recipe.width, subjects.regions.shape[-1])
-        if recipe.start_from is not None and (recipe.start_from / HEAD_FILE).exists():
-            self.head = SketchHead.load(recipe.start_from)
-        elif recipe.several and self.before is not None:
-            self.head = self._found_head(self.before)
+        self.known = torch.zeros(len(subjects.regions), dtype=torch.bool)
+        self._kept: list[tuple[nn.Parameter, tuple[slice, ...]]] = []
+        if self.before is not None and self.before.config.max_position_embeddings > WORD_TOKENS:
+            self._take_up(self.before)
         self._parameters = [*self.text_encoder.parameters(), *self.head.parameters()]
         self._optimiser = torch.optim.AdamW(
             self._parameters, lr=recipe.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
         )
-        # Further pictures are for further hidden units to learn; all else goes slowly, or first pictures are lost.
-        self._kept: list[tuple[nn.Parameter, tuple[slice, ...]]] = []
-        if recipe.several and self.before is not None:
-            old = dict(self.before.named_parameters())
-            self._kept = [
-                (parameter, tuple(map(slice, old[name].shape)))
-                for name, parameter in self.text_encoder.named_parameters()
-            ]
-            self._kept += [(parameter, ()) for parameter in self.head.parameters()]
         self._rng = np.random.default_rng(recipe.seed)
         self._turns = _equal_turns(subjects)
         self._queue: list[int] = []
         self._places = list(PLACES.values())
         self._codes = position_codes(SKETCH_SIDE)
+        self._is_bf16 = multiplies_bf16()
 
     def lesson(self) -> tuple[list[str], Tensor]:
         """Captions, and the numbers of their subjects (B,). Every picture of a thing comes equally often."""
@@ -135,15 +130,14 @@ class SketchTeacher:
         """One optimiser step at this learning rate; returns the losses."""
         captions, numbers = self.lesson()
         tokens = encode_captions(self.tokenizer, captions)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._is_bf16):
             embeds = self.text_encoder(tokens)[0]
             sketch, place = self.head.latents(embeds[:, WORD_TOKENS:]), self.head.position(embeds[:, WORD_TOKENS:])
         target, weights = self.subjects.regions[numbers], self.subjects.weights[numbers]
-        errors = (weights * (sketch.float() - target).square()).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
         losses = {
-            "sketch": errors.mean(),
+            "sketch": sketch_errors(sketch.float(), target, weights).mean(),
             "position": (place.float() - self._codes).square().mean(),
-            "words": self._change(captions, tokens, embeds.float()),
+            "words": self._change(captions, numbers, tokens, embeds.float()),
         }
         (losses["sketch"] + self.recipe.position_weight * losses["position"] + losses["words"]).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
@@ -161,34 +155,67 @@ class SketchTeacher:
                 parameter[part].lerp_(values, 1.0 - KEPT_RATE)
         self._optimiser.zero_grad()
 
-    def _change(self, captions: list[str], tokens: Tensor, embeds: Tensor) -> Tensor:
-        """How far what the first text encoder said has moved: of words, and of first pictures where others join
-        them; 0 for a fresh one."""
+    def _change(self, captions: list[str], numbers: Tensor, tokens: Tensor, embeds: Tensor) -> Tensor:
+        """How far what the first text encoder said has moved: of words, and of the pictures it knew; 0 for a fresh
+        one."""
         if self.before is None:
             return torch.zeros(())
-        # Attention looks back alone: what is said of the words is the same without the tokens behind them.
-        length = self.before.config.max_position_embeddings if self.recipe.several else WORD_TOKENS
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            expected = self.before(tokens[:, :length])[0].float()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self._is_bf16):
+            expected = self.before(tokens[:, : self.before.config.max_position_embeddings])[0].float()
         change = F.mse_loss(embeds[:, :WORD_TOKENS], expected[:, :WORD_TOKENS])
-        known = [k for k, caption in enumerate(captions) if not names_variant(caption)]
-        if self.recipe.several and known:
-            change = change + F.mse_loss(embeds[known, WORD_TOKENS:length], expected[known, WORD_TOKENS:])
+        asked = torch.tensor([not names_variant(caption) for caption in captions])
+        if (known := self.known[numbers] & asked).any():
+            change = change + F.mse_loss(embeds[known, WORD_TOKENS:], expected[known, WORD_TOKENS:])
         return change
 
+    def _take_up(self, before: CLIPTextModel) -> None:
+        """Take up the lessons of a text encoder that sketches: its head, what it knows, what is to go slowly."""
+        found, self.known = self._found(before)
+        folder = self.recipe.start_from
+        self.head = SketchHead.load(folder) if folder and (folder / HEAD_FILE).exists() else found
+        # What is new is for further hidden units to learn; all else goes slowly, or what is known is lost.
+        old = dict(before.named_parameters())
+        self._kept = [
+            (parameter, tuple(map(slice, old[name].shape)))
+            for name, parameter in self.text_encoder.named_parameters()
+        ]
+        self._kept += [(parameter, ()) for parameter in self.head.parameters()]
+
     @torch.no_grad()
-    def _found_head(self, before: CLIPTextModel) -> SketchHead:
-        """Find again the head that a text encoder was taught with, by what it says of the first pictures."""
-        numbers = [k for k, (_, _, words) in enumerate(self.subjects.things) if "" in words]
-        naming = (self.subjects.things[k][:2] for k in numbers)
+    def _found(self, before: CLIPTextModel) -> tuple[SketchHead, Tensor]:
+        """Find again the head that a text encoder was taught with, and which pictures it knows, by what it says of
+        first pictures.
+
+        Many may be new to it, and say nothing of the head: it is fitted to all, then to the half that fits best
+        and all that fit well, until these stay the same.
+        """
+        first = [k for k, (_, _, words) in enumerate(self.subjects.things) if "" in words]
+        naming = (self.subjects.things[k][:2] for k in first)
         names = [f"a {colour} {concept.name}" if colour else f"a {concept.name}" for concept, colour in naming]
-        embeds = [before(encode_captions(self.tokenizer, [name]))[0] for name in names]
-        return SketchHead.fit(torch.cat(embeds)[:, WORD_TOKENS:], self.subjects.regions[numbers])
+        embeds = torch.cat([before(encode_captions(self.tokenizer, [name]))[0] for name in names])[:, WORD_TOKENS:]
+        regions, weights = self.subjects.regions[first], self.subjects.weights[first]
+        fits = torch.ones(len(first), dtype=torch.bool)
+        for _ in range(10):
+            errors = sketch_errors(SketchHead.fit(embeds[fits], regions[fits]).latents(embeds), regions, weights)
+            fitted, fits = fits, errors < max(KNOWN_ERROR, float(errors.median()))
+            if torch.equal(fits, fitted):
+                break
+        good = errors < KNOWN_ERROR
+        head = SketchHead.fit(embeds[good], regions[good]) if good.any() else SketchHead.fit(embeds, regions)
+        known = torch.zeros(len(self.subjects.regions), dtype=torch.bool)
+        known[torch.tensor(first)[good]] = True
+        known[-1] = True  # nothing
+        return head, known
 
     def save(self, folder: Path) -> None:
         """Write the text encoder, and its head beside it."""
         self.text_encoder.save_pretrained(folder)
         save_file(self.head.state_dict(), folder / HEAD_FILE)
+
+
+def sketch_errors(sketches: Tensor, regions: Tensor, weights: Tensor) -> Tensor:
+    """Weighted squared error (B,) of sketches (B, T, values)."""
+    return (weights * (sketches - regions).square()).sum(dim=(1, 2)) / weights.sum(dim=(1, 2))
 
 
 def _equal_turns(subjects: Subjects) -> NDArray[np.intp]:
