@@ -16,10 +16,10 @@ from tests.train.photographs import phase_of, write_photographs
 from retouch.data.compose import SceneComposer
 from retouch.data.export import ExportOptions, export_shards
 from retouch.errors import InvalidField, ModelError
+from retouch.train import run
 from retouch.train.config import TrainConfig
 from retouch.train.encoded import Encoded, PhotographEncoder
 from retouch.train.photographs import Photograph
-from retouch.train import run
 from retouch.train.run import RunOptions, run_training
 from retouch.train.storage import load_state, save_atomically
 
