@@ -90,13 +90,15 @@ class _Finish:
         exhibit = Exhibit(composited.picture, prepared.mask.pixels)
         outcome, picture = verdict(exhibit, self.checkers, prepared.request.safety)
         is_replaced = picture is not composited.picture
+        metadata = record_of(self.record, seed=denoised.seed, rows_per_call=denoised.rows_per_call)
         fill = Fill(
             picture=picture,
             seed=denoised.seed,
+            spoken_prompt=metadata.record.get("spoken_prompt", prepared.request.prompt),
             nsfw_content_detected=outcome.nsfw_content_detected,
             safety=outcome.as_dict(),
             kept_pixels_identical=None if is_replaced else composited.kept_pixels_identical,
-            metadata=record_of(self.record, seed=denoised.seed, rows_per_call=denoised.rows_per_call),
+            metadata=metadata,
         )
         return fill, composited.warnings
 

@@ -45,6 +45,7 @@ class Outcome:
                 "files": [str(path) for path in self.files],
                 "grid": None if self.grid is None else str(self.grid),
                 "seeds": self.result.seeds,
+                "spoken_prompts": [fill.spoken_prompt for fill in self.result.fills],
                 "nsfw_content_detected": self.result.nsfw_content_detected,
                 "kept_pixels_identical": self.result.kept_pixels_identical,
                 "mask_report": {**report, "warnings": spoken_all(report["warnings"])},

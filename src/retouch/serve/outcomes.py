@@ -51,6 +51,7 @@ def _told_of(result: InpaintResult) -> dict[str, Any]:
         "images": [
             {
                 "seed": fill.seed,
+                "spoken_prompt": fill.spoken_prompt,
                 "nsfw_content_detected": fill.nsfw_content_detected,
                 "kept_pixels_identical": fill.kept_pixels_identical,
                 "safety": dict(fill.safety),

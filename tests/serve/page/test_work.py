@@ -34,6 +34,13 @@ def assert_kept(found: np.ndarray, before: Image.Image, mask: np.ndarray) -> Non
     assert not np.array_equal(found[mask >= 128], original[mask >= 128]), "nothing was repainted"
 
 
+def test_the_word_that_a_seed_chose_is_told_with_its_picture(painted: Visitor) -> None:
+    painted.repaint(prompt="a car", seed="12", variants="2")
+    assert "Asked for" not in painted.seen
+    painted.press("Variant 2, seed 13")
+    assert "Asked for: a red car." in painted.seen
+
+
 def test_what_is_downloaded_keeps_every_pixel_outside_of_the_mask(painted: Visitor, photo: Image.Image) -> None:
     painted.repaint(variants="2")
     assert "Every pixel outside of the mask is identical" in painted.seen

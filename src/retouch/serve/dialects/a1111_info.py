@@ -34,7 +34,7 @@ def info_of(asked: Asked, result: InpaintResult, checkpoint: Checkpoint, *, stam
     notes = map(in_their_words, result.warnings)
     return {
         "prompt": request.prompt,
-        "all_prompts": [request.prompt] * count,
+        "all_prompts": [fill.spoken_prompt for fill in result.fills],
         "negative_prompt": request.negative_prompt,
         "all_negative_prompts": [request.negative_prompt] * count,
         "seed": result.seeds[0],

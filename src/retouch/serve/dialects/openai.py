@@ -91,6 +91,7 @@ async def _answer(service: Service, result: InpaintResult, edit: Edit) -> dict[s
         {
             **await service.aside(edit.shown, await _encoded(service, result, edit, index)),
             "seed": fill.seed,
+            **({} if fill.spoken_prompt == result.request.prompt else {"revised_prompt": fill.spoken_prompt}),
             "nsfw_content_detected": fill.nsfw_content_detected,
             "kept_pixels_identical": fill.kept_pixels_identical,
         }

@@ -35,6 +35,7 @@ export function resultOf(view, pictures) {
     variants: images.map((image, index) => ({
       blob: pictures[index],
       seed: image.seed,
+      spoken: image.spoken_prompt,
       isRefused: image.nsfw_content_detected === true,
       isKept: image.kept_pixels_identical,
     })),

@@ -9,7 +9,7 @@ export const INITIAL = {
   mask: { isEmpty: true, coverage: 0, canUndo: false, canRedo: false },
   border: null, // {left, top, right, bottom} while the picture is being made larger
   work: null, // {phase, position, step, total, until}
-  result: null, // {variants: [{blob, bitmap, seed, isRefused, isKept, safety}], prompt, report, warnings, settled}
+  result: null, // {variants: [{blob, bitmap, seed, spoken, isRefused, isKept, safety}], prompt, report, warnings, settled}
   chosen: 0, // the variant that is shown
   view: { shows: "result", split: null, overlay: "mask" }, // shows: result | picture
   steps: [], // of the history, oldest first: {id, name, label, thumb, at}

@@ -90,6 +90,7 @@ export const texts = {
     settings: (steps, guidance, scheduler, seconds) =>
       `${steps === undefined ? "Without the model" : `${steps} steps, guidance ${guidance}, ${scheduler}`}, ${seconds.toFixed(1)} s`,
     name: (index, seed) => `Variant ${index + 1}, seed ${seed}`, seed: (seed) => `seed ${seed}`,
+    spoken: (prompt) => `Asked for: ${prompt}. This seed chose among the pictures that the model has of it.`,
     refused: "Refused by the safety check", kept: "Every pixel outside of the mask is identical, as measured.",
     lossy: "Pixels outside of the mask have changed. Please report this.",
     blocked: "The safety check refused this variant, so it is not shown. It may be wrong: try another seed, or other words.",

@@ -50,6 +50,7 @@ function facts(result, chosen, { accept, again }) {
     ...result.warnings.map((text) => el("p", { class: "hint warning", text: ended(text) })),
     report(result.report),
     el("p", { class: "quiet", text: settings(result) }),
+    chosenWord(variant, result.prompt),
   ];
 }
 
@@ -64,6 +65,11 @@ function report(told) {
   const all = el("p", { text: texts.report.all(told) });
   if (warnings.length === 0) return el("details", { class: "report" }, el("summary", { text: texts.report.title }), all);
   return el("section", { class: "hint warning" }, el("h3", { text: texts.report.title }), el("ul", {}, ...warnings), all);
+}
+
+/** What the model was asked, where the seed chose a word. Results of earlier versions do not say. */
+function chosenWord({ spoken }, prompt) {
+  return (spoken ?? prompt) === prompt ? null : el("p", { class: "quiet", text: texts.variants.spoken(spoken) });
 }
 
 function settings({ settled, seconds }) {
