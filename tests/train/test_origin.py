@@ -1,6 +1,7 @@
 """What a run starts from keeps what its makers said of it, from loading to export."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def test_a_text_encoder_that_learnt_more_takes_the_checkpoints_place(released: P
         assert torch.equal(found.text_encoder.state_dict()[name], weights)
     assert found.notes.vocabulary == {"cat", "drawing", "another", "one"}
     assert describe_model(with_it, found) != describe_model(model, load_origin(model))
+
+
+def test_an_export_can_take_back_what_the_checkpoint_said_of_seeds_and_removal(
+    released: Path, tmp_path: Path
+) -> None:
+    said = Recommended(variants=("", "red"), variants_of=("hat",), removal_prompts=("nothing",))
+    write_notes(released, Notes(recommended=said))
+    model = ModelConfig(pretrained=str(released))
+    write_notes(tmp_path, load_origin(model, ExportConfig(variants=(), removal_prompts=())).notes)
+    assert read_notes(tmp_path).recommended == replace(said, variants=(), removal_prompts=())
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2}])

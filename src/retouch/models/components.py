@@ -23,8 +23,8 @@ _ADVICE = {
     "prompt_tokens": optional(count(1_000, least=3)),
     "seam": optional(one_of(*get_args(SeamMode))),
     "removal": optional(one_of(*get_args(Continuation))),
-    "removal_prompts": optional(each(NAME, most=_MOST_WORDS)),
-    "variants": optional(each(WORDS)),
+    "removal_prompts": optional(each(NAME, least=0, most=_MOST_WORDS)),
+    "variants": optional(each(WORDS, least=0)),
     "variants_of": optional(each(NAME, most=_MOST_WORDS)),
 }
 

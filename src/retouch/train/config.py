@@ -230,9 +230,10 @@ class ExportConfig(Section):
     removal: Continuation | None = None
     """What an empty prompt leaves in a hole, in the place of the model."""
     removal_prompts: tuple[str, ...] | None = None
-    """What else asks for that, in lower case."""
+    """What else asks for that, in lower case; [] takes back what the checkpoint said."""
     variants: tuple[str, ...] | None = None
-    """Words for the pictures that the model has of a thing, of which the seed chooses one; '' for none."""
+    """Words for the pictures that the model has of a thing, of which the seed chooses one; '' for none. [] takes
+    back what the checkpoint said."""
     variants_of: tuple[str, ...] | None = None
     """The things that these words are for, where they are not for all."""
     licence: str | None = None
