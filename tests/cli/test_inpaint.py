@@ -51,7 +51,7 @@ def test_json_is_one_object_on_stdout(fill: Run) -> None:
     found = told(done)
     assert found["files"] == ["out.png", "out-2.png"]
     assert found["seeds"] == [7, 8]
-    assert found["spoken_prompts"] == ["a cat", "a cat"]
+    assert found["spoken_prompts"] == ["a red apple", "a red apple"]
     assert found["nsfw_content_detected"] == [False, False]
     assert found["kept_pixels_identical"] is True
     assert found["grid"] == "grid.png"
