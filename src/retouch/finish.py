@@ -17,6 +17,7 @@ from retouch.result import Fill, InpaintResult
 from retouch.safety.checkers import ImageChecker
 from retouch.safety.judge import verdict
 from retouch.safety.views import Exhibit
+from retouch.variants import with_variant
 
 
 def finish(
@@ -90,15 +91,14 @@ class _Finish:
         exhibit = Exhibit(composited.picture, prepared.mask.pixels)
         outcome, picture = verdict(exhibit, self.checkers, prepared.request.safety)
         is_replaced = picture is not composited.picture
-        metadata = record_of(self.record, seed=denoised.seed, rows_per_call=denoised.rows_per_call)
         fill = Fill(
             picture=picture,
             seed=denoised.seed,
-            spoken_prompt=metadata.record.get("spoken_prompt", prepared.request.prompt),
+            spoken_prompt=with_variant(prepared.request, self.record.bundle, denoised.seed),
             nsfw_content_detected=outcome.nsfw_content_detected,
             safety=outcome.as_dict(),
             kept_pixels_identical=None if is_replaced else composited.kept_pixels_identical,
-            metadata=metadata,
+            metadata=record_of(self.record, seed=denoised.seed, rows_per_call=denoised.rows_per_call),
         )
         return fill, composited.warnings
 

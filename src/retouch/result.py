@@ -24,7 +24,8 @@ class Fill:
         picture: the whole picture, at the input's size and depth.
         seed: gives this picture again, alone and in any company.
         spoken_prompt: what the model was asked: the prompt, and the word by which this seed chose one of several
-            pictures of a thing, where the checkpoint has such words and the prompt left the choice open.
+            pictures of a thing, where the checkpoint has such words and the prompt left the choice open. Where no
+            model is asked, the prompt.
         nsfw_content_detected: None where no check was made, never False for it.
         safety: the decision, what was found, and each checker's name, version and thresholds; empty where no
             check was made.

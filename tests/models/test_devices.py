@@ -1,6 +1,7 @@
 """Devices and precisions follow simple rules."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -65,6 +66,18 @@ def test_threads_hold_for_threads_that_begin_later_too() -> None:
 def test_every_device_multiplies_in_fp32() -> None:
     assert fast_dtypes(torch.device("cpu"))[0] == "fp32"
     assert fast_dtypes(torch.device("mps")) == ("fp32", "fp16")
+
+
+@pytest.mark.parametrize(("capability", "is_fast"), [((7, 5), False), ((8, 0), True), ((9, 0), True)])
+def test_a_gpu_that_emulates_bf16_is_not_fast_at_it(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], is_fast: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    properties = SimpleNamespace(major=capability[0], minor=capability[1])
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)  # as emulation says
+    assert ("bf16" in fast_dtypes(torch.device("cuda"))) == is_fast
 
 
 def test_the_memory_of_a_gpu_is_known_where_there_is_one() -> None:

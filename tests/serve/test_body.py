@@ -114,6 +114,13 @@ def test_a_client_that_sends_a_byte_now_and_then_is_refused_in_the_end() -> None
     assert _send(Trickle(), (b"content-length", b"5"), limits=limits).status == 408
 
 
+@pytest.mark.parametrize(("sent", "status"), [(b"1234", 408), (b"12345", 200)])
+def test_a_body_that_has_lost_its_beginning_is_not_taken_for_a_whole_one(sent: bytes, status: int) -> None:
+    echo = Echo()
+    assert _send(Pieces([sent]), (b"content-length", b"5"), echo=echo).status == status
+    assert echo.calls == (status == 200)
+
+
 def test_a_client_that_goes_away_is_not_heard_of() -> None:
     echo = Echo()
     answered = _send(Pieces([b"x"], is_whole=False, goes_away=True), (b"content-length", b"5"), echo=echo)

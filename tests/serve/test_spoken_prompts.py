@@ -1,4 +1,4 @@
-"""Every dialect tells what the model was asked, where a seed has added a word."""
+"""Our own dialect, OpenAI's and A1111's tell what the model was asked, where a seed has added a word."""
 
 import json
 import shutil

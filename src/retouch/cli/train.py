@@ -205,7 +205,8 @@ def text(
     output: Annotated[Path, typer.Option(help="Folder for the text encoder.")],
     steps: Annotated[int, typer.Option(help="Optimiser steps.")] = 8000,
     start_from: Annotated[
-        Path | None, typer.Option(help="A text encoder to begin with; its words keep their meaning.")
+        Path | None,
+        typer.Option(help="A text encoder to begin with, which keeps what it knows; give it more `--hidden`."),
     ] = None,
     several: Annotated[
         bool,

@@ -60,7 +60,9 @@ def _dtype(field: str, name: str, automatic: torch.dtype) -> torch.dtype:
 def fast_dtypes(device: torch.device) -> tuple[DtypeName, ...]:
     """Return in which precisions a device multiplies by instructions of its own, the fastest last."""
     if device.type == "cuda":
-        return ("fp32", "fp16", "bf16") if torch.cuda.is_bf16_supported() else ("fp32", "fp16")
+        # PyTorch also says yes where it emulates bf16, before Ampere.
+        is_own = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ("fp32", "fp16", "bf16") if is_own else ("fp32", "fp16")
     if device.type == "cpu":
         return ("fp32", "bf16") if multiplies_bf16() else ("fp32",)
     return ("fp32", "fp16")

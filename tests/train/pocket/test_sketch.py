@@ -161,10 +161,16 @@ def test_what_an_encoder_knows_is_told_from_what_is_new_to_it(
     regions[is_new] += 2.0 * torch.randn(regions[is_new].shape, generator=random)
     subjects = Subjects(things, regions, torch.ones_like(regions))
     going_on = SketchTeacher(replace(recipe, start_from=first), subjects, teacher.tokenizer)
-    assert torch.equal(going_on.known, ~is_new)
     with torch.no_grad():
         found = going_on.head.latents(said[~is_new])
     torch.testing.assert_close(found, regions[~is_new], atol=0.1, rtol=0.1)
+    # What it says may change of what is new alone.
+    for number, name in enumerate([*names, ""]):
+        tokens = encode_captions(going_on.tokenizer, [name])
+        moved = teacher.text_encoder(tokens)[0].detach()
+        moved[:, WORD_TOKENS:] += 1.0
+        change = going_on._change(torch.tensor([number]), tokens, moved)
+        assert float(change) == pytest.approx(0.0 if is_new[number] else 1.0, abs=0.05)
 
 
 def test_a_larger_model_says_the_same_of_the_words(tokenizer_dir: Path) -> None:

@@ -63,7 +63,7 @@ class _Exchange:
         self._receive = receive
         self._send = send
         self._body_is_here = False
-        self.error: RetouchError | None = _gone()
+        self.error: RetouchError | None = _send_again("the replica that did this is gone, and what it did with it")
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -80,16 +80,14 @@ class _Exchange:
     def _error_of(self, start: Message) -> RetouchError | None:
         if _MARK not in [name.lower() for name, _ in start["headers"]]:
             return _said_by_ray(start["status"])
-        is_body_lost = start["status"] == BodyTimeout.status and self._body_is_here
-        return _gone() if is_body_lost else None
+        if start["status"] == BodyTimeout.status and self._body_is_here:
+            return _send_again("the body was lost on its way to a replica")
+        return None
 
 
-def _gone() -> RetouchError:
-    return Unavailable(
-        "the replica that did this is gone, and what it did with it",
-        hint="send it again; with an Idempotency-Key it is the same job",
-        retry_after_s=_SOON_S,
-    )
+def _send_again(message: str) -> RetouchError:
+    hint = "send it again; with an Idempotency-Key it is the same job"
+    return Unavailable(message, hint=hint, retry_after_s=_SOON_S)
 
 
 def _said_by_ray(status: int) -> RetouchError:

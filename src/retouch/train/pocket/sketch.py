@@ -9,6 +9,7 @@ The sketches stand behind the words, where stock pipelines pad: a caption of mor
 overwrites the first of them.
 """
 
+import copy
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from retouch.data.captions import Naming, describe, describe_place, names_variant, say_variant
+from retouch.data.captions import Naming, describe, describe_place, say_variant
 from retouch.data.compose import SceneComposer
 from retouch.data.vocabulary import PLACES, VARIANTS
 from retouch.models.devices import multiplies_bf16
@@ -36,8 +37,8 @@ from retouch.train.text import SKETCH_SIDE, WORD_TOKENS, build_text_encoder, enc
 WARMUP_STEPS = 50
 KEPT_RATE = 0.1
 """Of an encoder that is gone on with, as a share of the rate of what is new."""
-KNOWN_ERROR = 0.1
-"""Squared error of a sketch, in latents, below which the picture is known."""
+KNOWN_ERROR = 0.04
+"""Squared error of a sketch, in latents, below which it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class SketchRecipe:
     Attributes:
         side: longer side of the objects, as a share of the picture's; about what a crop around a hole shows.
         start_from: folder of a text encoder to go on with, and with its head if it has one. What it says of words,
-            and its good sketches of first pictures, stay as they are, so that a UNet that reads them goes on doing
-            so. Give it more `hidden` units for what is new.
+            and its good sketches, stay as they are, so that a UNet that reads them goes on doing so. Give it more
+            `hidden` units for what is new.
         several: sketch all pictures of a concept that captions have a word for, not its first alone.
         words: of which the names of the concepts are made; None: any.
         nothing_rate: share of captions without an object, whose sketch is plain grey.
@@ -92,7 +93,7 @@ class SketchTeacher:
         # Over 96 tokens plain products are faster on a CPU than attention in blocks, backwards above all.
         self.text_encoder.config._attn_implementation = "eager"
         self.head = SketchHead(recipe.width, subjects.regions.shape[-1])
-        self.known = torch.zeros(len(subjects.regions), dtype=torch.bool)
+        self._head_before: SketchHead | None = None
         self._kept: list[tuple[nn.Parameter, tuple[slice, ...]]] = []
         if self.before is not None and self.before.config.max_position_embeddings > WORD_TOKENS:
             self._take_up(self.before)
@@ -137,7 +138,7 @@ class SketchTeacher:
         losses = {
             "sketch": sketch_errors(sketch.float(), target, weights).mean(),
             "position": (place.float() - self._codes).square().mean(),
-            "words": self._change(captions, numbers, tokens, embeds.float()),
+            "words": self._change(numbers, tokens, embeds.float()),
         }
         (losses["sketch"] + self.recipe.position_weight * losses["position"] + losses["words"]).backward()
         torch.nn.utils.clip_grad_norm_(self._parameters, 1.0)
@@ -155,24 +156,29 @@ class SketchTeacher:
                 parameter[part].lerp_(values, 1.0 - KEPT_RATE)
         self._optimiser.zero_grad()
 
-    def _change(self, captions: list[str], numbers: Tensor, tokens: Tensor, embeds: Tensor) -> Tensor:
-        """How far what the first text encoder said has moved: of words, and of the pictures it knew; 0 for a fresh
-        one."""
+    def _change(self, numbers: Tensor, tokens: Tensor, embeds: Tensor) -> Tensor:
+        """How far what the first text encoder said has moved: of words, and in the sketches that it knew; 0 for a
+        fresh one."""
         if self.before is None:
             return torch.zeros(())
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self._is_bf16):
             expected = self.before(tokens[:, : self.before.config.max_position_embeddings])[0].float()
         change = F.mse_loss(embeds[:, :WORD_TOKENS], expected[:, :WORD_TOKENS])
-        asked = torch.tensor([not names_variant(caption) for caption in captions])
-        if (known := self.known[numbers] & asked).any():
+        if self._head_before is None:
+            return change
+        with torch.no_grad():
+            said = self._head_before.latents(expected[:, WORD_TOKENS:])
+            errors = sketch_errors(said, self.subjects.regions[numbers], self.subjects.weights[numbers])
+        if (known := errors < KNOWN_ERROR).any():
             change = change + F.mse_loss(embeds[known, WORD_TOKENS:], expected[known, WORD_TOKENS:])
         return change
 
     def _take_up(self, before: CLIPTextModel) -> None:
-        """Take up the lessons of a text encoder that sketches: its head, what it knows, what is to go slowly."""
-        found, self.known = self._found(before)
+        """Take up the lessons of a text encoder that sketches: its head, and what is to go slowly."""
         folder = self.recipe.start_from
-        self.head = SketchHead.load(folder) if folder and (folder / HEAD_FILE).exists() else found
+        has_head = folder is not None and (folder / HEAD_FILE).exists()
+        self.head = SketchHead.load(folder) if folder and has_head else self._found_head(before)
+        self._head_before = copy.deepcopy(self.head)
         # What is new is for further hidden units to learn; all else goes slowly, or what is known is lost.
         old = dict(before.named_parameters())
         self._kept = [
@@ -182,12 +188,11 @@ class SketchTeacher:
         self._kept += [(parameter, ()) for parameter in self.head.parameters()]
 
     @torch.no_grad()
-    def _found(self, before: CLIPTextModel) -> tuple[SketchHead, Tensor]:
-        """Find again the head that a text encoder was taught with, and which pictures it knows, by what it says of
-        first pictures.
+    def _found_head(self, before: CLIPTextModel) -> SketchHead:
+        """Find again the head that a text encoder was taught with, by what it says of first pictures.
 
         Many may be new to it, and say nothing of the head: it is fitted to all, then to the half that fits best
-        and all that fit well, until these stay the same.
+        and all that fit well, until these stay the same; last to those that fit well alone.
         """
         first = [k for k, (_, _, words) in enumerate(self.subjects.things) if "" in words]
         naming = (self.subjects.things[k][:2] for k in first)
@@ -196,16 +201,13 @@ class SketchTeacher:
         regions, weights = self.subjects.regions[first], self.subjects.weights[first]
         fits = torch.ones(len(first), dtype=torch.bool)
         for _ in range(10):
-            errors = sketch_errors(SketchHead.fit(embeds[fits], regions[fits]).latents(embeds), regions, weights)
-            fitted, fits = fits, errors < max(KNOWN_ERROR, float(errors.median()))
+            head = SketchHead.fit(embeds[fits], regions[fits])
+            errors = sketch_errors(head.latents(embeds), regions, weights)
+            fitted, fits = fits, errors <= max(KNOWN_ERROR, float(errors.median()))
             if torch.equal(fits, fitted):
                 break
         good = errors < KNOWN_ERROR
-        head = SketchHead.fit(embeds[good], regions[good]) if good.any() else SketchHead.fit(embeds, regions)
-        known = torch.zeros(len(self.subjects.regions), dtype=torch.bool)
-        known[torch.tensor(first)[good]] = True
-        known[-1] = True  # nothing
-        return head, known
+        return SketchHead.fit(embeds[good], regions[good]) if good.any() else head
 
     def save(self, folder: Path) -> None:
         """Write the text encoder, and its head beside it."""
