@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from retouch.data.captions import Naming, article, describe, describe_place, name_thing, names_variant
+from retouch.data.captions import Naming, article, describe, describe_place, name_thing
 from retouch.data.vocabulary import PLACES, VARIANTS, Concept, concepts
 
 BY_NAME = {concept.name: concept for concept in concepts()}
@@ -10,6 +10,11 @@ BY_NAME = {concept.name: concept for concept in concepts()}
 def captions(name: str, colour: str | None, count: int = 300, **extra: str) -> list[str]:
     naming = Naming(BY_NAME[name], colour, PLACES["park"], **extra)
     return [describe(np.random.default_rng(seed), naming) for seed in range(count)]
+
+
+def names_variant(text: str) -> bool:
+    """Tell whether a caption says which of a concept's pictures it means."""
+    return not set(VARIANTS).isdisjoint(text.replace(",", " ").split())
 
 
 def test_the_face_of_a_yellow_cat_keeps_its_grammar():

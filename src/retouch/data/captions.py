@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from retouch.data.vocabulary import COLOUR_WORDS, VARIANTS, Concept, Place
+from retouch.data.vocabulary import COLOUR_WORDS, Concept, Place
 
 Rng = np.random.Generator
 
@@ -137,11 +137,6 @@ def describe(rng: Rng, naming: Naming, *, place_share: float = 0.3) -> str:
 def say_variant(text: str, variant: str) -> str:
     """Return a caption that ends in the word for a variant; the first has none."""
     return f"{text}, {variant}" if variant else text
-
-
-def names_variant(text: str) -> bool:
-    """Tell whether a caption says which of a concept's pictures it means."""
-    return not set(VARIANTS).isdisjoint(text.replace(",", " ").split())
 
 
 def describe_place(rng: Rng, place: Place) -> str:

@@ -63,18 +63,19 @@ class Body:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        self._check_head(scope)
+        declared_bytes = self._checked_length(scope)
         if self.admit is not None and (refusal := self.admit(scope)) is not None:
             raise refusal
         hold = _Hold(self)
         try:
-            read = await self._read(receive, hold, _declared_bytes(scope))
+            read = await self._read(receive, hold, declared_bytes)
             if read is not None:
                 await self.app(scope, read, send)
         finally:
             hold.release()
 
-    def _check_head(self, scope: Scope) -> None:
+    def _checked_length(self, scope: Scope) -> int:
+        """Return how many bytes the head says at least, unless something that it says is refused."""
         lengths = header_values(scope, b"content-length")
         if lengths and (len(lengths) > 1 or not _DIGITS.fullmatch(lengths[0])):
             raise MalformedBody("the length of the body is not one whole number", hint="send one Content-Length")
@@ -82,10 +83,12 @@ class Body:
             raise MalformedBody(
                 "the body has two lengths", hint="send Content-Length or Transfer-Encoding, not both"
             )
-        if lengths and int(lengths[0]) > self.limits.body_bytes:
+        declared_bytes = int(lengths[0]) if lengths else 0
+        if declared_bytes > self.limits.body_bytes:
             raise self._too_large()
         if {value.lower() for value in header_values(scope, b"content-encoding")} - {"identity", ""}:
             raise UnsupportedMedia("the body is compressed", hint="send it without Content-Encoding")
+        return declared_bytes
 
     async def _read(self, receive: Receive, hold: "_Hold", declared_bytes: int) -> Receive | None:
         """Return a `receive` that gives the whole body at once; None where the client went away.
@@ -119,11 +122,6 @@ class Body:
             f"the body is over {self.limits.body_bytes} bytes",
             hint="send smaller pictures, or fewer in one request",
         )
-
-
-def _declared_bytes(scope: Scope) -> int:
-    """Return how long the body is at least, by its head."""
-    return int(next(iter(header_values(scope, b"content-length")), 0))
 
 
 class _Hold:

@@ -37,6 +37,13 @@ class SketchHead(nn.Module):
         return head
 
     @classmethod
+    def beside(cls, text_encoder: str | Path | None) -> "SketchHead | None":
+        """The head in a text encoder's folder; None where there is none."""
+        if text_encoder is None or not (Path(text_encoder) / HEAD_FILE).is_file():
+            return None
+        return cls.load(Path(text_encoder))
+
+    @classmethod
     @torch.no_grad()
     def fit(cls, embeds: Tensor, regions: Tensor) -> "SketchHead":
         """The head that reads regions (N, T, values) from sketch tokens (N, T, width) best, in closed form."""
@@ -72,9 +79,8 @@ class SketchWriter(nn.Module):
     @classmethod
     def beside(cls, text_encoder: str | None) -> Self | None:
         """The writer for a text encoder's folder; None where no head lies in it."""
-        if text_encoder is None or not (Path(text_encoder) / HEAD_FILE).is_file():
-            return None
-        return cls(SketchHead.load(Path(text_encoder)))
+        head = SketchHead.beside(text_encoder)
+        return None if head is None else cls(head)
 
     def forward(self, embeds: Tensor, sketches: Tensor) -> Tensor:
         """Embeddings (B, T, width) whose tokens behind the words are read as sketches (B, SKETCH_SIDE**2, values).

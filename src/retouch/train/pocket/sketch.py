@@ -175,9 +175,7 @@ class SketchTeacher:
 
     def _take_up(self, before: CLIPTextModel) -> None:
         """Take up the lessons of a text encoder that sketches: its head, and what is to go slowly."""
-        folder = self.recipe.start_from
-        has_head = folder is not None and (folder / HEAD_FILE).exists()
-        self.head = SketchHead.load(folder) if folder and has_head else self._found_head(before)
+        self.head = SketchHead.beside(self.recipe.start_from) or self._found_head(before)
         self._head_before = copy.deepcopy(self.head)
         # What is new is for further hidden units to learn; all else goes slowly, or what is known is lost.
         old = dict(before.named_parameters())
